@@ -1,0 +1,114 @@
+"""Where an op can be tried: small functions of an abstract `draw`, which the property tests bind to hypothesis.
+
+An example returns the arguments of one call, as `Arguments(arrays, metadata)`. It says *what* is valid (shapes that
+broadcast, an axis that exists, values away from a kink), never how to generate it, so the engine needs no test library:
+
+    def example(draw):
+        shape = draw.shape(min_dims=1)
+        return Arguments([draw.array(shape, REAL)], {"axis": draw.axis(len(shape))})
+
+Read next: `engine/testing/strategies.py`, which draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Domain:
+    """Values an argument may take: `low <= v <= high`, at least `gap` away from each point in `avoid`.
+
+    `distinct` asks for values that all differ by at least `gap`, as max and sort want them.
+    """
+
+    low: float = -3.0
+    high: float = 3.0
+    avoid: tuple[float, ...] = ()
+    gap: float = 0.125
+    distinct: bool = False
+
+
+REAL = Domain()
+POSITIVE = Domain(0.25, 3.0)
+NONZERO = Domain(avoid=(0.0,), gap=0.25)
+DISTINCT = Domain(distinct=True)
+
+
+class Arguments(NamedTuple):
+    """One call of an op: its array arguments and its metadata."""
+
+    arrays: list[Any]
+    metadata: dict[str, Any] = {}  # noqa: RUF012 (never written)
+
+
+class Draw(Protocol):
+    """What an example can ask for. `engine.testing` implements it with hypothesis."""
+
+    def shape(self, *, min_dims: int = 0, max_dims: int = 3, min_side: int = 0) -> tuple[int, ...]:
+        """A shape with sides up to 3."""
+
+    def broadcastable(self, count: int) -> list[tuple[int, ...]]:
+        """`count` shapes that broadcast with one another."""
+
+    def array(self, shape: tuple[int, ...], domain: Domain) -> Any:
+        """A float64 array of values from the domain."""
+
+    def integers(self, shape: tuple[int, ...], low: int, high: int) -> Any:
+        """An integer array with `low <= v <= high`."""
+
+    def integer(self, low: int, high: int) -> int:
+        """An integer, both ends included."""
+
+    def choice(self, options: Sequence[T]) -> T:
+        """One of the options; simpler ones first."""
+
+    def axis(self, ndim: int) -> int:
+        """An axis of an array with `ndim` axes, negative ones included."""
+
+
+Example = Callable[[Draw], Arguments]
+
+
+def elementwise(domain: Domain) -> Example:
+    """One array of any shape."""
+    return lambda draw: Arguments([draw.array(draw.shape(), domain)])
+
+
+def broadcasting(*domains: Domain) -> Example:
+    """Arrays whose shapes broadcast with one another."""
+
+    def example(draw: Draw) -> Arguments:
+        shapes = draw.broadcastable(len(domains))
+        return Arguments([draw.array(shape, domain) for shape, domain in zip(shapes, domains, strict=True)])
+
+    return example
+
+
+def along_axes(domain: Domain, min_side: int = 0) -> Example:
+    """One array with `axis` (None, one or several) and `keepdims`, for reductions."""
+
+    def example(draw: Draw) -> Arguments:
+        shape = draw.shape(min_side=min_side)
+        axis: Any = None
+        if shape and draw.choice([True, False]):
+            axis = draw.axis(len(shape))
+            if len(shape) > 1 and draw.choice([False, True]):
+                axis = (axis % len(shape), (axis + 1) % len(shape))
+        return Arguments([draw.array(shape, domain)], {"axis": axis, "keepdims": draw.choice([False, True])})
+
+    return example
+
+
+def along_axis(domain: Domain, min_side: int = 1) -> Example:
+    """One array with one `axis`."""
+
+    def example(draw: Draw) -> Arguments:
+        shape = draw.shape(min_dims=1, min_side=min_side)
+        return Arguments([draw.array(shape, domain)], {"axis": draw.axis(len(shape))})
+
+    return example

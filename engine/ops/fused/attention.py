@@ -1,0 +1,188 @@
+"""scaled_dot_product_attention (Vaswani et al. 2017) and the rotation of queries and keys by position (Su et al. 2021).
+
+With S = scale Q K^T, P = softmax(S) by rows and O = P V, the backward pass is
+
+    dV = P^T dO      dP = dO V^T      dS = P * (dP - delta)      dQ = scale dS K      dK = scale dS^T Q
+
+where delta = rowsum(dP * P) = rowsum(dO * O), the cheaper form (Dao et al. 2022). The matrix of weights is the largest array
+here, so it is never divided: P = E / total, and 1 / total multiplies the smaller O and dO instead.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from engine.examples import REAL, Arguments, Draw
+from engine.ops.elementwise import add, divide, exp, multiply, subtract
+from engine.ops.linalg import matmul
+from engine.ops.reductions import sum
+from engine.ops.shapes import concat, reshape, swapaxes
+from engine.ops.indexing import getitem
+from engine.plan import Joint
+from engine.primitive import as_operand, primitive
+from engine.tensor import Array
+
+
+def _bias(queries: int, keys: int, mask: Any, causal: bool, dtype: Any) -> Any:
+    """What is added to the scores: 0 where a query may look, -inf where not; a floating mask is added as it is."""
+    bias = None
+    if causal:
+        bias = np.where(np.tri(queries, keys, dtype=bool), 0, -np.inf).astype(dtype)
+    if mask is not None:
+        mask = np.asarray(as_operand(mask))
+        given = np.where(mask, 0, -np.inf) if mask.dtype == bool else mask
+        bias = given.astype(dtype) if bias is None else bias + given.astype(dtype)
+    return bias
+
+
+def _default_scale(query: Any, scale: float | None) -> float:
+    return 1 / math.sqrt(query.shape[-1]) if scale is None else float(scale)
+
+
+def _reference(query: Any, key: Any, value: Any, *, mask: Any, causal: bool, scale: float | None) -> Any:
+    scores = matmul(multiply(query, _default_scale(query, scale)), swapaxes(key, axis1=-1, axis2=-2))
+    bias = _bias(query.shape[-2], key.shape[-2], mask, causal, scores.dtype)
+    scores = scores if bias is None else add(scores, bias)
+    largest = np.max(as_operand(scores), axis=-1, keepdims=True, initial=-np.inf)
+    e = exp(subtract(scores, np.where(np.isfinite(largest), largest, 0).astype(scores.dtype)))
+    total = sum(e, axis=-1, keepdims=True)
+    nothing_allowed = (as_operand(total) == 0).astype(scores.dtype)  # then e is 0, and 0 / 1 = 0
+    return matmul(divide(e, add(total, nothing_allowed)), value)
+
+
+def _example(draw: Draw) -> Arguments:
+    queries, keys, channels, values = (draw.integer(1, 3) for _ in range(4))
+    batch = draw.shape(max_dims=2, min_side=1)
+    shared = draw.choice([batch, batch[1:]])  # keys and values may broadcast over a leading axis
+    mask = draw.choice([None, draw.integers((queries, keys), 0, 1) == 1])
+    metadata = {"mask": mask, "causal": draw.choice([False, True]), "scale": draw.choice([None, 0.5])}
+    shapes = [(*batch, queries, channels), (*shared, keys, channels), (*shared, keys, values)]
+    return Arguments([draw.array(shape, REAL) for shape in shapes], metadata)
+
+
+def _transposed(x: Array) -> Array:
+    return np.swapaxes(x, -1, -2)
+
+
+def _backward(
+    g: Array,
+    query: Array,
+    key: Array,
+    value: Array,
+    out: Array,
+    weights: Array,
+    inverse: Array,
+    *,
+    scale: float | None,
+    wanted: tuple[bool, ...],
+) -> tuple[Any, ...]:
+    g = g * inverse
+    of_value = _transposed(weights) @ g if wanted[2] else None
+    if not (wanted[0] or wanted[1]):
+        return None, None, of_value
+    of_scores = g @ _transposed(value)
+    of_scores -= (g * out).sum(axis=-1, keepdims=True)
+    of_scores *= weights
+    factor = _default_scale(query, scale)
+    of_query = (of_scores @ key) * factor if wanted[0] else None
+    of_key = _transposed(of_scores) @ (query * factor) if wanted[1] else None
+    return of_query, of_key, of_value
+
+
+def _forward_tangent(
+    tangents: Any, query: Array, key: Array, value: Array, weights: Array, inverse: Array, *, scale: float | None
+) -> Array:
+    of_query, of_key, of_value = tangents
+    p = weights * inverse
+    factor = _default_scale(query, scale)
+    total = np.zeros(np.broadcast_shapes(p.shape[:-1], value.shape[:-2] + (1,)) + value.shape[-1:], p.dtype)
+    moved = np.zeros_like(p)
+    if of_query is not None:
+        moved += of_query @ _transposed(key) * factor
+    if of_key is not None:
+        moved += query @ _transposed(of_key) * factor
+    total += (p * (moved - (p * moved).sum(axis=-1, keepdims=True))) @ value
+    return total if of_value is None else total + p @ of_value
+
+
+@primitive(
+    vjp=Joint(_backward),
+    jvp=Joint(_forward_tangent),
+    examples=_example,
+    broadcasts=True,
+    residuals=("weights", "inverse"),
+    reference=_reference,
+)
+def scaled_dot_product_attention(
+    query: Any, key: Any, value: Any, *, mask: Any = None, causal: bool = False, scale: float | None = None
+) -> Any:
+    """softmax(scale Q K^T) V: each query takes the average of the values, weighted by how well its key fits.
+
+    Shapes: query (..., queries, channels), key (..., keys, channels), value (..., keys, values); result (..., queries, values).
+
+    Args:
+        mask: boolean, True where attention is allowed, or numbers added to the scores; broadcasts to (..., queries, keys).
+        causal: query t sees keys 0 to t only.
+        scale: 1 / sqrt(channels) by default.
+
+    A query that may look nowhere gets 0, and sends gradient 0.
+    """
+    if min(query.ndim, key.ndim, value.ndim) < 2 or query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2]:
+        raise ValueError(
+            f"scaled_dot_product_attention: query {query.shape}, key {key.shape}, value {value.shape} do not fit; "
+            "they are (..., queries, channels), (..., keys, channels), (..., keys, values)"
+        )
+    weights = (query * _default_scale(query, scale)) @ _transposed(key)
+    bias = _bias(query.shape[-2], key.shape[-2], mask, causal, weights.dtype)
+    if bias is not None:
+        weights = weights + bias if np.ndim(bias) > weights.ndim else np.add(weights, bias, out=weights)
+    largest = weights.max(axis=-1, keepdims=True, initial=-np.inf)
+    largest[~np.isfinite(largest)] = 0
+    weights -= largest
+    np.exp(weights, out=weights)
+    total = weights.sum(axis=-1, keepdims=True)
+    total[total == 0] = 1
+    inverse = 1 / total
+    out = weights @ value
+    out *= inverse
+    return out, weights, inverse
+
+
+# ---- rotary positions ----------------------------------------------------------------------------------------------
+
+
+def _rotary_reference(x: Any, *, phases: Any) -> Any:
+    pairs = reshape(x, shape=(*x.shape[:-1], x.shape[-1] // 2, 2))
+    a, b = getitem(pairs, (..., slice(0, 1))), getitem(pairs, (..., slice(1, 2)))
+    cos, sin = phases.real[..., None], phases.imag[..., None]
+    return reshape(concat([a * cos - b * sin, a * sin + b * cos], axis=-1), shape=x.shape)
+
+
+def _rotary_example(draw: Draw) -> Arguments:
+    time, pairs = draw.integer(1, 3), draw.integer(1, 2)
+    angles = draw.array((time, pairs), REAL)
+    x = draw.array((*draw.shape(max_dims=2), time, 2 * pairs), REAL)
+    return Arguments([x], {"phases": np.exp(1j * angles)})
+
+
+@primitive(
+    vjp=(lambda g, *, phases: rotary(g, phases=phases.conj()),),
+    jvp=(lambda t, *, phases: rotary(t, phases=phases),),
+    examples=_rotary_example,
+    reference=_rotary_reference,
+)
+def rotary(x: Any, *, phases: Any) -> Any:
+    """Rotate each pair of neighbouring channels by an angle: (a + ib) e^{i angle}, read as one complex product.
+
+    Shapes: x (..., time, channels), phases (time, channels / 2), complex, e^{i angle}. The inner product of two rotated vectors
+    depends on the difference of their angles only, so scores see relative positions. The transpose is the rotation back.
+    """
+    if x.shape[-1] != 2 * phases.shape[-1]:
+        raise ValueError(f"rotary: {x.shape[-1]} channels need {x.shape[-1] / 2:g} phases, not {phases.shape[-1]}")
+    if x.strides[-1] != x.itemsize:
+        x = np.ascontiguousarray(x)
+    kind = np.result_type(x.dtype, np.complex64)
+    return (x.view(kind) * phases.astype(kind, copy=False)).view(x.dtype)

@@ -1,0 +1,162 @@
+"""Plan: which rules of a primitive will run for one call, and where each finds the values it named.
+
+The names in a rule's signature are resolved once per primitive and per set of arguments that want a gradient; each call
+then only picks array references out of a tuple by position:
+
+    slots of a call:   arguments ...   out   residuals ...   shapes of the arguments ...
+
+A plan is the link between `engine/primitive.py`, which saves through it, and `engine/sweeps.py`, which runs its rules.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Rule = Callable[..., Any]
+
+
+def LINEAR(*_: Any) -> Any:  # noqa: N802 (a constant in spirit: it stands where a rule would)
+    """The jvp rule of an op that is linear in each argument: the op itself, with the tangent in the argument's place."""
+    raise NotImplementedError("LINEAR is a mark, not a rule")
+
+
+@dataclass(frozen=True)
+class Joint:
+    """One rule for all arguments, for ops whose arguments share backward work.
+
+    A vjp rule returns one contribution per argument (None where not `wanted`); a jvp rule takes all tangents at once.
+    """
+
+    rule: Rule
+
+
+class Signature:
+    """The names an op's rules can ask for, and the binding of a call's arguments to them.
+
+    `arity` is the number of array arguments, -1 for `*arrays`; array arguments with a default of None are optional.
+    """
+
+    def __init__(
+        self, op: str, forward: Callable[..., Any], residuals: Sequence[str] = (), keep_arguments: bool = False
+    ) -> None:
+        parameters = inspect.signature(forward).parameters.values()
+        arguments = [p for p in parameters if p.kind is not p.KEYWORD_ONLY]
+        metadata = [p for p in parameters if p.kind is p.KEYWORD_ONLY]
+        self.op = op
+        self.arguments = tuple(p.name for p in arguments)
+        self.optional = {p.name for p in arguments if p.default is None}
+        self.variadic = any(p.kind is p.VAR_POSITIONAL for p in arguments)
+        self.arity = -1 if self.variadic else len(arguments)
+        self.metadata = tuple(p.name for p in metadata)
+        self.required = frozenset(self.metadata)
+        self.defaults = {p.name: p.default for p in metadata if p.default is not p.empty}
+        self.keep_arguments = keep_arguments
+        slots = (*self.arguments, "out", *residuals, *(f"{name}_shape" for name in self.arguments))
+        self.slots = {name: slot for slot, name in enumerate(slots)}
+
+    def bind(self, args: tuple[Any, ...], metadata: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Complete a call: array arguments given by keyword, metadata given by position, defaults."""
+        metadata = dict(metadata)
+        if not self.variadic:
+            for name, value in zip(self.metadata, args[self.arity :], strict=False):
+                if name in metadata:
+                    raise TypeError(f"{self.op}: got two values for {name!r}")
+                metadata[name] = value
+            if len(args) > self.arity + len(self.metadata):
+                raise TypeError(f"{self.op}: takes at most {self.arity + len(self.metadata)} arguments, got {len(args)}")
+            args = args[: self.arity]
+            for name in self.arguments[len(args) :]:
+                if name not in metadata and name not in self.optional:
+                    raise TypeError(f"{self.op}: missing argument {name!r}")
+                args = (*args, metadata.pop(name, None))
+        metadata = {**self.defaults, **metadata}
+        if metadata.keys() != self.required:
+            unknown = sorted(metadata.keys() - self.required)
+            missing = sorted(self.required - metadata.keys())
+            raise TypeError(f"{self.op}: " + (f"no argument named {unknown}" if unknown else f"missing {missing}"))
+        return args, metadata
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One rule to run: for which argument (None: a joint rule), with which slots and which metadata."""
+
+    argument: int | None
+    rule: Rule
+    slots: tuple[int, ...]
+    keywords: tuple[str, ...]
+
+
+class Plan:
+    """The rules that run when the arguments in the bit mask `wanted` want a derivative.
+
+    Fields: `calls`, the rules; `keep`, the slots they read, which are what a node saves, in this order.
+    """
+
+    __slots__ = ("calls", "keep", "shapes", "signature", "wanted")
+
+    def __init__(self, signature: Signature, given: Any, count: int, wanted: int) -> None:
+        self.signature = signature
+        count = max(count, 0)
+        rules = _rules(signature, given, count)
+        self.wanted = tuple(bool(wanted >> k & 1) for k in range(count))
+        named = [(argument, rule, *_names(signature, rule, argument)) for argument, rule in rules]
+        named = [call for call in named if call[0] is None or self.wanted[call[0]]] if wanted else named
+        keep = {signature.slots[name] for _, _, values, _ in named for name in values}
+        if signature.keep_arguments:
+            keep |= {signature.slots[name] for name in signature.arguments}
+        self.keep = tuple(sorted(keep))
+        self.shapes = any(slot >= signature.slots[f"{signature.arguments[0]}_shape"] for slot in keep)
+        position = {slot: index for index, slot in enumerate(self.keep)}
+        self.calls = tuple(
+            Call(argument, rule, tuple(position[signature.slots[name]] for name in values), keywords)
+            for argument, rule, values, keywords in named
+        )
+
+    def collect(self, args: Sequence[Any], arrays: Sequence[Any], out: Any, residuals: Sequence[Any]) -> tuple[Any, ...]:
+        """The values to keep. Arrays the user passed bare are copied: they may be written before the sweep."""
+        if not self.keep:
+            return ()
+        signature = self.signature
+        given = [a.copy() if isinstance(raw, np.ndarray) and a is raw else a for raw, a in zip(args, arrays, strict=True)]
+        slots = [tuple(given)] if signature.variadic else given
+        slots = [*slots, out, *residuals]
+        if self.shapes:
+            shapes = [np.shape(array) for array in arrays]
+            slots += [tuple(shapes)] if signature.variadic else shapes
+        return tuple([slots[slot] for slot in self.keep])
+
+
+def _rules(signature: Signature, given: Any, count: int) -> list[tuple[int | None, Rule]]:
+    """Pairs of argument position and rule."""
+    if isinstance(given, Joint):
+        return [(None, given.rule)]
+    if given is LINEAR:
+        given = (LINEAR,) * count
+    if signature.variadic:
+        given = tuple(given[:1]) * count
+    if len(given) != count:
+        raise TypeError(f"{signature.op}: {len(given)} rules for {count} arguments; give None for one without a derivative")
+    return [(argument, rule) for argument, rule in enumerate(given) if rule is not None]
+
+
+def _names(signature: Signature, rule: Rule, argument: int | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The values and the keywords that a rule asks for, by the names of its parameters."""
+    if rule is LINEAR:
+        others = [name for k, name in enumerate(signature.arguments) if k != argument or signature.variadic]
+        return tuple(others), signature.metadata
+    first, *parameters = inspect.signature(rule).parameters.values()
+    values = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
+    keywords = tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+    known = (*signature.metadata, "wanted", "position")
+    for name in [n for n in values if n not in signature.slots] + [n for n in keywords if n not in known]:
+        raise TypeError(
+            f"{signature.op}: a rule asks for {name!r}; after {first.name!r} it can name {[*signature.slots]} "
+            f"and, keyword-only, {[*known]}"
+        )
+    return values, keywords

@@ -1,0 +1,181 @@
+"""Primitive: an op, with everything that is known about it in one place.
+
+    @primitive(
+        vjp=(lambda g, y: g * y, lambda g, x: g * x),      # one rule per argument: g, the output's cotangent, sent backward
+        jvp=LINEAR,                                        # and a tangent sent forward
+        examples=broadcasting(REAL, REAL),                 # where the laws of `engine.testing` try it
+        broadcasts=True,
+    )
+    def multiply(x, y):
+        return np.multiply(x, y)
+
+The idea: **a rule asks, by name, for what it needs.** Its first parameter is the cotangent `g` (the tangent `t` in a jvp
+rule); each further positional parameter names a value, and a node keeps alive just the values that its coming sweep names:
+
+    an argument of the function     that array            `<argument>_shape`    only its shape
+    `out`                           the result            a name in `residuals` what the function returned beside the result
+
+Keyword-only parameters name the op's metadata. A rule that needs to know which arguments want a gradient may ask for the
+keyword `wanted`, one for a variable number of arguments for its `position`.
+
+The invariant: rules are written with the engine's own ops and operators, so the same text runs on arrays (the default: fast)
+and on tensors (recorded: derivatives of any order). Called with arrays only, a primitive returns an array and records
+nothing.
+
+Fused ops, whose hand-derived rules use what the forward pass left behind, name a `reference`: the same function composed of
+small ops. A recorded sweep differentiates the reference, so such an op's node keeps its arguments as well.
+
+Read next: `engine/ops/elementwise.py` for examples, then `engine/sweeps.py`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from engine.examples import Example
+from engine.graph import Node, recording
+from engine.plan import Joint, Plan, Rule, Signature
+from engine.tensor import Array, Tensor, wrap
+
+registry: dict[str, Primitive] = {}
+
+
+class Primitive:
+    """A differentiable function of arrays; make one with `@primitive`.
+
+    Attributes:
+        name: the function's name.
+        vjp, jvp: the rules, one per argument; None where an argument has no derivative (an index, a condition).
+        examples: draws arguments for the laws of `engine.testing`.
+        broadcasts: the function broadcasts its arguments, so the sweep sums contributions back to their shapes.
+        reference: the same function composed of other primitives, for a fused op.
+    """
+
+    def __init__(
+        self,
+        forward: Callable[..., Any],
+        *,
+        vjp: Sequence[Rule | None] | Joint,
+        jvp: Sequence[Rule | None] | Joint | Rule,
+        examples: Example,
+        broadcasts: bool = False,
+        residuals: tuple[str, ...] = (),
+        reference: Callable[..., Any] | None = None,
+    ) -> None:
+        self.forward = forward
+        self.name = forward.__name__
+        self.__doc__ = forward.__doc__
+        self.__module__ = forward.__module__
+        self.__signature__ = inspect.signature(forward)
+        self.signature = Signature(self.name, forward, residuals, keep_arguments=reference is not None)
+        self.vjp = vjp
+        self.jvp = jvp
+        self.examples = examples
+        self.broadcasts = broadcasts
+        self.residuals = residuals
+        self.reference = reference
+        self._plans: dict[tuple[str, int, int], Plan] = {}
+        self.plan("vjp", self.signature.arity, 0)  # a rule that asks for an unknown name fails here, at import
+        self.plan("jvp", self.signature.arity, 0)
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.name}{self.__signature__}>"
+
+    def __call__(self, *args: Any, **metadata: Any) -> Any:
+        """Apply the op. Tensors in, a tensor out, recorded if any wants a gradient; arrays in, an array out."""
+        if len(args) != self.signature.arity or metadata.keys() != self.signature.required:
+            args, metadata = self.signature.bind(args, metadata)
+        arrays = []
+        parents: list[Node | None] = []
+        wanted, bit, raw = 0, 1, True
+        for argument in args:
+            if isinstance(argument, Tensor):
+                raw = False
+                arrays.append(argument.array)
+                parents.append(argument.node)
+                if argument.node is not None:
+                    wanted |= bit
+            else:
+                arrays.append(argument)
+                parents.append(None)
+            bit <<= 1
+        if self.broadcasts and not raw:
+            arrays = promote(args, arrays)
+        try:
+            result = self.forward(*arrays, **metadata)
+        except (ValueError, IndexError) as error:
+            raise self._explained(error, arrays) from error
+        out, *residuals = result if self.residuals else (result,)
+        if isinstance(out, np.generic):  # NumPy turns results without axes into scalars; a tensor holds arrays only
+            out = np.asarray(out)
+        if raw:
+            return out
+        if wanted:
+            now = recording.get()
+            if now.enabled:
+                plan = self.plan(now.rules, len(args), wanted)
+                saved = plan.collect(args, arrays, out, residuals)
+                if plan.calls:
+                    node = Node(self, tuple(parents), plan, saved, metadata, out.shape, out.dtype, now.scope)
+                    return wrap(out, node)
+        return wrap(out, None)
+
+    def plan(self, rules: str, count: int, wanted: int) -> Plan:
+        """Which rules run when the arguments in the bit mask `wanted` want a derivative, and what they need kept."""
+        key = rules, count, wanted
+        plan = self._plans.get(key)
+        if plan is None:
+            given = self.vjp if rules == "vjp" else self.jvp
+            plan = self._plans[key] = Plan(self.signature, given, count, wanted)
+        return plan
+
+    def _explained(self, error: Exception, arrays: Sequence[Any]) -> Exception:
+        """The same error naming the op and, where NumPy speaks of shapes, all of them."""
+        message = str(error)
+        if message.startswith(f"{self.name}:"):
+            return error
+        shapes = ", ".join(str(np.shape(array)) for array in arrays if array is not None)
+        return type(error)(f"{self.name}: {message} (argument shapes: {shapes})")
+
+
+def primitive(**knowledge: Any) -> Callable[[Callable[..., Any]], Primitive]:
+    """Decorator: make a function on arrays a `Primitive` and register it. See this module's docstring."""
+
+    def make(forward: Callable[..., Any]) -> Primitive:
+        made = Primitive(forward, **knowledge)
+        if made.name in registry:
+            raise ValueError(f"a primitive named {made.name!r} exists already, in {registry[made.name].__module__}")
+        registry[made.name] = made
+        return made
+
+    return make
+
+
+def promote(args: Sequence[Any], arrays: list[Any]) -> list[Any]:
+    """Give what meets a floating tensor the tensor's dtype, so that NumPy does not widen the result.
+
+    Scalars (also NumPy's, also arrays without axes that are not tensors) become Python numbers, which never widen; integer
+    arrays become the floating dtype, where NumPy would turn float32 and int64 into float64. Lists become arrays.
+    """
+    floating = [array.dtype for array in arrays if isinstance(array, np.ndarray) and array.dtype.kind == "f"]
+    promoted = []
+    for argument, array in zip(args, arrays, strict=True):
+        if not isinstance(argument, Tensor):
+            if isinstance(array, list | tuple):
+                array = np.asarray(array)
+                array = array.astype(floating[0]) if floating and array.dtype.kind in "fi" else array
+            if isinstance(array, np.generic | np.ndarray) and array.ndim == 0 and array.dtype.kind != "b":
+                array = array.item()
+        if floating and isinstance(array, np.ndarray) and array.dtype.kind in "iu":
+            array = array.astype(max(floating))
+        promoted.append(array)
+    return promoted
+
+
+def as_operand(value: Any) -> Array | Any:
+    """The array of a tensor; anything else as it is."""
+    return value.array if isinstance(value, Tensor) else value

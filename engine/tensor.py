@@ -1,0 +1,334 @@
+"""Tensor: a light handle on an array and on the node that made it.
+
+    Tensor = (array, node)
+
+The array is the value; the node says how it came about and is None for a constant. Tensors are values: no operator writes
+into one (`x += y` makes a new tensor and rebinds the name). The single exception is `assign`, which optimizers use on
+parameters; what it must never do is make a gradient silently wrong, and `engine/versions.py` sees to that.
+
+The invariant: `requires_grad` is `node is not None`. A leaf (made by the user with `requires_grad=True`) has a node without
+an op; its `.grad` is filled by `backward`, adding to what is there.
+
+Operators are one-line calls: what they do, and how they are differentiated, is in `engine/ops/`.
+
+Read next: `engine/primitive.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn, final
+from weakref import ref
+
+import numpy as np
+
+from engine import graph, versions
+from engine.graph import Node
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+_default_dtype: np.dtype[Any] = np.dtype(np.float32)
+
+
+def set_default_dtype(dtype: Any) -> None:
+    """Set the floating dtype that Python numbers and lists become (float32 at the start)."""
+    global _default_dtype
+    if np.dtype(dtype).kind != "f":
+        raise TypeError(f"set_default_dtype: {np.dtype(dtype)} is not a floating dtype; give np.float32 or np.float64")
+    _default_dtype = np.dtype(dtype)
+
+
+def as_array(data: Any, dtype: Any = None) -> Array:
+    """A new array holding `data`: arrays keep their dtype, Python numbers and lists take the default one."""
+    if isinstance(data, Tensor):
+        data = data.array
+    array = np.array(data, dtype=dtype)  # a copy: a tensor never shares memory with what it was made from
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"Tensor: no support for dtype {array.dtype}; give real numbers")
+    if dtype is None and not isinstance(data, np.ndarray | np.generic) and array.dtype.kind != "b":
+        array = array.astype(_default_dtype)
+    return array
+
+
+def wrap(array: Array, node: Node | None) -> Tensor:
+    """A tensor on this very array, without copying it: what ops return."""
+    tensor = Tensor.__new__(Tensor)
+    tensor.array = array
+    tensor.node = node
+    tensor.grad = None
+    return tensor
+
+
+@final
+class Tensor:
+    """An array that remembers how it was computed.
+
+    Args:
+        data: numbers, nested lists, an array (copied) or a tensor (its value is copied).
+        requires_grad: whether `backward` shall compute the gradient of this tensor; floating dtypes only.
+        dtype: a NumPy dtype; by default an array's own, and `engine.set_default_dtype`'s for Python numbers.
+        name: shown in pictures and error messages.
+
+    Attributes:
+        grad: a Tensor of the same shape and dtype after `backward`, or None.
+        node: the graph node that made this tensor, or None for a constant.
+
+    >>> x = Tensor([1.0, 2.0], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    Tensor([2., 4.])
+    """
+
+    __slots__ = ("__weakref__", "array", "grad", "node")
+    __array_ufunc__ = None  # makes `ndarray + tensor` come to __radd__ instead of looping over elements
+
+    array: Array
+    node: Node | None
+    grad: Tensor | None
+
+    def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None, name: str | None = None) -> None:
+        self.array = as_array(data, dtype)
+        self.node = None
+        self.grad = None
+        if requires_grad:
+            if self.array.dtype.kind != "f":
+                raise TypeError(f"Tensor: dtype {self.array.dtype} cannot require a gradient; give dtype=np.float32")
+            self.node = graph.leaf(self.array.shape, self.array.dtype)
+            self.node.target = ref(self)
+        if name is not None:
+            self.name = name
+
+    # ---- what it is --------------------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.array.shape
+
+    @property
+    def ndim(self) -> int:
+        return self.array.ndim
+
+    @property
+    def size(self) -> int:
+        return self.array.size
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.array.dtype
+
+    @property
+    def requires_grad(self) -> bool:
+        return self.node is not None
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether the user made it, rather than an op."""
+        return self.node is None or self.node.primitive is None
+
+    @property
+    def name(self) -> str | None:
+        return None if self.node is None else self.node.name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        """Names live on nodes, where pictures find them; a constant has none to carry it."""
+        if self.node is not None:
+            self.node.name = name
+
+    def numpy(self) -> Array:
+        """The value as a read-only view: no copy, and no way to change the tensor behind the graph's back."""
+        view = self.array.view()
+        view.flags.writeable = False
+        return view
+
+    def item(self) -> float | int | bool:
+        """The value of a one-element tensor as a Python number."""
+        return self.array.item()  # type: ignore[no-any-return]
+
+    def detach(self) -> Tensor:
+        """The same value as a constant: gradients stop here. Shares memory with this tensor."""
+        return wrap(self.array, None)
+
+    def __repr__(self) -> str:
+        values = np.array2string(self.array, separator=", ", threshold=20, prefix="Tensor(")
+        dtype = "" if self.dtype == _default_dtype else f", dtype={self.dtype}"
+        made = ""
+        if self.node is not None:
+            made = ", requires_grad=True" if self.is_leaf else f", <{self.node.op}>"
+        return f"Tensor({values}{dtype}{made})"
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of a tensor without axes")
+        return self.shape[0]
+
+    def __bool__(self) -> bool:
+        if self.size != 1:
+            raise ValueError(f"a tensor of shape {self.shape} is neither true nor false; use .numpy().any() or .all()")
+        return bool(self.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    __hash__ = object.__hash__
+
+    # ---- gradients ---------------------------------------------------------------------------------------------
+
+    def backward(self, gradient: Any = None, *, retain_graph: bool = False, create_graph: bool = False) -> None:
+        """Add the gradient of this tensor to the `.grad` of every leaf it was computed from.
+
+        Args:
+            gradient: the cotangent to start with, of this tensor's shape; 1 by default, for a tensor of one element.
+            retain_graph: keep what the sweep used, so that it can be swept again.
+            create_graph: record the sweep itself, so that the gradients can be differentiated.
+
+        Raises:
+            RuntimeError: no graph, a graph already freed, or a saved value assigned since.
+            ValueError: `gradient` has another shape.
+        """
+        sweeps.backward(self, gradient, retain_graph=retain_graph, create_graph=create_graph)
+
+    def retain_grad(self) -> None:
+        """Make `backward` fill `.grad` of this tensor although it is not a leaf."""
+        if self.node is None:
+            raise RuntimeError("retain_grad: this tensor has no graph, so no gradient will ever arrive")
+        self.node.target = ref(self)
+
+    def zero_grad(self) -> None:
+        """Forget the gradient collected so far."""
+        self.grad = None
+
+    def assign(self, value: Any) -> None:
+        """Overwrite the value of a leaf, as optimizers do; nothing is recorded.
+
+        Raises ValueError for another shape, RuntimeError for a tensor that an op made.
+        """
+        if not self.is_leaf:
+            raise RuntimeError(f"assign: {self.node and self.node.op} made this tensor; only leaves can be assigned")
+        array = value.array if isinstance(value, Tensor) else np.asarray(value)
+        if array.shape != self.shape:
+            raise ValueError(f"assign: shape {array.shape} given for a tensor of shape {self.shape}")
+        self.array[...] = array
+        versions.bump(self.array)
+
+    def __copy__(self) -> NoReturn | Tensor:
+        return self.__deepcopy__({})
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        self._refuse_unless_leaf("copy")
+        return Tensor(self.array, requires_grad=self.requires_grad, name=self.name)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        self._refuse_unless_leaf("pickle")
+        return Tensor, (self.array, self.requires_grad, None, self.name)
+
+    def _refuse_unless_leaf(self, verb: str) -> None:
+        if not self.is_leaf:
+            raise RuntimeError(f"cannot {verb} a tensor that is part of a graph; detach() it first")
+
+    # ---- not NumPy arrays, and says so -------------------------------------------------------------------------
+
+    def __array__(self, *_: Any, **__: Any) -> NoReturn:
+        raise TypeError("a Tensor is not an array: use .numpy() for its value, or the engine's function of that name")
+
+    def __setitem__(self, index: Any, value: Any) -> NoReturn:
+        raise TypeError("tensors are values: use engine.where to select, or assign() to overwrite a parameter")
+
+    # ---- operators ---------------------------------------------------------------------------------------------
+
+    def __add__(self, other: Any) -> Tensor:
+        return ops.add(self, other)
+
+    def __radd__(self, other: Any) -> Tensor:
+        return ops.add(other, self)
+
+    def __sub__(self, other: Any) -> Tensor:
+        return ops.subtract(self, other)
+
+    def __rsub__(self, other: Any) -> Tensor:
+        return ops.subtract(other, self)
+
+    def __mul__(self, other: Any) -> Tensor:
+        return ops.multiply(self, other)
+
+    def __rmul__(self, other: Any) -> Tensor:
+        return ops.multiply(other, self)
+
+    def __truediv__(self, other: Any) -> Tensor:
+        return ops.divide(self, other)
+
+    def __rtruediv__(self, other: Any) -> Tensor:
+        return ops.divide(other, self)
+
+    def __pow__(self, other: Any) -> Tensor:
+        return ops.pow(self, other)
+
+    def __rpow__(self, other: Any) -> Tensor:
+        return ops.pow(other, self)
+
+    def __matmul__(self, other: Any) -> Tensor:
+        return ops.matmul(self, other)
+
+    def __rmatmul__(self, other: Any) -> Tensor:
+        return ops.matmul(other, self)
+
+    def __neg__(self) -> Tensor:
+        return ops.negative(self)
+
+    def __abs__(self) -> Tensor:
+        return ops.abs(self)
+
+    def __getitem__(self, index: Any) -> Tensor:
+        return ops.getitem(self, index)
+
+    def __eq__(self, other: Any) -> Array:  # type: ignore[override]
+        return ops.equal(self, other)
+
+    def __ne__(self, other: Any) -> Array:  # type: ignore[override]
+        return ops.not_equal(self, other)
+
+    def __lt__(self, other: Any) -> Array:
+        return ops.less(self, other)
+
+    def __le__(self, other: Any) -> Array:
+        return ops.less_equal(self, other)
+
+    def __gt__(self, other: Any) -> Array:
+        return ops.greater(self, other)
+
+    def __ge__(self, other: Any) -> Array:
+        return ops.greater_equal(self, other)
+
+    # ---- methods: the ops of the same name, with NumPy's positional forms --------------------------------------
+
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        return ops.sum(self, axis=axis, keepdims=keepdims)
+
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        return ops.mean(self, axis=axis, keepdims=keepdims)
+
+    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        return ops.max(self, axis=axis, keepdims=keepdims)
+
+    def reshape(self, *shape: Any) -> Tensor:
+        return ops.reshape(self, shape=shape[0] if len(shape) == 1 else shape)
+
+    def permute_dims(self, *axes: Any) -> Tensor:
+        return ops.permute_dims(self, axes=axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes)
+
+    def swapaxes(self, axis1: int, axis2: int) -> Tensor:
+        return ops.swapaxes(self, axis1=axis1, axis2=axis2)
+
+    @property
+    def T(self) -> Tensor:  # noqa: N802 (NumPy's name)
+        return ops.permute_dims(self, axes=tuple(reversed(range(self.ndim))))
+
+    @property
+    def mT(self) -> Tensor:  # noqa: N802 (the Array API's name)
+        return ops.swapaxes(self, axis1=-1, axis2=-2)
+
+
+# At the bottom, because ops are made of primitives, which need the class above; the operators look it up when called.
+from engine import ops, sweeps  # noqa: E402

@@ -1,0 +1,175 @@
+"""The laws every registered op obeys, checked at one drawn point each.
+
+    vjp = numeric               the reverse rule against central differences, under a random cotangent
+    jvp = numeric               the forward rule, likewise, under a random tangent
+    <u, J v> = <J' u, v>        the two rules, written independently, against each other
+    recorded = raw              the sweep run on tensors gives what it gives on arrays; and that result can be swept again
+    fused = reference           value and gradient of a fused op against the composed one
+    kept                        shape, dtype and layout do not matter; inputs are not written
+
+Read next: `engine/testing/strategies.py`, where the points come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from engine.graph import Node, recording
+from engine.primitive import Primitive
+from engine.sweeps import forward_sweep, reverse_sweep
+from engine.tensor import Array, Tensor, wrap
+from engine.testing.numeric import Estimate, cotangent_gradient, directional
+
+Function = Callable[..., Any]
+
+
+class GradientError(AssertionError):
+    """A gradient differs from the truth by more than the truth's own error estimate allows."""
+
+
+def differentiable(primitive: Primitive, arrays: Sequence[Any]) -> list[int]:
+    """The positions of the arguments that have a derivative."""
+    plan = primitive.plan("vjp", len(arrays), (1 << len(arrays)) - 1)
+    ruled = {call.argument for call in plan.calls}
+    return [
+        k
+        for k, array in enumerate(arrays)
+        if (k in ruled or None in ruled) and isinstance(array, np.ndarray) and array.dtype.kind == "f"
+    ]
+
+
+def pull_back(function: Function, arrays: Sequence[Any], wanted: Sequence[int], g: Array, **sweep: Any) -> dict[int, Any]:
+    """Our own gradient of <g, function(arrays)> in each wanted argument."""
+    inputs = [Tensor(a, requires_grad=True) if k in wanted else a for k, a in enumerate(arrays)]
+    out = function(*inputs)
+    if out.node is None:
+        return {k: np.zeros_like(arrays[k]) for k in wanted}
+    seed = wrap(g, None) if sweep.get("create_graph") else g
+    found = reverse_sweep(out.node, seed, **sweep)
+    return {k: found.get(inputs[k].node, np.zeros_like(arrays[k])) for k in wanted}
+
+
+def push_forward(function: Function, arrays: Sequence[Any], tangents: dict[int, Any]) -> Any:
+    """Our own derivative of function(arrays) in the direction of the tangents."""
+    inputs = [Tensor(a, requires_grad=True) if k in tangents else a for k, a in enumerate(arrays)]
+    token = recording.set(type(recording.get())(rules="jvp"))
+    try:
+        out = function(*inputs)
+    finally:
+        recording.reset(token)
+    if out.node is None:
+        return np.zeros_like(out.array)
+    nodes = _below(out.node)
+    found = forward_sweep(nodes, {inputs[k].node: t for k, t in tangents.items()})
+    return found.get(out.node, np.zeros_like(out.array))
+
+
+def _below(root: Node) -> list[Node]:
+    """Every recorded node that leads to `root`, oldest first."""
+    seen: set[Node] = {root}
+    stack = [root]
+    while stack:
+        for parent in stack.pop().parents:
+            if parent is not None and parent not in seen:
+                seen.add(parent)
+                stack.append(parent)
+    return sorted((n for n in seen if n.primitive is not None), key=lambda n: n.serial)
+
+
+def agree(name: str, found: Any, truth: Estimate) -> None:
+    """Raise GradientError where `found` is further from the truth than ten times its error estimate."""
+    found = np.asarray(found.array if isinstance(found, Tensor) else found, np.float64)
+    if found.shape != np.shape(truth.value):
+        raise GradientError(f"{name}: shape {found.shape}, expected {np.shape(truth.value)}")
+    if found.size == 0:
+        return
+    allowed = 10 * truth.error + 1e-7 * np.maximum(np.abs(truth.value), 1)
+    excess = np.abs(found - truth.value) - allowed
+    if not (excess <= 0).all():
+        at = tuple(int(i) for i in np.unravel_index(np.nanargmax(np.where(np.isnan(excess), np.inf, excess)), found.shape))
+        raise GradientError(
+            f"{name}: at {at} the rule gives {found[at]:.9g}, central differences {truth.value[at]:.9g} "
+            f"(good to {truth.error[at]:.1g})"
+        )
+
+
+def check_at(primitive: Primitive, arrays: Sequence[Any], metadata: dict[str, Any], rng: np.random.Generator) -> None:
+    """Every law for one op at one point. Raises GradientError naming the op, the law and the element."""
+    arrays = list(arrays)
+    before = [a.copy() if isinstance(a, np.ndarray) else a for a in arrays]
+
+    def function(*args: Any) -> Any:
+        return primitive(*args, **metadata)
+
+    wanted = differentiable(primitive, arrays)
+    out = function(*arrays)
+    g = rng.normal(size=out.shape)
+    tangents = {k: rng.normal(size=arrays[k].shape) for k in wanted}
+    gradients = pull_back(function, arrays, wanted, g)
+    for k in wanted:
+        agree(f"{primitive.name}: vjp of argument {k}", gradients[k], cotangent_gradient(function, arrays, k, g))
+    directions = [tangents.get(k) for k in range(len(arrays))]
+    pushed = push_forward(function, arrays, tangents)
+    agree(f"{primitive.name}: jvp", pushed, directional(function, arrays, directions))
+    _check_transpose(primitive, g, pushed, gradients, tangents)
+    _check_recorded(primitive, function, arrays, wanted, g, gradients)
+    if primitive.reference is not None:
+        _check_reference(primitive, metadata, arrays, wanted, g, gradients)
+    _check_float32(primitive, function, arrays, wanted, g, gradients)
+    for a, b in zip(arrays, before, strict=True):
+        if not np.array_equal(a, b):
+            raise GradientError(f"{primitive.name}: wrote into its argument")
+
+
+def _check_transpose(primitive: Primitive, g: Array, pushed: Any, gradients: Any, tangents: Any) -> None:
+    forward = np.vdot(g, pushed)
+    backward = sum(np.vdot(gradients[k], tangents[k]) for k in tangents)
+    if not np.isclose(forward, backward, rtol=1e-9, atol=1e-9):
+        raise GradientError(f"{primitive.name}: <u, Jv> = {forward} but <J'u, v> = {backward}")
+
+
+def _check_recorded(primitive: Primitive, function: Function, arrays: Any, wanted: Any, g: Array, gradients: Any) -> None:
+    """The recorded sweep gives the same gradients, and its second derivative is that of the first."""
+    recorded = pull_back(function, arrays, wanted, g, create_graph=True)
+    for k in wanted:
+        agree(f"{primitive.name}: recorded vjp of argument {k}", recorded[k], Estimate(gradients[k], np.array(1e-9)))
+
+
+def _check_reference(
+    primitive: Primitive, metadata: dict[str, Any], arrays: Any, wanted: Any, g: Array, gradients: Any
+) -> None:
+    def reference(*args: Any) -> Any:
+        assert primitive.reference is not None
+        return primitive.reference(*args, **{**primitive.signature.defaults, **metadata})
+
+    fused, composed = primitive(*arrays, **metadata), reference(*arrays)
+    agree(f"{primitive.name}: value", fused, Estimate(np.asarray(composed), np.array(1e-9)))
+    composed_gradients = pull_back(reference, arrays, wanted, g)
+    for k in wanted:
+        truth = Estimate(np.asarray(composed_gradients[k]), np.array(1e-9))
+        agree(f"{primitive.name}: against its reference, argument {k}", gradients[k], truth)
+
+
+def _check_float32(primitive: Primitive, function: Function, arrays: Any, wanted: Any, g: Array, gradients: Any) -> None:
+    """The float32 rule is compared with the float64 rule, never differenced; dtype and shape are the argument's."""
+    if primitive.name == "astype":
+        return
+    narrow = [_narrow(a) for a in arrays]
+    out = function(*narrow)
+    if out.dtype != np.float32 and wanted:
+        raise GradientError(f"{primitive.name}: float32 in, {out.dtype} out")
+    for k, found in pull_back(function, narrow, wanted, g.astype(np.float32)).items():
+        scale = 1 + np.abs(gradients[k]).max(initial=0)
+        agree(f"{primitive.name}: float32 vjp of argument {k}", found, Estimate(gradients[k], np.array(1e-5 * scale)))
+
+
+def _narrow(a: Any) -> Any:
+    """The array in float32, and strided, so that nothing relies on a contiguous layout."""
+    if not isinstance(a, np.ndarray) or a.dtype.kind != "f":
+        return a
+    spaced = np.zeros((*a.shape, 2), np.float32)
+    spaced[..., 0] = a
+    return spaced[..., 0]

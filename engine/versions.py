@@ -1,0 +1,63 @@
+"""Which memory was written after a node saved it.
+
+Tensors are values: only a parameter's `assign` writes into an array that others may hold. A node that saved this array, or
+any view of it, would then compute a wrong gradient, so the sweep asks here first.
+
+The trick that makes asking cheap: `assign` draws a number from the same counter as the nodes. A node is stale only if
+something was assigned *after* the node was made, which one comparison of two integers rules out in every ordinary
+training step. Only when it does not rule it out are the saved arrays looked at, by the memory they live in: all views
+of an array share one owner, so `w.T` saved by a product is found as well as `w`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+from weakref import finalize
+
+import numpy as np
+
+from engine.graph import Node, next_serial
+
+# For the memory at this id: how often it was assigned, and the serial numbers of the last few assignments.
+_history: dict[int, tuple[int, deque[int]]] = {}
+last_assigned = 0
+
+
+def _owner(array: Any) -> Any:
+    while isinstance(getattr(array, "base", None), np.ndarray):
+        array = array.base
+    return array
+
+
+def bump(array: Any) -> None:
+    """Note that `array` was written just now."""
+    global last_assigned
+    owner = _owner(array)
+    if id(owner) not in _history:
+        _history[id(owner)] = (0, deque(maxlen=8))
+        finalize(owner, _history.pop, id(owner), None)
+    times, recent = _history[id(owner)]
+    last_assigned = next_serial()
+    recent.append(last_assigned)
+    _history[id(owner)] = (times + 1, recent)
+
+
+def version(array: Any) -> int:
+    """How often the memory of `array` has been assigned."""
+    return _history.get(id(_owner(array)), (0, ()))[0]
+
+
+def check(node: Node) -> None:
+    """Raise RuntimeError if a value that `node` saved has been assigned since."""
+    if last_assigned < node.serial:
+        return
+    for value in node.saved or ():
+        times, recent = _history.get(id(_owner(value)), (0, ()))
+        since = sum(serial > node.serial for serial in recent)
+        if since:
+            raise RuntimeError(
+                f"{node.op}: a value it saved for the backward pass has been assigned since "
+                f"(saved at version {times - since}, now version {times}); "
+                "run backward before assign, or compute the loss again"
+            )
