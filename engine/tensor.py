@@ -37,6 +37,11 @@ def set_default_dtype(dtype: Any) -> None:
     _default_dtype = np.dtype(dtype)
 
 
+def default_dtype() -> np.dtype[Any]:
+    """The floating dtype that Python numbers and lists become."""
+    return _default_dtype
+
+
 def as_array(data: Any, dtype: Any = None) -> Array:
     """A new array holding `data`: arrays keep their dtype, Python numbers and lists take the default one."""
     if isinstance(data, Tensor):

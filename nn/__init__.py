@@ -1,0 +1,29 @@
+"""Neural network layers on the engine, with PyTorch's names and shapes."""
+
+from nn import init, losses, optim, schedules
+from nn.layers import Dropout, Embedding, LayerNorm, Linear
+from nn.module import Module, ModuleList, Sequential
+from nn.optim import clip_grad_norm
+from nn.positions import LearnedPositions, RotaryPositions, SinusoidalPositions
+from nn.transformer import FeedForward, MultiHeadAttention, TransformerBlock
+
+__all__ = [
+    "Dropout",
+    "Embedding",
+    "FeedForward",
+    "LayerNorm",
+    "LearnedPositions",
+    "Linear",
+    "Module",
+    "ModuleList",
+    "MultiHeadAttention",
+    "RotaryPositions",
+    "Sequential",
+    "SinusoidalPositions",
+    "TransformerBlock",
+    "clip_grad_norm",
+    "init",
+    "losses",
+    "optim",
+    "schedules",
+]

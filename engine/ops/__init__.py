@@ -29,6 +29,7 @@ from engine.ops.elementwise import (
 )
 from engine.ops.fused import (
     cross_entropy,
+    dropout,
     embedding,
     gelu,
     layer_norm,
@@ -52,6 +53,7 @@ __all__ = [
     "concat",
     "cross_entropy",
     "divide",
+    "dropout",
     "embedding",
     "equal",
     "erf",

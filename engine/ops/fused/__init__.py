@@ -7,6 +7,7 @@ only ever see arrays.
 
 from engine.ops.fused.attention import rotary, scaled_dot_product_attention
 from engine.ops.fused.cross_entropy import cross_entropy
+from engine.ops.fused.dropout import dropout
 from engine.ops.fused.embedding import embedding
 from engine.ops.fused.gelu import gelu
 from engine.ops.fused.layer_norm import layer_norm
@@ -15,6 +16,7 @@ from engine.ops.fused.softmax import log_softmax, softmax
 
 __all__ = [
     "cross_entropy",
+    "dropout",
     "embedding",
     "gelu",
     "layer_norm",

@@ -1,0 +1,93 @@
+"""The calculator: arithmetic in number words, read character by character. Generated; nothing to download.
+
+    two plus three equals five
+    ninety nine minus seven equals ninety two
+
+All sums, differences and products of the numbers zero to ninety nine whose result is zero to ninety nine: 10,772 problems. A
+fixed tenth is held out, so exact answers there show that something was understood rather than remembered. The loss counts the
+answer only: nobody can predict the question.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from engine.tensor import Array
+from gpt.tokenizer import CharTokenizer
+
+IGNORED = -100  # the label of positions that count for nothing, cross_entropy's default
+
+_SMALL = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+    "seventeen eighteen nineteen"
+).split()
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+WORDS = (*_SMALL, *(tens + unit for tens in _TENS for unit in ["", *(f" {digit}" for digit in _SMALL[1:10])]))
+
+OPERATIONS = ("plus", "minus", "times")
+_SPLIT_SEED = 1729
+
+
+class Problem(NamedTuple):
+    """A question and its answer, with the name of the operation."""
+
+    question: str  # "two plus three equals "
+    answer: str  # "five"
+    operation: str
+
+
+class Encoded(NamedTuple):
+    """Problems as arrays, (problems, time): what the model reads, and what it should say next."""
+
+    ids: Array
+    labels: Array  # IGNORED on the question and the padding
+    lengths: Array  # (problems,)
+
+
+def all_problems() -> list[Problem]:
+    """Every problem, in a fixed order."""
+    problems = []
+    for operation in OPERATIONS:
+        for a in range(100):
+            for b in range(100):
+                result = {"plus": a + b, "minus": a - b, "times": a * b}[operation]
+                if 0 <= result <= 99:
+                    question = f"{WORDS[a]} {operation} {WORDS[b]} equals "
+                    problems.append(Problem(question, WORDS[result], operation))
+    return problems
+
+
+def split() -> tuple[list[Problem], list[Problem]]:
+    """Problems to train on, and the fixed tenth held out."""
+    problems = all_problems()
+    order = np.random.default_rng(_SPLIT_SEED).permutation(len(problems))
+    held_out = len(problems) // 10
+    return [problems[i] for i in order[held_out:]], [problems[i] for i in order[:held_out]]
+
+
+def tokenizer() -> CharTokenizer:
+    """The alphabet of all problems and the line end."""
+    return CharTokenizer("\n" + "".join(problem.question + problem.answer for problem in all_problems()))
+
+
+def encode(problems: list[Problem], tokenizer: CharTokenizer) -> Encoded:
+    """Each problem as one row: the model reads question and answer, and is asked for the answer and the line end."""
+    longest = max(len(p.question) + len(p.answer) for p in problems)
+    ids = np.full((len(problems), longest), tokenizer.encode("\n")[0])
+    labels = np.full_like(ids, IGNORED)
+    lengths = np.zeros(len(problems), np.int64)
+    for row, problem in enumerate(problems):
+        line = tokenizer.encode(problem.question + problem.answer + "\n")
+        lengths[row] = len(line) - 1
+        ids[row, : len(line) - 1] = line[:-1]
+        start = len(problem.question) - 1  # reading the last character of the question, say the first of the answer
+        labels[row, start : len(line) - 1] = line[start + 1 :]
+    return Encoded(ids, labels, lengths)
+
+
+def take(data: Encoded, rows: Array) -> tuple[Array, Array]:
+    """Ids and labels of some rows, cut to the longest of them."""
+    longest = int(data.lengths[rows].max())
+    return data.ids[rows, :longest], data.labels[rows, :longest]

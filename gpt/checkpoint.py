@@ -1,0 +1,98 @@
+"""A run is a folder: what was trained, how it went, and the result.
+
+    config.json        the model's shape and the training settings
+    tokenizer.json     the alphabet
+    model.safetensors  the parameters: plain arrays with names, no code in it
+    metrics.jsonl      one line per measurement
+
+Files are written beside their place and then moved over it, so there is always the old one or the new one, whole.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.numpy
+
+from gpt.errors import CheckpointError
+from gpt.model import GPT, GPTConfig
+from gpt.tokenizer import CharTokenizer
+
+
+@dataclass(frozen=True)
+class Run:
+    """A loaded run: the model in evaluation mode, its tokenizer, and all that config.json says."""
+
+    path: Path
+    model: GPT
+    tokenizer: CharTokenizer
+    config: dict[str, Any]
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that a crash leaves the old one or the new one, never a part."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def save(path: Path, model: GPT, tokenizer: CharTokenizer, settings: dict[str, Any]) -> None:
+    """Write config, tokenizer and parameters into the folder `path`."""
+    path.mkdir(parents=True, exist_ok=True)
+    config = {"model": asdict(model.config), "training": settings}
+    write_whole(path / "config.json", json.dumps(config, indent=2).encode())
+    write_whole(path / "tokenizer.json", json.dumps({"characters": tokenizer.characters}).encode())
+    write_whole(path / "model.safetensors", safetensors.numpy.save(model.state_dict()))
+
+
+def _read(path: Path, run: Path) -> bytes:
+    if not run.exists():
+        raise CheckpointError(f"{run}: no such folder; train one with `blameflow train --out {run}`")
+    if not run.is_dir():
+        raise CheckpointError(f"{run}: not a run; give the folder that `blameflow train --out` wrote")
+    if not path.is_file():
+        raise CheckpointError(f"{run}: not a run, it has no {path.name}; train one with `blameflow train --out FOLDER`")
+    return path.read_bytes()
+
+
+def _read_json(path: Path, run: Path) -> Any:
+    try:
+        return json.loads(_read(path, run))
+    except ValueError as error:
+        raise CheckpointError(f"{path}: not valid JSON: {error}") from None
+
+
+def load(path: str | Path) -> Run:
+    """Load a run folder. Raises CheckpointError, in one line, for anything that is not a whole run."""
+    run = Path(path)
+    config = _read_json(run / "config.json", run)
+    characters = _read_json(run / "tokenizer.json", run)
+    try:
+        model = GPT(GPTConfig(**config["model"]))
+        tokenizer = CharTokenizer(characters["characters"])
+    except (TypeError, KeyError, ValueError) as error:
+        raise CheckpointError(f"{run}: config.json or tokenizer.json is not one of a run: {error}") from None
+    weights = run / "model.safetensors"
+    data = _read(weights, run)
+    try:
+        state = safetensors.numpy.load(data)
+        model.load_state_dict(state)
+    except safetensors.SafetensorError as error:
+        raise CheckpointError(f"{weights}: not a checkpoint: {error}") from None
+    except ValueError as error:
+        raise CheckpointError(f"{weights}: of another model: {error}") from None
+    model.eval()
+    return Run(run, model, tokenizer, config)

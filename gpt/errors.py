@@ -1,0 +1,17 @@
+"""What can go wrong for a user, as exceptions whose message is one line: what, and the way out."""
+
+
+class GPTError(Exception):
+    """Base of all errors the command line shows as one line, without a traceback."""
+
+
+class DataError(GPTError):
+    """The data cannot be used."""
+
+
+class TokenError(GPTError):
+    """A text holds characters the tokenizer does not know."""
+
+
+class CheckpointError(GPTError):
+    """A run folder or a file in it is missing, damaged or of another model."""

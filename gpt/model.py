@@ -1,0 +1,100 @@
+"""GPT: embedding, blocks, head. Reads (batch, time) characters, says for each place what comes next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import engine
+from nn import (
+    Dropout,
+    Embedding,
+    LayerNorm,
+    LearnedPositions,
+    Linear,
+    Module,
+    ModuleList,
+    RotaryPositions,
+    SinusoidalPositions,
+    TransformerBlock,
+    init,
+)
+
+POSITIONS = ("learned", "sinusoidal", "rotary")
+
+
+@dataclass(frozen=True)
+class GPTConfig:
+    """The shape of a model.
+
+    Fields:
+        vocab_size: number of different characters.
+        block_size: longest text it can read.
+        n_layer, n_head, n_embd: blocks, heads per block, channels.
+        bias: whether affine maps and norms have one.
+        dropout: probability, on the embedding and on what each block adds.
+        positions: "learned" or "sinusoidal" (added), or "rotary" (turning queries and keys).
+        rotary_base: the slowest rotation takes about this many positions per radian.
+        norm: "pre" or "post".
+        tie: whether the head uses the embedding's weight.
+    """
+
+    vocab_size: int
+    block_size: int
+    n_layer: int
+    n_head: int
+    n_embd: int
+    bias: bool = True
+    dropout: float = 0.0
+    positions: str = "learned"
+    rotary_base: float = 10000.0
+    norm: str = "pre"
+    tie: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("vocab_size", "block_size", "n_layer", "n_head", "n_embd"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"GPTConfig: {name} must be a positive integer, not {value!r}")
+        if self.n_embd % self.n_head:
+            raise ValueError(f"GPTConfig: n_embd {self.n_embd} does not divide into n_head {self.n_head}")
+        if self.positions not in POSITIONS:
+            raise ValueError(f"GPTConfig: positions must be one of {POSITIONS}, not {self.positions!r}")
+
+
+class GPT(Module):
+    """The character model: ids (batch, time) to logits (batch, time, vocab_size)."""
+
+    def __init__(self, config: GPTConfig) -> None:
+        c = self.config = config
+        self.embedding = Embedding(c.vocab_size, c.n_embd)
+        if c.positions == "learned":
+            self.positions: Module | None = LearnedPositions(c.block_size, c.n_embd)
+        else:
+            self.positions = SinusoidalPositions(c.block_size, c.n_embd) if c.positions == "sinusoidal" else None
+        self.dropout = Dropout(c.dropout) if c.dropout else None
+        self.blocks = ModuleList(self._block() for _ in range(c.n_layer))
+        self.norm = LayerNorm(c.n_embd, bias=c.bias) if c.norm == "pre" else None
+        self.head = Linear(c.n_embd, c.vocab_size, bias=False)
+        if c.tie:
+            self.embedding.weight = init.normal(c.vocab_size, c.n_embd)  # small, since it also makes the logits
+            self.head.weight = self.embedding.weight
+
+    def _block(self) -> TransformerBlock:
+        c = self.config
+        rotary = None
+        if c.positions == "rotary":
+            rotary = RotaryPositions(c.block_size, c.n_embd // c.n_head, base=c.rotary_base)
+        return TransformerBlock(c.n_embd, c.n_head, bias=c.bias, dropout=c.dropout, norm=c.norm, rotary=rotary)
+
+    def forward(self, ids: Any) -> Any:
+        if ids.ndim != 2 or ids.shape[1] > self.config.block_size:
+            raise ValueError(f"GPT: ids must be (batch, time) with time up to {self.config.block_size}, not {ids.shape}")
+        x = self.embedding(ids)  # (batch, time, channels)
+        for module in (self.positions, self.dropout, *self.blocks, self.norm):
+            x = x if module is None else module(x)
+        return self.head(x)  # (batch, time, vocab_size)
+
+    def loss(self, ids: Any, labels: Any) -> Any:
+        """Mean surprise, in nats, at the positions whose label is not -100. Shapes: ids and labels (batch, time)."""
+        return engine.cross_entropy(self(ids), labels)

@@ -1,0 +1,171 @@
+"""Training on the calculator: batches, steps, measurements.
+
+One step is five lines in `Trainer.step`; everything else here feeds it or reports on it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import engine
+from engine.tensor import Array
+from gpt import calculator
+from gpt.calculator import Encoded, Problem
+from gpt.model import GPT
+from gpt.sampling import accuracy_by, exactly_right
+from nn import clip_grad_norm
+from nn.optim import AdamW
+from nn.schedules import warmup_cosine
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How to train.
+
+    Fields:
+        steps, batch_size: updates, and problems in each.
+        learning_rate: the peak; reached after `warmup` steps, then falling to 0 along a cosine.
+        weight_decay: on matrices only; biases and norms are left alone.
+        betas: AdamW's.
+        clip: largest joint norm of the gradient.
+        seed: of initial parameters and of the order of the data.
+        evaluate_every: steps between measurements on the held-out problems.
+    """
+
+    steps: int = 6000
+    batch_size: int = 64
+    learning_rate: float = 4e-3
+    warmup: int = 200
+    weight_decay: float = 0.3
+    betas: tuple[float, float] = (0.9, 0.98)
+    clip: float = 1.0
+    seed: int = 0
+    evaluate_every: int = 500
+
+
+@dataclass
+class Progress:
+    """What is known after a step; `accuracy` is the latest measurement on held-out problems, None before the first."""
+
+    step: int
+    steps: int
+    loss: float
+    learning_rate: float
+    norm: float
+    tokens_per_second: float
+    seconds: float
+    accuracy: float | None = None
+
+    @property
+    def seconds_left(self) -> float:
+        """At the average speed so far."""
+        return self.seconds / self.step * (self.steps - self.step)
+
+
+def batches(data: Encoded, size: int, rng: np.random.Generator) -> Iterator[Array]:
+    """Rows for each step, without end: every epoch in a new order, rows of like length together.
+
+    Shuffled rows are sorted by length within chunks of 16 batches, and the batches then shuffled, so that a batch wastes
+    little on padding but its content stays random.
+    """
+    chunk = 16 * size
+    while True:
+        order = rng.permutation(len(data.ids))
+        for start in range(0, len(order), chunk):
+            rows = order[start : start + chunk]
+            rows = rows[np.argsort(data.lengths[rows], kind="stable")]
+            pieces = [rows[k : k + size] for k in range(0, len(rows), size)]
+            for piece in rng.permutation(len(pieces)):
+                yield pieces[piece]
+
+
+@dataclass
+class Trainer:
+    """A model, its optimizer and its data. `run` yields a Progress after each step."""
+
+    model: GPT
+    config: TrainingConfig
+    train: list[Problem]
+    held_out: list[Problem]
+    metrics: Path | None = None
+    _encoded: dict[str, Encoded] = field(init=False)
+
+    def __post_init__(self) -> None:
+        c, tokenizer = self.config, calculator.tokenizer()
+        self._encoded = {
+            "train": calculator.encode(self.train, tokenizer),
+            "held_out": calculator.encode(self.held_out, tokenizer),
+        }
+        matrices = [p for p in self.model.parameters() if p.ndim > 1]
+        vectors = [p for p in self.model.parameters() if p.ndim <= 1]
+        self.optimizer = AdamW(
+            [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}],
+            lr=c.learning_rate,
+            betas=c.betas,
+            weight_decay=c.weight_decay,
+        )
+        self.schedule = warmup_cosine(c.learning_rate, warmup=min(c.warmup, c.steps - 1), total=c.steps)
+
+    def step(self, ids: Array, labels: Array) -> tuple[float, float]:
+        """One update; returns the loss and the norm of its gradient."""
+        self.optimizer.lr = self.schedule(self.optimizer.steps)
+        loss = self.model.loss(ids, labels)
+        if not math.isfinite(loss.item()):
+            raise FloatingPointError(f"the loss is {loss.item()} at step {self.optimizer.steps + 1}; lower the learning rate")
+        loss.backward()
+        norm = clip_grad_norm(self.model.parameters(), self.config.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        return loss.item(), norm
+
+    def accuracy(self, which: str = "held_out") -> dict[str, float]:
+        """Exact greedy answers on "held_out" or "train": the share in all and by operation."""
+        problems = self.held_out if which == "held_out" else self.train
+        self.model.eval()
+        right = exactly_right(self.model, self._encoded[which])
+        self.model.train()
+        return accuracy_by(right, [problem.operation for problem in problems])
+
+    def run(self) -> Iterator[Progress]:
+        """Train to the end, yielding after each step."""
+        c, data = self.config, self._encoded["train"]
+        rows = batches(data, c.batch_size, np.random.default_rng(c.seed))
+        began, tokens, accuracy = time.perf_counter(), 0, None
+        for step in range(1, c.steps + 1):
+            ids, labels = calculator.take(data, next(rows))
+            loss, norm = self.step(ids, labels)
+            tokens += ids.size
+            seconds = time.perf_counter() - began
+            rate = self.schedule(step - 1)
+            progress = Progress(step, c.steps, loss, rate, norm, tokens / seconds, seconds, accuracy)
+            if step % c.evaluate_every == 0 and step < c.steps:
+                accuracy = progress.accuracy = self.accuracy()["all"]
+                self._write(progress)
+            elif step % 50 == 0 or step == 1:
+                self._write(progress)
+            yield progress
+
+    def _write(self, progress: Progress) -> None:
+        if self.metrics is not None:
+            with self.metrics.open("a") as file:
+                file.write(json.dumps(vars(progress)) + "\n")
+
+
+def new_model(make: Callable[[], GPT], seed: int) -> GPT:
+    """Build a model whose initial parameters depend on the seed only."""
+    engine.random.seed(seed)
+    return make()
+
+
+def write_result(path: Path, result: dict[str, Any]) -> None:
+    """Append the final measurement to the metrics."""
+    with path.open("a") as file:
+        file.write(json.dumps(result) + "\n")

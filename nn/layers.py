@@ -1,0 +1,92 @@
+"""The small layers: each holds its parameters and calls one op."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import engine
+from engine import Tensor
+from nn import init
+from nn.module import Module
+
+
+class Linear(Module):
+    """x W^T + b over the last axis: (..., inputs) to (..., outputs).
+
+    Fields:
+        weight: (outputs, inputs), uniform in +-1/sqrt(inputs).
+        bias: (outputs,), zeros at first, or None.
+    """
+
+    weight: Tensor
+    bias: Tensor | None
+
+    def __init__(self, inputs: int, outputs: int, *, bias: bool = True) -> None:
+        self.weight = init.fan_in_uniform(outputs, inputs)
+        self.bias = init.zeros(outputs) if bias else None
+
+    def forward(self, x: Any) -> Any:
+        return engine.linear(x, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        outputs, inputs = self.weight.shape
+        return f"{inputs}, {outputs}, bias={self.bias is not None}"
+
+
+class Embedding(Module):
+    """A row of channels for each id: integers (...) to (..., channels).
+
+    Fields:
+        weight: (size, channels), standard normal.
+    """
+
+    weight: Tensor
+
+    def __init__(self, size: int, channels: int) -> None:
+        self.weight = init.normal(size, channels, std=1.0)
+
+    def forward(self, ids: Any) -> Any:
+        return engine.embedding(ids, self.weight)
+
+    def extra_repr(self) -> str:
+        return ", ".join(map(str, self.weight.shape))
+
+
+class LayerNorm(Module):
+    """Each vector on the last axis shifted to mean 0, scaled to variance 1, then by `weight` and `bias`.
+
+    Fields:
+        weight: (channels,), ones at first.
+        bias: (channels,), zeros at first, or None.
+        eps: added to the variance.
+    """
+
+    weight: Tensor
+    bias: Tensor | None
+    eps: float
+
+    def __init__(self, channels: int, *, bias: bool = True, eps: float = 1e-5) -> None:
+        self.weight = init.ones(channels)
+        self.bias = init.zeros(channels) if bias else None
+        self.eps = eps
+
+    def forward(self, x: Any) -> Any:
+        return engine.layer_norm(x, self.weight, self.bias, eps=self.eps)
+
+    def extra_repr(self) -> str:
+        return f"{self.weight.size}, eps={self.eps:g}"
+
+
+class Dropout(Module):
+    """While training, zero each value with probability p and scale the rest; afterwards the identity."""
+
+    p: float
+
+    def __init__(self, p: float = 0.5) -> None:
+        self.p = p
+
+    def forward(self, x: Any) -> Any:
+        return engine.dropout(x, p=self.p, rng=engine.random.generator()) if self.training else x
+
+    def extra_repr(self) -> str:
+        return f"p={self.p:g}"

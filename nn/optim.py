@@ -1,0 +1,155 @@
+"""Optimizers: each is its update rule and little more.
+
+A rule sees one parameter's value, its gradient and a dictionary of what it wants to remember, all plain arrays, and writes the
+value in place; the base class walks the parameters and tells the engine that their memory has changed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from engine import Tensor, versions
+from engine.tensor import Array
+
+State = dict[str, Array]
+
+
+class Optimizer:
+    """Base class: `step()` after `backward()`, then `zero_grad()`.
+
+    Args:
+        parameters: tensors, or groups `{"params": [...], "weight_decay": ...}` that override settings, as in PyTorch.
+        settings: numbers such as `lr`, readable and writable as attributes of a group; `lr` also of the optimizer.
+    """
+
+    def __init__(self, parameters: Iterable[Any], **settings: Any) -> None:
+        given = list(parameters)
+        if not given:
+            raise ValueError(f"{type(self).__name__}: no parameters to optimize")
+        groups = given if isinstance(given[0], dict) else [{"params": given}]
+        self.groups = [{**settings, **group} for group in groups]
+        self.steps = 0
+        self.state: dict[int, State] = {}
+        for p in self.parameters():
+            if not isinstance(p, Tensor) or not p.is_leaf or not p.requires_grad:
+                raise TypeError(f"{type(self).__name__}: can only optimize leaf tensors with requires_grad, not {p!r}")
+
+    def parameters(self) -> list[Tensor]:
+        """All parameters of all groups."""
+        return [p for group in self.groups for p in group["params"]]
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the first group; setting it sets that of all."""
+        return float(self.groups[0]["lr"])
+
+    @lr.setter
+    def lr(self, value: float) -> None:
+        for group in self.groups:
+            group["lr"] = value
+
+    def step(self) -> None:
+        """Update every parameter that has a gradient."""
+        self.steps += 1
+        for group in self.groups:
+            settings = {name: value for name, value in group.items() if name != "params"}
+            for p in group["params"]:
+                if p.grad is not None:
+                    self.update(p.array, p.grad.array, self.state.setdefault(id(p), {}), **settings)
+                    versions.bump(p.array)
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        for p in self.parameters():
+            p.zero_grad()
+
+    def update(self, value: Array, g: Array, state: State, **settings: Any) -> None:
+        """The rule: change `value` in place."""
+        raise NotImplementedError
+
+
+class SGD(Optimizer):
+    """Gradient descent, value -= lr * velocity, with velocity = momentum * velocity + gradient."""
+
+    def __init__(
+        self, parameters: Iterable[Any], *, lr: float, momentum: float = 0.0, weight_decay: float = 0.0
+    ) -> None:
+        super().__init__(parameters, lr=lr, momentum=momentum, weight_decay=weight_decay)
+
+    def update(
+        self, value: Array, g: Array, state: State, *, lr: float, momentum: float, weight_decay: float
+    ) -> None:
+        if weight_decay:
+            g = g + weight_decay * value
+        if momentum:
+            velocity = state.setdefault("velocity", np.zeros_like(value))
+            velocity *= momentum
+            velocity += g
+            g = velocity
+        value -= lr * g
+
+
+class AdamW(Optimizer):
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019).
+
+    mean and square are decaying averages of the gradient and of its square, corrected for having started at zero:
+
+        value -= lr * (mean / (sqrt(square) + eps) + weight_decay * value)
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Any],
+        *,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.01,
+    ) -> None:
+        super().__init__(parameters, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
+
+    def update(
+        self,
+        value: Array,
+        g: Array,
+        state: State,
+        *,
+        lr: float,
+        betas: tuple[float, float],
+        eps: float,
+        weight_decay: float,
+    ) -> None:
+        mean = state.setdefault("mean", np.zeros_like(value))
+        square = state.setdefault("square", np.zeros_like(value))
+        steps = state.setdefault("steps", np.zeros(()))
+        steps += 1
+        mean += (1 - betas[0]) * (g - mean)
+        square += (1 - betas[1]) * (g * g - square)
+        scale = np.sqrt(square)
+        scale *= 1 / math.sqrt(1 - betas[1] ** float(steps))
+        scale += eps
+        np.divide(mean, scale, out=scale)
+        scale *= lr / (1 - betas[0] ** float(steps))
+        if weight_decay:
+            value *= 1 - lr * weight_decay
+        value -= scale
+
+
+def clip_grad_norm(parameters: Iterable[Tensor], max_norm: float) -> float:
+    """Scale all gradients together so that their joint 2-norm is at most `max_norm`; returns the norm before.
+
+    Raises FloatingPointError, before anything is scaled, if a gradient is infinite or not a number.
+    """
+    gradients = [(p, p.grad.array) for p in parameters if p.grad is not None]
+    norm = math.sqrt(sum(float(np.vdot(g, g)) for _, g in gradients))
+    if not math.isfinite(norm):
+        bad = next((p.name or str(p.shape) for p, g in gradients if not np.isfinite(g).all()), "overflow of the norm")
+        raise FloatingPointError(f"clip_grad_norm: the gradient of {bad} is not finite; lower the learning rate")
+    if norm > max_norm:
+        for p, g in gradients:
+            p.grad = Tensor(g * (max_norm / norm))
+    return norm
