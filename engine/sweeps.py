@@ -139,6 +139,15 @@ def backward(tensor: Tensor, gradient: Any, *, retain_graph: bool, create_graph:
             target.grad = g if isinstance(g, Tensor) else wrap(np.array(g), None)  # a copy: g may be shared
 
 
+def gradients(output: Tensor, inputs: Sequence[Tensor], gradient: Any = None) -> list[Any]:
+    """The gradient of `output` in each input as an array, without touching any `.grad`; zeros where none arrives."""
+    if output.node is None:
+        raise RuntimeError("gradients: no graph leads here: no input requires a gradient, or it was made under no_grad")
+    with no_grad():
+        found = reverse_sweep(output.node, seed_for(output, gradient, "gradients").array)
+    return [np.zeros_like(x.array) if x.node not in found else found[x.node] for x in inputs]
+
+
 def seed_for(tensor: Tensor, gradient: Any, who: str) -> Tensor:
     """The cotangent a sweep starts with: the given one, checked, or 1 for a tensor of one element."""
     if gradient is None:

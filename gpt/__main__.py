@@ -1,0 +1,78 @@
+"""The command line: `blameflow` or `python -m gpt`, with the commands train, sample, eval and blame.
+
+A mistake of the user ends in one line and exit status 2, an interrupted training in 130.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from gpt.machine import keep_memory, prepare_blas
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, not {value}")
+    return value
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and their options."""
+    top = argparse.ArgumentParser(prog="blameflow", description="Train a small transformer and see who was to blame.")
+    commands = top.add_subparsers(dest="command", required=True, metavar="train | sample | eval | blame")
+
+    train = commands.add_parser("train", help="train on the calculator, then ask it a question and trace the blame")
+    train.add_argument("--out", default="runs/calculator", help="folder for the run (default: %(default)s)")
+    train.add_argument("--steps", type=_positive, default=6000, help="updates (default: %(default)s)")
+    train.add_argument("--batch-size", type=_positive, default=64, help="problems per update (default: %(default)s)")
+    train.add_argument("--learning-rate", type=float, default=4e-3, help="at its peak (default: %(default)s)")
+    train.add_argument("--weight-decay", type=float, default=0.3, help="on matrices (default: %(default)s)")
+    train.add_argument("--layers", type=_positive, default=2, help="blocks (default: %(default)s)")
+    train.add_argument("--heads", type=_positive, default=4, help="attention heads (default: %(default)s)")
+    train.add_argument("--width", type=_positive, default=64, help="channels (default: %(default)s)")
+    train.add_argument("--seed", type=int, default=0, help="of parameters and data order (default: %(default)s)")
+
+    sample = commands.add_parser("sample", help="continue a prompt")
+    sample.add_argument("run", help="folder of a run")
+    sample.add_argument("--prompt", default="", help="text to continue")
+    sample.add_argument("--temperature", type=float, default=0.0, help="0 is greedy (default: %(default)s)")
+    sample.add_argument("--count", type=_positive, default=1, help="how many continuations (default: %(default)s)")
+    sample.add_argument("--seed", type=int, default=None, help="for temperatures above 0")
+
+    evaluate = commands.add_parser("eval", help="measure exact answers on all held-out problems")
+    evaluate.add_argument("run", help="folder of a run")
+    evaluate.add_argument("--wrong", type=int, default=0, help="also show so many wrong answers (default: %(default)s)")
+
+    blame = commands.add_parser("blame", help="show which stages are to blame for an answer")
+    blame.add_argument("run", help="folder of a run")
+    blame.add_argument("--prompt", required=True, help="question, such as 'two plus three equals '")
+    blame.add_argument("--target", default=None, help="answer to hold against the model (default: its own)")
+    blame.add_argument("--out", default=None, help="picture to write: .svg, .png or .dot (default: RUN/blame.svg)")
+    blame.add_argument("--depth", type=_positive, default=2, help="how deep to open modules (default: %(default)s)")
+    return top
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    args = parser().parse_args(argv)
+    prepare_blas()  # before anything imports NumPy, hence the imports below
+    keep_memory()
+    from rich.console import Console
+
+    from gpt import commands
+    from gpt.errors import GPTError
+    from viz import NoGraphviz
+
+    run = {"train": commands.train, "sample": commands.sample, "eval": commands.evaluate, "blame": commands.blame}
+    console = Console(soft_wrap=True)
+    try:
+        return run[args.command](args, console)
+    except (GPTError, NoGraphviz, ValueError, FloatingPointError, OSError) as error:
+        print(f"blameflow: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+"""Who was to blame for an answer: trace the surprise of one target text."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+import engine
+import viz
+from gpt.calculator import IGNORED
+from gpt.checkpoint import Run
+from gpt.errors import DataError
+from gpt.sampling import generate
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The blame for one answer.
+
+    Fields:
+        prompt, target: what was asked, and the answer that is held against the model.
+        probability: that the model gives to the target and the line end.
+        flow: from the loss, the sum of -log probability over the target's characters.
+    """
+
+    prompt: str
+    target: str
+    probability: float
+    flow: viz.BlameFlow
+
+
+def blame(run: Run, prompt: str, target: str | None = None) -> Verdict:
+    """Trace -log p(target | prompt), in nats; by default the target is what the model itself would answer."""
+    if target is None:
+        target, _ = generate(run.model, run.tokenizer, prompt)
+    line = run.tokenizer.encode(prompt + target + "\n")
+    if not prompt:
+        raise DataError("blame: the prompt is empty; ask something, such as --prompt 'two plus three equals '")
+    block = run.model.config.block_size
+    if len(line) - 1 > block:
+        raise DataError(f"blame: prompt and target have {len(line) - 1} characters, the model reads {block}")
+    labels = line[1:].copy()
+    labels[: len(prompt) - 1] = IGNORED
+    loss = engine.cross_entropy(run.model(line[None, :-1]), np.asarray(labels)[None], reduction="sum")
+    return Verdict(prompt, target, math.exp(-loss.item()), viz.trace(loss))

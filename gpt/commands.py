@@ -1,0 +1,152 @@
+"""What each command of the command line does, given its parsed arguments."""
+
+from __future__ import annotations
+
+import time
+from argparse import Namespace
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from gpt import calculator, checkpoint
+from gpt.blame import blame as blame_for
+from gpt.errors import DataError
+from gpt.model import GPT, GPTConfig
+from gpt.sampling import accuracy_by, exactly_right, generate
+from gpt.training import Progress as Step
+from gpt.training import Trainer, TrainingConfig, new_model, write_result
+
+QUESTION = "two plus three equals "
+BLOCK_SIZE = 64
+
+
+def train(args: Namespace, console: Console) -> int:
+    """Train on the calculator, measure on all held-out problems, ask a question, and trace the blame for its answer."""
+    out = Path(args.out)
+    if out.exists() and not out.is_dir():
+        raise DataError(f"{out}: a file stands where the run's folder should be; give another --out")
+    out.mkdir(parents=True, exist_ok=True)
+    learned, held_out = calculator.split()
+    tokenizer = calculator.tokenizer()
+    shape = GPTConfig(
+        vocab_size=len(tokenizer),
+        block_size=BLOCK_SIZE,
+        n_layer=args.layers,
+        n_head=args.heads,
+        n_embd=args.width,
+        positions="rotary",
+        rotary_base=100.0,
+        tie=False,
+    )
+    settings = TrainingConfig(
+        steps=args.steps,
+        batch_size=args.batch_size,
+        learning_rate=args.learning_rate,
+        weight_decay=args.weight_decay,
+        seed=args.seed,
+    )
+    model = new_model(lambda: GPT(shape), settings.seed)
+    metrics = out / "metrics.jsonl"
+    metrics.unlink(missing_ok=True)
+    trainer = Trainer(model, settings, learned, held_out, metrics)
+    console.print(
+        f"calculator: {len(learned):,} problems to learn from, {len(held_out):,} held out; "
+        f"{sum(p.size for p in model.parameters()):,} parameters"
+    )
+    interrupted = _train_with_a_line(trainer, console)
+    checkpoint.save(out, model, tokenizer, asdict(settings))
+    if interrupted:
+        console.print(f"interrupted after {trainer.optimizer.steps} steps; saved in {out}")
+        return 130
+    accuracy = trainer.accuracy()
+    write_result(metrics, {"step": settings.steps, "held_out": accuracy, "problems": len(held_out)})
+    _print_accuracy(accuracy, len(held_out), console)
+    _ask_and_blame(out, QUESTION, None, out / "blame.svg", console)
+    console.print(f"run folder: {out} (config.json, tokenizer.json, model.safetensors, metrics.jsonl, blame.svg)")
+    return 0
+
+
+def _train_with_a_line(trainer: Trainer, console: Console) -> bool:
+    """Run to the end under one live line; True if Ctrl-C ended it. Without a terminal, print the line now and then."""
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=20))
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("starting", total=trainer.config.steps)
+        shown = 0.0
+        try:
+            for step in trainer.run():
+                now = time.monotonic()
+                if now - shown < (0.2 if console.is_terminal else 10.0) and step.step < step.steps:
+                    continue
+                shown = now
+                progress.update(task, completed=step.step, description=_line(step))
+                if not console.is_terminal:
+                    console.print(_line(step))
+        except KeyboardInterrupt:
+            return True
+    return False
+
+
+def _line(step: Step) -> str:
+    minutes, seconds = divmod(round(step.seconds_left), 60)
+    accuracy = "-" if step.accuracy is None else f"{step.accuracy:.1%}"
+    return (
+        f"step {step.step:,}/{step.steps:,}  loss {step.loss:.4f}  held-out {accuracy}  "
+        f"{step.tokens_per_second:,.0f} tokens/s  {minutes}:{seconds:02} left"
+    )
+
+
+def _print_accuracy(accuracy: dict[str, float], count: int, console: Console) -> None:
+    parts = ", ".join(f"{name} {value:.1%}" for name, value in accuracy.items() if name != "all")
+    console.print(f"held-out problems answered exactly, greedy: {accuracy['all']:.1%} of {count:,} ({parts})")
+
+
+def sample(args: Namespace, console: Console) -> int:
+    """Continue a prompt."""
+    run = checkpoint.load(args.run)
+    rng = np.random.default_rng(args.seed)
+    for _ in range(args.count):
+        text, probability = generate(run.model, run.tokenizer, args.prompt, temperature=args.temperature, rng=rng)
+        console.print(f"{args.prompt}{text}  (probability {probability:.4f})", markup=False)
+    return 0
+
+
+def evaluate(args: Namespace, console: Console) -> int:
+    """Measure exact greedy answers on all held-out problems."""
+    run = checkpoint.load(args.run)
+    _, held_out = calculator.split()
+    right = exactly_right(run.model, calculator.encode(held_out, run.tokenizer))
+    _print_accuracy(accuracy_by(right, [problem.operation for problem in held_out]), len(held_out), console)
+    if args.wrong:
+        for problem in [p for p, good in zip(held_out, right, strict=True) if not good][: args.wrong]:
+            said, _ = generate(run.model, run.tokenizer, problem.question)
+            console.print(f"  {problem.question}{said}  (should be {problem.answer})", markup=False)
+    return 0
+
+
+def blame(args: Namespace, console: Console) -> int:
+    """Show which stages are to blame for an answer, as a table and as a picture."""
+    out = Path(args.out) if args.out else Path(args.run) / "blame.svg"
+    _ask_and_blame(Path(args.run), args.prompt, args.target, out, console, args.depth)
+    console.print(f"picture: {out}")
+    return 0
+
+
+def _ask_and_blame(
+    path: Path, prompt: str, target: str | None, picture: Path, console: Console, depth: int = 2
+) -> None:
+    verdict = blame_for(checkpoint.load(path), prompt, target)
+    console.print(f"{verdict.prompt}{verdict.target}  (probability {verdict.probability:.4f})", markup=False)
+    console.print("blame for this answer by stage: whose parameters a step would change to make it likelier")
+    console.print(verdict.flow.text(depth), markup=False, highlight=False)
+    flow = verdict.flow.fold(depth)
+    if picture.suffix == ".png":
+        flow.png(picture)
+    elif picture.suffix == ".dot":
+        picture.write_text(flow.dot())
+    elif picture.suffix == ".svg":
+        flow.svg(picture)
+    else:
+        raise DataError(f"{picture}: the picture's name must end in .svg, .png or .dot")
