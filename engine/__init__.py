@@ -10,4 +10,4 @@ from engine.graph import Node, enable_grad, no_grad, scope
 from engine.ops import *  # noqa: F403 (every op, by its name)
 from engine.ops import __all__ as _ops
 
-__all__ = ["Node", "Tensor", "enable_grad", "no_grad", "random", "scope", "set_default_dtype", *_ops]  # noqa: PLE0604
+__all__ = ["Node", "Tensor", "enable_grad", "no_grad", "random", "scope", "set_default_dtype", *_ops]

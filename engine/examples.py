@@ -95,11 +95,12 @@ def along_axes(domain: Domain, min_side: int = 0) -> Example:
     def example(draw: Draw) -> Arguments:
         shape = draw.shape(min_side=min_side)
         axis: Any = None
-        if shape and draw.choice([True, False]):
+        if draw.choice([True, False]) and shape:
             axis = draw.axis(len(shape))
             if len(shape) > 1 and draw.choice([False, True]):
                 axis = (axis % len(shape), (axis + 1) % len(shape))
-        return Arguments([draw.array(shape, domain)], {"axis": axis, "keepdims": draw.choice([False, True])})
+        keepdims: bool = draw.choice([False, True])
+        return Arguments([draw.array(shape, domain)], {"axis": axis, "keepdims": keepdims})
 
     return example
 

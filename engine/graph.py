@@ -1,18 +1,18 @@
 """The recorded graph: one `Node` for each application of an op.
 
-The idea: while a program computes, each op that touches a tensor somebody wants a gradient for leaves a `Node` behind.
-A node knows which op it applied, which nodes its arguments came from, and the few values the op's rules ask for. It does
-not know its own output: the array belongs to whoever holds the tensor.
+The idea: while a program computes, each op that touches a tensor somebody wants a gradient for leaves a `Node`
+behind. A node knows which op it applied, which nodes its arguments came from, and the few values the op's rules
+ask for. It does not know its own output: the array belongs to whoever holds the tensor.
 
-The invariant: **a node is younger than its parents.** Nodes are numbered as they are made, so walking the reachable nodes
-from the highest number to the lowest is a reverse topological order, and references run from newer to older only. There is
-no cycle: reference counting alone frees a graph.
+The invariant: **a node is younger than its parents.** Nodes are numbered as they are made, so walking the
+reachable nodes from the highest number to the lowest is a reverse topological order, and references run from
+newer to older only. There is no cycle: reference counting alone frees a graph.
 
     x ── multiply ── sum            x: Node 0 (a leaf)    multiply: Node 1    sum: Node 2
     └──────┘                        sum.parents = (multiply,)    multiply.parents = (x, x)
 
-Whether ops record, for which kind of rules, and under which scope name is one small immutable value in a context variable,
-so a thread or an asyncio task never sees another's setting.
+Whether ops record, for which kind of rules, and under which scope name is one small immutable value in a
+context variable, so a thread or an asyncio task never sees another's setting.
 
 Read next: `engine/tensor.py` (the user's handle), then `engine/primitive.py` (what an op is).
 """
@@ -30,7 +30,8 @@ from weakref import ref
 import numpy as np
 
 if TYPE_CHECKING:
-    from engine.primitive import Plan, Primitive
+    from engine.plan import Plan
+    from engine.primitive import Primitive
     from engine.tensor import Tensor
 
 next_serial = count(1).__next__

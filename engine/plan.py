@@ -20,8 +20,8 @@ import numpy as np
 Rule = Callable[..., Any]
 
 
-def LINEAR(*_: Any) -> Any:  # noqa: N802 (a constant in spirit: it stands where a rule would)
-    """The jvp rule of an op that is linear in each argument: the op itself, with the tangent in the argument's place."""
+def LINEAR(*_: Any) -> Any:
+    """The jvp rule of an op linear in each argument: the op itself, with the tangent in the argument's place."""
     raise NotImplementedError("LINEAR is a mark, not a rule")
 
 
@@ -68,7 +68,9 @@ class Signature:
                     raise TypeError(f"{self.op}: got two values for {name!r}")
                 metadata[name] = value
             if len(args) > self.arity + len(self.metadata):
-                raise TypeError(f"{self.op}: takes at most {self.arity + len(self.metadata)} arguments, got {len(args)}")
+                raise TypeError(
+                    f"{self.op}: takes at most {self.arity + len(self.metadata)} arguments, got {len(args)}"
+                )
             args = args[: self.arity]
             for name in self.arguments[len(args) :]:
                 if name not in metadata and name not in self.optional:
@@ -118,12 +120,16 @@ class Plan:
             for argument, rule, values, keywords in named
         )
 
-    def collect(self, args: Sequence[Any], arrays: Sequence[Any], out: Any, residuals: Sequence[Any]) -> tuple[Any, ...]:
+    def collect(
+        self, args: Sequence[Any], arrays: Sequence[Any], out: Any, residuals: Sequence[Any]
+    ) -> tuple[Any, ...]:
         """The values to keep. Arrays the user passed bare are copied: they may be written before the sweep."""
         if not self.keep:
             return ()
         signature = self.signature
-        given = [a.copy() if isinstance(raw, np.ndarray) and a is raw else a for raw, a in zip(args, arrays, strict=True)]
+        given = [
+            a.copy() if isinstance(raw, np.ndarray) and a is raw else a for raw, a in zip(args, arrays, strict=True)
+        ]
         slots = [tuple(given)] if signature.variadic else given
         slots = [*slots, out, *residuals]
         if self.shapes:
@@ -141,7 +147,9 @@ def _rules(signature: Signature, given: Any, count: int) -> list[tuple[int | Non
     if signature.variadic:
         given = tuple(given[:1]) * count
     if len(given) != count:
-        raise TypeError(f"{signature.op}: {len(given)} rules for {count} arguments; give None for one without a derivative")
+        raise TypeError(
+            f"{signature.op}: {len(given)} rules for {count} arguments; give None for one without a derivative"
+        )
     return [(argument, rule) for argument, rule in enumerate(given) if rule is not None]
 
 

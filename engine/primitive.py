@@ -1,29 +1,30 @@
 """Primitive: an op, with everything that is known about it in one place.
 
     @primitive(
-        vjp=(lambda g, y: g * y, lambda g, x: g * x),      # one rule per argument: g, the output's cotangent, sent backward
-        jvp=LINEAR,                                        # and a tangent sent forward
-        examples=broadcasting(REAL, REAL),                 # where the laws of `engine.testing` try it
+        vjp=(lambda g, y: g * y, lambda g, x: g * x),    # a rule per argument: sends the cotangent g backward
+        jvp=LINEAR,                                      # and one that sends a tangent t forward
+        examples=broadcasting(REAL, REAL),               # where the laws of `engine.testing` try it
         broadcasts=True,
     )
     def multiply(x, y):
         return np.multiply(x, y)
 
-The idea: **a rule asks, by name, for what it needs.** Its first parameter is the cotangent `g` (the tangent `t` in a jvp
-rule); each further positional parameter names a value, and a node keeps alive just the values that its coming sweep names:
+The idea: **a rule asks, by name, for what it needs.** Its first parameter is the cotangent `g` (the tangent `t` in a
+jvp rule); each further positional parameter names a value, and a node keeps alive just what its coming sweep names:
 
-    an argument of the function     that array            `<argument>_shape`    only its shape
-    `out`                           the result            a name in `residuals` what the function returned beside the result
+    x, y, ...    an argument of the function        x_shape                only the argument's shape
+    out          the function's result              one in `residuals`     what it returned beside the result
 
-Keyword-only parameters name the op's metadata. A rule that needs to know which arguments want a gradient may ask for the
-keyword `wanted`, one for a variable number of arguments for its `position`.
+Keyword-only parameters name the op's metadata. A rule that needs to know which arguments want a gradient may ask for
+the keyword `wanted`, one for a variable number of arguments for its `position`.
 
-The invariant: rules are written with the engine's own ops and operators, so the same text runs on arrays (the default: fast)
-and on tensors (recorded: derivatives of any order). Called with arrays only, a primitive returns an array and records
-nothing.
+The invariant: rules are written with the engine's own ops and operators, so the same text runs on arrays (the
+default: fast) and on tensors (recorded: derivatives of any order). Called with arrays only, a primitive returns
+an array and records nothing.
 
-Fused ops, whose hand-derived rules use what the forward pass left behind, name a `reference`: the same function composed of
-small ops. A recorded sweep differentiates the reference, so such an op's node keeps its arguments as well.
+Fused ops, whose hand-derived rules use what the forward pass left behind, name a `reference`: the same function
+composed of small ops. A recorded sweep differentiates the reference, so such an op's node keeps its arguments
+as well.
 
 Read next: `engine/ops/elementwise.py` for examples, then `engine/sweeps.py`.
 """
@@ -158,8 +159,9 @@ def primitive(**knowledge: Any) -> Callable[[Callable[..., Any]], Primitive]:
 def promote(args: Sequence[Any], arrays: list[Any]) -> list[Any]:
     """Give what meets a floating tensor the tensor's dtype, so that NumPy does not widen the result.
 
-    Scalars (also NumPy's, also arrays without axes that are not tensors) become Python numbers, which never widen; integer
-    arrays become the floating dtype, where NumPy would turn float32 and int64 into float64. Lists become arrays.
+    Scalars (also NumPy's, also arrays without axes that are not tensors) become Python numbers, which never
+    widen; integer arrays become the floating dtype, where NumPy would turn float32 and int64 into float64.
+    Lists become arrays.
     """
     floating = [array.dtype for array in arrays if isinstance(array, np.ndarray) and array.dtype.kind == "f"]
     promoted = []

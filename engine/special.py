@@ -1,8 +1,8 @@
 """The error function on arrays, which NumPy lacks.
 
-For z >= 0, erfc(z) = t exp(-z^2 + p(t)) with t = 2 / (2 + z) and p smooth on (0, 1], so a short Chebyshev series represents it
-to the last bits everywhere (the method of Numerical Recipes, section 6.2.2). Its coefficients are interpolated here from
-`math.erfc`, once, when first used.
+For z >= 0, erfc(z) = t exp(-z^2 + p(t)) with t = 2 / (2 + z) and p smooth on (0, 1], so a short Chebyshev
+series represents it to the last bits everywhere (the method of Numerical Recipes, section 6.2.2). Its
+coefficients are interpolated here from `math.erfc`, once, when first used.
 """
 
 from __future__ import annotations

@@ -8,11 +8,12 @@ argument, add each contribution to what the parent has collected, and go on:
     {5}                    5 -> 3, 5 -> 4                  {3, 4}
     {3, 4}                 4 -> 3                          {3}          3 now has both its contributions
 
-The invariant (the law of conservation): the contributions into a node add up to its gradient. A watcher given as `observe`
-sees every single one of them pass; `viz` is made of that.
+The invariant (the law of conservation): the contributions into a node add up to its gradient. A watcher given
+as `observe` sees every single one of them pass; `viz` is made of that.
 
-On the way the sweep undoes broadcasting, checks that each contribution has its parent's shape and dtype, and frees what a
-node saved as soon as it has been used. There is no recursion: a chain of a million nodes is as good as one of ten.
+On the way the sweep undoes broadcasting, checks that each contribution has its parent's shape and dtype, and
+frees what a node saved as soon as it has been used. There is no recursion: a chain of a million nodes is as
+good as one of ten.
 
 Read next: `engine/transforms.py`.
 """
@@ -82,7 +83,8 @@ def reverse_sweep(
 def contributions(node: Node, g: Any, create_graph: bool = False) -> list[tuple[int, Any]]:
     """Run the rules of one node: pairs of argument number and the contribution sent to it."""
     primitive, plan, saved = node.primitive, node.plan, node.saved
-    assert primitive is not None and plan is not None
+    assert primitive is not None
+    assert plan is not None
     if saved is None:
         raise RuntimeError(
             f"{node.op}: its graph was freed by an earlier backward; call that one with retain_graph=True, "
@@ -131,7 +133,7 @@ def backward(tensor: Tensor, gradient: Any, *, retain_graph: bool, create_graph:
             node, seed if create_graph else seed.array, create_graph=create_graph, retain_graph=retain_graph
         )
         for reached, g in results.items():  # only now, so that an error above leaves no .grad half updated
-            target = reached.target and reached.target()
+            target = reached.target() if reached.target is not None else None
             if target is None:
                 continue
             if target.grad is not None:
@@ -160,7 +162,7 @@ def seed_for(tensor: Tensor, gradient: Any, who: str) -> Tensor:
         gradient = Tensor(gradient, dtype=tensor.dtype)
     if gradient.shape != tensor.shape:
         raise ValueError(f"{who}: gradient of shape {gradient.shape} given for a tensor of shape {tensor.shape}")
-    return gradient if gradient.dtype == tensor.dtype else ops.astype(gradient, dtype=tensor.dtype)  # type: ignore[no-any-return]
+    return gradient if gradient.dtype == tensor.dtype else ops.astype(gradient, dtype=tensor.dtype)
 
 
 def _fit(node: Node, argument: int, contribution: Any, parent: Node) -> Any:
@@ -185,7 +187,8 @@ def _place(node: Node) -> str:
 
 def _as_tensors(node: Node) -> tuple[Any, ...]:
     """What the node saved, as tensors that lead back into the graph: its arguments to its parents, `out` to itself."""
-    assert node.plan is not None and node.saved is not None
+    assert node.plan is not None
+    assert node.saved is not None
     signature = node.plan.signature
     if signature.variadic:
         parents: list[Any] = [node.parents, node]
@@ -207,7 +210,9 @@ def _as_tensors(node: Node) -> tuple[Any, ...]:
 
 def _through_reference(node: Node, g: Any) -> list[tuple[int, Any]]:
     """A fused op's contributions as recorded ones: run its reference on copies of its arguments and sweep that."""
-    assert node.primitive is not None and node.primitive.reference is not None and node.plan is not None
+    assert node.primitive is not None
+    assert node.primitive.reference is not None
+    assert node.plan is not None
     values = _as_tensors(node)[: node.plan.signature.arity]
     inputs = [ops.alias(value) if isinstance(value, Tensor) else value for value in values]
     ends = {k: tensor.node for k, tensor in enumerate(inputs) if isinstance(tensor, Tensor) and tensor.node is not None}
@@ -221,10 +226,12 @@ def _through_reference(node: Node, g: Any) -> list[tuple[int, Any]]:
 
 
 def forward_sweep(nodes: Sequence[Node], tangents: dict[Node, Any]) -> dict[Node, Any]:
-    """Push tangents through `nodes` (oldest first), which were recorded with jvp rules; adds to and returns `tangents`."""
+    """Push tangents through `nodes`, oldest first, recorded with jvp rules; adds to `tangents` and returns it."""
     for node in nodes:
         plan, saved = node.plan, node.saved
-        assert plan is not None and saved is not None and node.primitive is not None
+        assert plan is not None
+        assert saved is not None
+        assert node.primitive is not None
         incoming = [None if parent is None else tangents.get(parent) for parent in node.parents]
         pieces = []
         for call in plan.calls:
@@ -245,12 +252,11 @@ def forward_sweep(nodes: Sequence[Node], tangents: dict[Node, Any]) -> dict[Node
 
 def _linear(node: Node, call: Call, t: Any, saved: Sequence[Any]) -> Any:
     """The op itself, with the tangent in place of the argument it belongs to."""
-    assert node.primitive is not None and call.argument is not None
+    assert node.primitive is not None
+    assert call.argument is not None
     others = [saved[slot] for slot in call.slots]
     if node.primitive.signature.variadic:
         arrays = [*others[0][: call.argument], t, *others[0][call.argument + 1 :]]
     else:
         arrays = [*others[: call.argument], t, *others[call.argument :]]
     return node.primitive(*arrays, **node.metadata)
-
-

@@ -2,12 +2,13 @@
 
     Tensor = (array, node)
 
-The array is the value; the node says how it came about and is None for a constant. Tensors are values: no operator writes
-into one (`x += y` makes a new tensor and rebinds the name). The single exception is `assign`, which optimizers use on
-parameters; what it must never do is make a gradient silently wrong, and `engine/versions.py` sees to that.
+The array is the value; the node says how it came about and is None for a constant. Tensors are values: no
+operator writes into one (`x += y` makes a new tensor and rebinds the name). The single exception is `assign`,
+which optimizers use on parameters; what it must never do is make a gradient silently wrong, and
+`engine/versions.py` sees to that.
 
-The invariant: `requires_grad` is `node is not None`. A leaf (made by the user with `requires_grad=True`) has a node without
-an op; its `.grad` is filled by `backward`, adding to what is there.
+The invariant: `requires_grad` is `node is not None`. A leaf (made by the user with `requires_grad=True`) has a
+node without an op; its `.grad` is filled by `backward`, adding to what is there.
 
 Operators are one-line calls: what they do, and how they are differentiated, is in `engine/ops/`.
 
@@ -147,7 +148,7 @@ class Tensor:
 
     def item(self) -> float | int | bool:
         """The value of a one-element tensor as a Python number."""
-        return self.array.item()  # type: ignore[no-any-return]
+        return self.array.item()
 
     def detach(self) -> Tensor:
         """The same value as a constant: gradients stop here. Shares memory with this tensor."""
@@ -218,7 +219,7 @@ class Tensor:
         self.array[...] = array
         versions.bump(self.array)
 
-    def __copy__(self) -> NoReturn | Tensor:
+    def __copy__(self) -> Tensor:
         return self.__deepcopy__({})
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
@@ -327,11 +328,11 @@ class Tensor:
         return ops.swapaxes(self, axis1=axis1, axis2=axis2)
 
     @property
-    def T(self) -> Tensor:  # noqa: N802 (NumPy's name)
+    def T(self) -> Tensor:
         return ops.permute_dims(self, axes=tuple(reversed(range(self.ndim))))
 
     @property
-    def mT(self) -> Tensor:  # noqa: N802 (the Array API's name)
+    def mT(self) -> Tensor:
         return ops.swapaxes(self, axis1=-1, axis2=-2)
 
 

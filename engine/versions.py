@@ -1,7 +1,7 @@
 """Which memory was written after a node saved it.
 
-Tensors are values: only a parameter's `assign` writes into an array that others may hold. A node that saved this array, or
-any view of it, would then compute a wrong gradient, so the sweep asks here first.
+Tensors are values: only a parameter's `assign` writes into an array that others may hold. A node that saved
+this array, or any view of it, would then compute a wrong gradient, so the sweep asks here first.
 
 The trick that makes asking cheap: `assign` draws a number from the same counter as the nodes. A node is stale only if
 something was assigned *after* the node was made, which one comparison of two integers rules out in every ordinary

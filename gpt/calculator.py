@@ -3,9 +3,9 @@
     two plus three equals five
     ninety nine minus seven equals ninety two
 
-All sums, differences and products of the numbers zero to ninety nine whose result is zero to ninety nine: 10,772 problems. A
-fixed tenth is held out, so exact answers there show that something was understood rather than remembered. The loss counts the
-answer only: nobody can predict the question.
+All sums, differences and products of the numbers zero to ninety nine whose result is zero to ninety nine:
+10,772 problems. A fixed tenth is held out, so exact answers there show that something was understood rather
+than remembered. The loss counts the answer only: nobody can predict the question.
 """
 
 from __future__ import annotations
@@ -19,10 +19,8 @@ from gpt.tokenizer import CharTokenizer
 
 IGNORED = -100  # the label of positions that count for nothing, cross_entropy's default
 
-_SMALL = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-    "seventeen eighteen nineteen"
-).split()
+_SMALL = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
+seventeen eighteen nineteen""".split()
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 WORDS = (*_SMALL, *(tens + unit for tens in _TENS for unit in ["", *(f" {digit}" for digit in _SMALL[1:10])]))
 

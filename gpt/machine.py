@@ -1,8 +1,9 @@
 """Settings of the process that a training program wants, and a library should not make for its user.
 
-Training splits each batch over threads, which is faster than threads inside each product (and they would get in each other's
-way), so BLAS is held at one. OpenBLAS does not recognise AVX-512 on AMD chips and falls back to slower kernels: naming the core type makes products up to
-1.8 times faster. It reads both when NumPy is first imported, so `prepare_blas` comes before that.
+Training splits each batch over threads, which is faster than threads inside each product (and they would get in
+each other's way), so BLAS is held at one. OpenBLAS does not recognise AVX-512 on AMD chips and falls back to
+slower kernels: naming the core type makes products up to 1.8 times faster. It reads both when NumPy is first
+imported, so `prepare_blas` comes before that.
 
 glibc gives large arrays back to the system when they are freed and fetches them anew for the next step, page by page: a
 third of the time of a small model. `keep_memory` tells it to keep them.
@@ -20,7 +21,7 @@ _GIGABYTE = 1 << 30
 
 
 def prepare_blas() -> None:
-    """One BLAS thread, and AVX-512 kernels where an AMD chip has them, unless the user has chosen. Before importing NumPy."""
+    """One BLAS thread, and AVX-512 kernels on AMD chips that have them, unless already set. Before NumPy's import."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         flags = Path("/proc/cpuinfo").read_text()

@@ -89,7 +89,9 @@ class GPT(Module):
 
     def forward(self, ids: Any) -> Any:
         if ids.ndim != 2 or ids.shape[1] > self.config.block_size:
-            raise ValueError(f"GPT: ids must be (batch, time) with time up to {self.config.block_size}, not {ids.shape}")
+            raise ValueError(
+                f"GPT: ids must be (batch, time) with time up to {self.config.block_size}, not {ids.shape}"
+            )
         x = self.embedding(ids)  # (batch, time, channels)
         for module in (self.positions, self.dropout, *self.blocks, self.norm):
             x = x if module is None else module(x)

@@ -36,8 +36,8 @@ def generate(
 ) -> tuple[str, float]:
     """Continue `prompt` up to the character `end` (not included) or `limit` characters.
 
-    Temperature 0 takes the likeliest character each time. Returns the text and the probability that the model, undistorted by
-    temperature, gives to saying exactly this.
+    Temperature 0 takes the likeliest character each time. Returns the text and the probability that the model,
+    undistorted by temperature, gives to saying exactly this.
     """
     rng = rng or np.random.default_rng()
     ids = tokenizer.encode(prompt or end)[None]
@@ -60,8 +60,9 @@ def generate(
 def exactly_right(model: GPT, data: Encoded, batch: int = 256) -> Array:
     """For each problem, whether the greedy answer is right to the last character and the line end.
 
-    Greedy decoding is right exactly if, reading the right answer so far, each next character is the likeliest: up to the first
-    mistake both read the same. So one pass over question and answer decides, without generating.
+    Greedy decoding is right exactly if, reading the right answer so far, each next character is the likeliest:
+    up to the first mistake both read the same. So one pass over question and answer decides, without
+    generating.
     """
     right = np.zeros(len(data.ids), bool)
     order = np.argsort(data.lengths, kind="stable")  # rows of like length together waste little on padding

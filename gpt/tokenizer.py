@@ -30,9 +30,7 @@ class CharTokenizer:
         """Ids of a text, (time,) int64. Raises TokenError naming every character that is not in the alphabet."""
         unknown = sorted(set(text) - self._ids.keys())
         if unknown:
-            raise TokenError(
-                f"unknown characters {', '.join(map(repr, unknown))}; the model knows {self.characters!r}"
-            )
+            raise TokenError(f"unknown characters {', '.join(map(repr, unknown))}; the model knows {self.characters!r}")
         return np.array([self._ids[character] for character in text], dtype=np.int64)
 
     def decode(self, ids: Iterable[int]) -> str:

@@ -34,14 +34,11 @@ class TrainingConfig:
     """How to train.
 
     Fields:
-        steps, batch_size: updates, and problems in each.
-        learning_rate: the peak; reached after `warmup` steps, then falling to 0 along a cosine.
-        weight_decay: on matrices only; biases and norms are left alone.
-        betas: AdamW's.
-        clip: largest joint norm of the gradient.
-        seed: of initial parameters and of the order of the data.
-        evaluate_every: steps between measurements on the held-out problems.
-        parts: each batch is split into so many, computed on threads side by side. It decides the order of sums and so the
+        steps, batch_size: updates, and problems in each. learning_rate: the peak; reached after `warmup` steps,
+        then falling to 0 along a cosine. weight_decay: on matrices only; biases and norms are left alone.
+        betas: AdamW's. clip: largest joint norm of the gradient. seed: of initial parameters and of the order
+        of the data. evaluate_every: steps between measurements on the held-out problems. parts: each batch is
+        split into so many, computed on threads side by side. It decides the order of sums and so the
             last bits of the result; hence a setting, not what the machine happens to have.
     """
 
@@ -79,8 +76,8 @@ class Progress:
 def batches(data: Encoded, size: int, rng: np.random.Generator) -> Iterator[Array]:
     """Rows for each step, without end: every epoch in a new order, rows of like length together.
 
-    Shuffled rows are sorted by length within chunks of 16 batches, and the batches then shuffled, so that a batch wastes
-    little on padding but its content stays random.
+    Shuffled rows are sorted by length within chunks of 16 batches, and the batches then shuffled, so that a
+    batch wastes little on padding but its content stays random.
     """
     chunk = 16 * size
     while True:
@@ -133,7 +130,7 @@ class Trainer:
         return loss, norm
 
     def _backward(self, rows: Array) -> float:
-        """Loss of a batch; its gradient goes to the parameters' `.grad`. The parts' weights make it the mean over the batch."""
+        """Loss of a batch, its gradient put into `.grad`. A part counts by its number of answer characters."""
         data, parameters = self._encoded["train"], self.model.parameters()
         pieces = [calculator.take(data, piece) for piece in np.array_split(rows, self.config.parts) if len(piece)]
         counts = np.array([(labels != IGNORED).sum() for _, labels in pieces])

@@ -1,8 +1,8 @@
 """Module: parameters and submodules, found by looking at attributes.
 
-The idea: a module is an ordinary object. Whatever tensor or module is assigned to an attribute belongs to it under that name,
-and calling a module opens a graph scope with its name, so that every node knows which part of the model made it. That is
-all `viz` needs.
+The idea: a module is an ordinary object. Whatever tensor or module is assigned to an attribute belongs to it
+under that name, and calling a module opens a graph scope with its name, so that every node knows which part of
+the model made it. That is all `viz` needs.
 
 The invariant: names are paths of attributes (`blocks.0.attention.query.weight`), the same in `named_parameters`,
 `state_dict`, `repr`, `summary()` and in the pictures.
@@ -102,7 +102,7 @@ class Module:
         return {path: value.numpy().copy() for path, value in self._named_tensors()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Assign every tensor from `state`. Raises ValueError naming the first differences; then nothing is assigned."""
+        """Assign every tensor from `state`, or raise ValueError naming the first differences and assign none."""
         mine = dict(self._named_tensors())
         shapes = {path: np.shape(value) for path, value in state.items()}
         wrong = [f"missing {path}" for path in mine if path not in shapes]

@@ -1,13 +1,14 @@
 """Optimizers: each is its update rule and little more.
 
-A rule sees one parameter's value, its gradient and a dictionary of what it wants to remember, all plain arrays, and writes the
-value in place; the base class walks the parameters and tells the engine that their memory has changed.
+A rule sees one parameter's value, its gradient and a dictionary of what it wants to remember, all plain arrays,
+and writes the value in place; the base class walks the parameters and tells the engine that their memory has
+changed.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,8 @@ class Optimizer:
         parameters: tensors, or groups `{"params": [...], "weight_decay": ...}` that override settings, as in PyTorch.
         settings: numbers such as `lr`, readable and writable as attributes of a group; `lr` also of the optimizer.
     """
+
+    update: Callable[..., None]  # the rule, (value, gradient, state, **settings): changes `value` in place
 
     def __init__(self, parameters: Iterable[Any], **settings: Any) -> None:
         given = list(parameters)
@@ -67,10 +70,6 @@ class Optimizer:
         for p in self.parameters():
             p.zero_grad()
 
-    def update(self, value: Array, g: Array, state: State, **settings: Any) -> None:
-        """The rule: change `value` in place."""
-        raise NotImplementedError
-
 
 class SGD(Optimizer):
     """Gradient descent, value -= lr * velocity, with velocity = momentum * velocity + gradient."""
@@ -80,9 +79,7 @@ class SGD(Optimizer):
     ) -> None:
         super().__init__(parameters, lr=lr, momentum=momentum, weight_decay=weight_decay)
 
-    def update(
-        self, value: Array, g: Array, state: State, *, lr: float, momentum: float, weight_decay: float
-    ) -> None:
+    def update(self, value: Array, g: Array, state: State, *, lr: float, momentum: float, weight_decay: float) -> None:
         if weight_decay:
             g = g + weight_decay * value
         if momentum:

@@ -1,7 +1,7 @@
 """Telling a transformer where each character stands; attention by itself sees a set.
 
-Learned and sinusoidal positions are added to the embedding. Rotary ones turn queries and keys instead (Su et al. 2021): two
-vectors turned by m and n angles have an inner product that depends on m - n only.
+Learned and sinusoidal positions are added to the embedding. Rotary ones turn queries and keys instead (Su et
+al. 2021): two vectors turned by m and n angles have an inner product that depends on m - n only.
 """
 
 from __future__ import annotations
@@ -60,7 +60,9 @@ class RotaryPositions(Module):
 
     def __init__(self, block: int, channels: int, *, base: float = 10000.0) -> None:
         if channels % 2:
-            raise ValueError(f"RotaryPositions: turns pairs of channels, so needs an even number per head, not {channels}")
+            raise ValueError(
+                f"RotaryPositions: turns pairs of channels, so needs an even number per head, not {channels}"
+            )
         self._phases = np.exp(1j * _angles(block, channels // 2, base))
         self.base = base
 

@@ -51,7 +51,9 @@ class MultiHeadAttention(Module):
         query, key, value = (self._split(project(x)) for project in (self.query, self.key, self.value))
         if self.rotary is not None:
             query, key = self.rotary(query), self.rotary(key)
-        found = engine.scaled_dot_product_attention(query, key, value, causal=self.causal)  # (batch, heads, time, width)
+        found = engine.scaled_dot_product_attention(
+            query, key, value, causal=self.causal
+        )  # (batch, heads, time, width)
         found = found.swapaxes(1, 2).reshape(batch, time, channels)
         out = self.output(found)
         return out if self.dropout is None else self.dropout(out)

@@ -1,7 +1,8 @@
-"""Colours that mean something: a scale for the size of gradients, and one colour each for blame that adds and that cancels.
+"""Colours that mean something: a scale for the size of gradients, and one colour each for adding and for cancelling.
 
-The scale runs from pale yellow over orange to dark brown. Its lightness falls evenly (CIELAB L from 97 to 27), so it reads the
-same in grey and to colour-blind eyes; the anchors are spaced accordingly and interpolated in RGB.
+The scale runs from pale yellow over orange to dark brown. Its lightness falls evenly (CIELAB L from 97 to 27),
+so it reads the same in grey and to colour-blind eyes; the anchors are spaced accordingly and interpolated in
+RGB.
 """
 
 from __future__ import annotations
@@ -10,7 +11,15 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-_ANCHORS = ((255, 247, 225), (254, 221, 151), (252, 184, 89), (237, 139, 44), (203, 97, 21), (152, 63, 15), (102, 37, 6))
+_ANCHORS = (
+    (255, 247, 225),
+    (254, 221, 151),
+    (252, 184, 89),
+    (237, 139, 44),
+    (203, 97, 21),
+    (152, 63, 15),
+    (102, 37, 6),
+)
 
 ADDS = "#3b6ea8"  # blue: this edge adds to the gradient it flows into
 CANCELS = "#a8325e"  # crimson, and drawn dashed: this edge takes away from it

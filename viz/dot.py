@@ -2,10 +2,10 @@
 
     a box           a module or an op, coloured by the size of its gradient (root mean square, log scale)
     a frame         a module that holds others
-    an edge         a contribution: its width by size, blue where it adds to the gradient below, dashed crimson where it cancels
+    an edge         a contribution: wide if large, blue if it adds to the gradient below, dashed crimson if it cancels
 
-What all blame must pass stands on a straight spine, which in a transformer is the residual stream; the rest stands beside it.
-Every name from outside goes through `quoted`, so nothing in it can become markup.
+What all blame must pass stands on a straight spine, which in a transformer is the residual stream; the rest
+stands beside it. Every name from outside goes through `quoted`, so nothing in it can become markup.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from viz.data import Edge, Node
 from viz.text import printable
 
 _WIDEST = 7.0  # points, of the edge that carries most
+_TEXT = f'fontname="Helvetica", fontcolor="{INK}"'
 _SYMBOLS = {"add": "+", "multiply": "×", "subtract": "−", "divide": "÷"}
 
 
@@ -32,9 +33,9 @@ def source(loss: float, nodes: Sequence[Node], edges: Sequence[Edge]) -> str:
     spine = _spine(nodes, edges)
     lines = [
         "digraph blame {",
-        f'  graph [rankdir=TB, newrank=true, nodesep=0.35, ranksep=0.32, fontname="Helvetica", fontcolor="{INK}", bgcolor=white]',
-        f'  node [shape=box, style="filled,rounded", fontname="Helvetica", fontsize=12, margin="0.12,0.06", color="{FAINT}"]',
-        f'  edge [fontname="Helvetica", fontsize=9, fontcolor="{INK}", arrowsize=0.6]',
+        f"graph [rankdir=TB, newrank=true, nodesep=0.35, ranksep=0.32, bgcolor=white, {_TEXT}]",
+        f'node [shape=box, style="filled,rounded", fontsize=12, margin="0.12,0.06", color="{FAINT}", {_TEXT}]',
+        f"edge [fontsize=9, arrowsize=0.6, {_TEXT}]",
         *_framed(nodes, scale, spine),
         *_edges(edges, spine),
         *_legend(scale, max((edge.norm for edge in edges), default=0.0)),
@@ -97,7 +98,9 @@ def _node(node: Node, scale: LogScale, on_spine: bool) -> str:
     common = f'fillcolor="{fill}", fontcolor="{ink}"{group}, tooltip="{_tooltip(node)}"'
     symbol = _SYMBOLS.get(node.op)
     if symbol and not node.name:
-        return f"{node.id} [shape=circle, style=filled, width=0.3, fixedsize=true, margin=0, label=<{symbol}>, {common}]"
+        return (
+            f"{node.id} [shape=circle, style=filled, width=0.3, fixedsize=true, margin=0, label=<{symbol}>, {common}]"
+        )
     small = [f"{node.blame:.1%} of the blame" if node.parameters else "", f"rms {node.rms:.2g}"]
     small_text = " · ".join(part for part in small if part)
     label = f'<{quoted(node.label)}<br/><font point-size="9">{small_text}</font>>'
@@ -105,7 +108,8 @@ def _node(node: Node, scale: LogScale, on_spine: bool) -> str:
 
 
 def _tooltip(node: Node) -> str:
-    text = f"{'.'.join(node.scope) or node.label}: {node.op}, shape {node.shape}, |gradient| {node.norm:.3g}, rms {node.rms:.3g}"
+    where = ".".join(node.scope) or node.label
+    text = f"{where}: {node.op}, shape {node.shape}, |gradient| {node.norm:.3g}, rms {node.rms:.3g}"
     return quoted(text).replace("\\", "\\\\")
 
 
@@ -133,10 +137,14 @@ def _percent(share: float) -> str:
 
 def _legend(scale: LogScale, largest: float) -> list[str]:
     """What colours and widths mean, with units."""
-    swatches = "".join(
-        f'<td bgcolor="{scale.color(tick)}" width="44"><font color="{scale.ink(tick)}">{tick:.0e}</font></td>'
-        for tick in scale.ticks()
-    ).replace("e-0", "e-").replace("e+0", "e+")
+    swatches = (
+        "".join(
+            f'<td bgcolor="{scale.color(tick)}" width="44"><font color="{scale.ink(tick)}">{tick:.0e}</font></td>'
+            for tick in scale.ticks()
+        )
+        .replace("e-0", "e-")
+        .replace("e+0", "e+")
+    )
     count = len(scale.ticks())
     rows = [
         f'<tr><td colspan="{count}" align="left">gradient of the loss in each value (rms), nats per unit</td></tr>',

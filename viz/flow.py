@@ -1,10 +1,11 @@
 """BlameFlow: how much blame went where, as plain data.
 
-For a loss L and a value x in its graph, dL/dx is the gradient of x, and it is the sum of what each edge into x carried. An edge
-has a size, the norm of its contribution c, and a signed share <c, dL/dx> / |dL/dx|^2 in the gradient it flows into.
+For a loss L and a value x in its graph, dL/dx is the gradient of x, and it is the sum of what each edge into x
+carried. An edge has a size, the norm of its contribution c, and a signed share <c, dL/dx> / |dL/dx|^2 in the
+gradient it flows into.
 
-The invariant: the shares into a node add up to 1 (they are nan where the gradient is zero and there is nothing to share). A
-negative share is blame that another path cancelled. Folding keeps this true.
+The invariant: the shares into a node add up to 1 (they are nan where the gradient is zero and there is nothing
+to share). A negative share is blame that another path cancelled. Folding keeps this true.
 
 Data first, pixels last: `viz.trace` makes a flow, `fold` makes a coarser one, and the renderers only read.
 

@@ -1,8 +1,9 @@
 """fold: from ops to modules.
 
-A box is one call of a module: a stretch of the recording during which only that module worked. Stretches follow one another in
-time, so the folded graph has no cycle, whatever the modules did to each other. An op that stands in a module directly, between
-calls of the modules inside it (the addition of a residual stream), stays a node of its own: it is what the picture is about.
+A box is one call of a module: a stretch of the recording during which only that module worked. Stretches follow
+one another in time, so the folded graph has no cycle, whatever the modules did to each other. An op that stands
+in a module directly, between calls of the modules inside it (the addition of a residual stream), stays a node
+of its own: it is what the picture is about.
 
 What arrives in a box from outside arrives in some of its nodes; call them its doors. The folded edge A -> B carries all
 contributions from A into doors of B, and its share is
@@ -38,9 +39,10 @@ def fold(nodes: Sequence[Node], edges: Sequence[Edge], depth: int) -> tuple[tupl
 
 def _boxes(nodes: Sequence[Node], edges: Sequence[Edge], depth: int) -> dict[str, str]:
     """Which box each node belongs to, by id. A box is named after the oldest op in it."""
-    cut = {node.scope[: k] for node in nodes for k in range(min(len(node.scope), depth))}
+    cut = {node.scope[:k] for node in nodes for k in range(min(len(node.scope), depth))}
     box_of: dict[str, str] = {}
     previous: Key | None = None
+    last = ""
     for node in reversed(nodes):  # in the order of the recording
         if node.op == "leaf":
             continue

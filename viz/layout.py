@@ -26,7 +26,9 @@ def program() -> str:
         found = shutil.which(name) or shutil.which(name, path=os.pathsep.join(beside))
         if found:
             return found
-    raise NoGraphviz("no Graphviz found to draw with: `pip install graphviz-pure`, or install Graphviz so that `dot` runs")
+    raise NoGraphviz(
+        "no Graphviz found to draw with: `pip install graphviz-pure`, or install Graphviz so that `dot` runs"
+    )
 
 
 def render(source: str, kind: str) -> bytes:

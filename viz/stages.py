@@ -1,8 +1,8 @@
 """stages: which part of the model a step would change, and by how much it would help.
 
-A step of gradient descent moves theta by -lr g and lowers the loss, to first order, by lr |g|^2, which is a sum over parameters. So
-a stage's share, the |g|^2 of its parameters over all of it, is its share of that fall, and the shares add up to 1. A stage without
-parameters has none: nothing in it can be changed.
+A step of gradient descent moves theta by -lr g and lowers the loss, to first order, by lr |g|^2, which is a sum
+over parameters. So a stage's share, the |g|^2 of its parameters over all of it, is its share of that fall, and
+the shares add up to 1. A stage without parameters has none: nothing in it can be changed.
 """
 
 from __future__ import annotations
@@ -43,5 +43,6 @@ def stages(parameters: Sequence[Parameter], depth: int) -> list[Stage]:
         sizes[name] = sizes.get(name, 0) + parameter.size
     total = math.fsum(squared.values())
     return [
-        Stage(name, value / total if total else math.nan, math.sqrt(value), sizes[name]) for name, value in squared.items()
+        Stage(name, value / total if total else math.nan, math.sqrt(value), sizes[name])
+        for name, value in squared.items()
     ]

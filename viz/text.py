@@ -16,7 +16,7 @@ def table(loss: float, stages: Sequence[Stage]) -> str:
     largest = max((stage.share for stage in stages), default=0.0)
     lines = [f"{'stage':<{width}}  {'share':>7}  {'':<{_WIDTH}}  {'|gradient|':>10}  {'parameters':>10}"]
     lines += [
-        f"{printable(stage.name):<{width}}  {stage.share:>7.2%}  {_bar(stage.share / largest if largest else 0):<{_WIDTH}}  "
+        f"{printable(stage.name):<{width}}  {stage.share:>7.2%}  {_bar(stage.share, largest):<{_WIDTH}}  "
         f"{stage.norm:>10.3g}  {stage.parameters:>10,}"
         for stage in stages
     ]
@@ -30,8 +30,8 @@ def printable(name: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
 
 
-def _bar(fraction: float) -> str:
-    if not fraction > 0:  # also nan
+def _bar(share: float, largest: float) -> str:
+    if not share > 0:  # also nan
         return ""
-    eighths = max(round(fraction * _WIDTH * 8), 1)
+    eighths = max(round(share / largest * _WIDTH * 8), 1)
     return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()

@@ -1,7 +1,7 @@
 """trace: watch one reverse sweep and write down what every edge carried.
 
-A share needs the whole gradient of its target, which is the sum of the contributions, so those wait until the sweep comes to the
-target: by then all of them have passed. Sums are taken in float64.
+A share needs the whole gradient of its target, which is the sum of the contributions, so those wait until the
+sweep comes to the target: by then all of them have passed. Sums are taken in float64.
 """
 
 from __future__ import annotations
@@ -52,8 +52,9 @@ class _Watcher:
 def trace(loss: Tensor) -> BlameFlow:
     """The flow of blame from `loss`, a tensor of one element, through everything it was computed from.
 
-    One reverse sweep, no `backward()` needed before; `.grad` is untouched and the graph is kept, so `backward()` works after.
-    Raises NothingToTrace if no input wanted a gradient, RuntimeError if the graph was freed by an earlier `backward()`.
+    One reverse sweep, no `backward()` needed before; `.grad` is untouched and the graph is kept, so
+    `backward()` works after. Raises NothingToTrace if no input wanted a gradient, RuntimeError if the graph was
+    freed by an earlier `backward()`.
     """
     if loss.node is None:
         raise NothingToTrace("trace: no blame can flow: no input requires a gradient, or it was made under no_grad")

@@ -1,4 +1,4 @@
-"""All ops, by the names of the Array API standard and NumPy. Each is defined in one place; this file only gathers them."""
+"""All ops, by the names of the Array API standard and NumPy. Each is defined in one place; here they are gathered."""
 
 from engine.ops.elementwise import (
     abs,

@@ -1,7 +1,7 @@
 """Elementwise ops: one value in, one value out, arguments broadcast against each other.
 
-Rules never undo broadcasting; the sweep does. A rule that reads `out` costs the node one array, one that reads an argument
-keeps that argument alive, and `add` keeps nothing at all.
+Rules never undo broadcasting; the sweep does. A rule that reads `out` costs the node one array, one that reads
+an argument keeps that argument alive, and `add` keeps nothing at all.
 
 At kinks and ties the rules choose as written in their docstrings; everywhere else they are the textbook derivative.
 """
@@ -145,9 +145,7 @@ def erf(x: Any) -> Any:
 # ---- pieces --------------------------------------------------------------------------------------------------------
 
 
-@primitive(
-    vjp=(lambda g, out: g * (out > 0),), jvp=(lambda t, out: t * (out > 0),), examples=elementwise(NONZERO)
-)
+@primitive(vjp=(lambda g, out: g * (out > 0),), jvp=(lambda t, out: t * (out > 0),), examples=elementwise(NONZERO))
 def relu(x: Any) -> Any:
     """Elementwise max(x, 0); derivative 0 at the kink."""
     return np.maximum(x, 0)

@@ -1,7 +1,7 @@
 """Reading parts of an array, and the transpose of that: adding into parts of an array of zeros.
 
-`getitem` takes whatever NumPy takes: integers, slices, `None`, `...`, integer and boolean arrays. Where an index reads a
-place twice, the cotangents of both readings add up there.
+`getitem` takes whatever NumPy takes: integers, slices, `None`, `...`, integer and boolean arrays. Where an
+index reads a place twice, the cotangents of both readings add up there.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ def _is_basic(index: Any) -> bool:
     return all(part is None or part is ... or isinstance(part, int | np.integer | slice) for part in parts)
 
 
-@primitive(vjp=(lambda g, x_shape, *, index: put_add(g, shape=x_shape, index=index),), jvp=LINEAR, examples=_index_example)
+@primitive(
+    vjp=(lambda g, x_shape, *, index: put_add(g, shape=x_shape, index=index),), jvp=LINEAR, examples=_index_example
+)
 def gather(x: Any, *, index: Any) -> Any:
     """`x[index]`, as NumPy. `getitem` is the public form."""
     return x[index]

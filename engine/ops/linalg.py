@@ -1,7 +1,7 @@
 """Products of matrices.
 
-matmul follows NumPy: leading axes broadcast, and a 1-d argument is a row on the left, a column on the right. Its rules give
-such an argument its missing axis, and the sweep sums over broadcast axes.
+matmul follows NumPy: leading axes broadcast, and a 1-d argument is a row on the left, a column on the right.
+Its rules give such an argument its missing axis, and the sweep sums over broadcast axes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from engine.primitive import primitive
 def _matmul_example(draw: Draw) -> Arguments:
     n, k, m = (draw.integer(0, 3) for _ in range(3))
     batch_x, batch_y = draw.broadcastable(2)
-    x_shape, y_shape = draw.choice([((*batch_x, n, k), (*batch_y, k, m)), ((k,), (*batch_y, k, m)), ((*batch_x, n, k), (k,)), ((k,), (k,))])
+    x_shape, y_shape = draw.choice(
+        [((*batch_x, n, k), (*batch_y, k, m)), ((k,), (*batch_y, k, m)), ((*batch_x, n, k), (k,)), ((k,), (k,))]
+    )
     return Arguments([draw.array(x_shape, REAL), draw.array(y_shape, REAL)])
 
 
@@ -41,8 +43,7 @@ def _matmul_right(g: Any, x: Any, y_shape: Any) -> Any:
     product = matmul(expand_dims(x, axis=-1) if x.ndim == 1 else swapaxes(x, axis1=-1, axis2=-2), g)
     if len(y_shape) > 1:
         return product
-    product = reshape(product, shape=product.shape[:-1])
-    return product
+    return reshape(product, shape=product.shape[:-1])
 
 
 @primitive(vjp=(_matmul_left, _matmul_right), jvp=LINEAR, examples=_matmul_example, broadcasts=True)

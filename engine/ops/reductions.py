@@ -1,7 +1,7 @@
 """Reductions: many values in, one out, along one axis, several, or all (`axis=None`).
 
-Going backward, what was summed is spread: the cotangent gets its lost axes back (`spread`) and is broadcast to the shape of
-the argument.
+Going backward, what was summed is spread: the cotangent gets its lost axes back (`spread`) and is broadcast to
+the shape of the argument.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _sum_to_example(draw: Draw) -> Arguments:
     examples=_sum_to_example,
 )
 def sum_to(x: Any, *, shape: tuple[int, ...]) -> Any:
-    """Sum over the axes that broadcasting `shape` to `x.shape` would add or stretch: the transpose of `broadcast_to`."""
+    """Sum over the axes that broadcasting `shape` to `x.shape` adds or stretches: the transpose of `broadcast_to`."""
     extra = np.ndim(x) - len(shape)
     stretched = tuple(k + extra for k, side in enumerate(shape) if side == 1 and np.shape(x)[k + extra] != 1)
     return np.reshape(np.sum(x, axis=(*range(extra), *stretched)), shape)

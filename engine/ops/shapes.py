@@ -15,7 +15,9 @@ from engine.primitive import primitive
 
 def _reshape_example(draw: Draw) -> Arguments:
     shape = draw.shape()
-    return Arguments([draw.array(shape, REAL)], {"shape": draw.choice([shape[::-1], (-1,) if 0 not in shape else (0,)])})
+    return Arguments(
+        [draw.array(shape, REAL)], {"shape": draw.choice([shape[::-1], (-1,) if 0 not in shape else (0,)])}
+    )
 
 
 @primitive(vjp=(lambda g, x_shape: reshape(g, shape=x_shape),), jvp=LINEAR, examples=_reshape_example)
@@ -34,9 +36,7 @@ def _inverse(axes: Sequence[int]) -> tuple[int, ...]:
     return tuple(np.argsort([a % len(axes) for a in axes]).tolist())
 
 
-@primitive(
-    vjp=(lambda g, *, axes: permute_dims(g, axes=_inverse(axes)),), jvp=LINEAR, examples=_permute_example
-)
+@primitive(vjp=(lambda g, *, axes: permute_dims(g, axes=_inverse(axes)),), jvp=LINEAR, examples=_permute_example)
 def permute_dims(x: Any, *, axes: Sequence[int]) -> Any:
     """The axes in another order."""
     return np.transpose(x, axes)
@@ -48,9 +48,7 @@ def _swap_example(draw: Draw) -> Arguments:
     return Arguments([draw.array(shape, REAL)], metadata)
 
 
-@primitive(
-    vjp=(lambda g, *, axis1, axis2: swapaxes(g, axis1=axis1, axis2=axis2),), jvp=LINEAR, examples=_swap_example
-)
+@primitive(vjp=(lambda g, *, axis1, axis2: swapaxes(g, axis1=axis1, axis2=axis2),), jvp=LINEAR, examples=_swap_example)
 def swapaxes(x: Any, *, axis1: int, axis2: int) -> Any:
     """Two axes exchanged; its own inverse."""
     return np.swapaxes(x, axis1, axis2)
@@ -86,7 +84,9 @@ def _concat_backward(g: Any, tensors_shape: Any, *, axis: int, position: int) ->
 
 
 def _concat_forward(tangents: Any, tensors: Any, *, axis: int) -> Any:
-    return concatenate(*[np.zeros_like(x) if t is None else t for t, x in zip(tangents, tensors, strict=True)], axis=axis)
+    return concatenate(
+        *[np.zeros_like(x) if t is None else t for t, x in zip(tangents, tensors, strict=True)], axis=axis
+    )
 
 
 @primitive(vjp=(_concat_backward,), jvp=Joint(_concat_forward), examples=_concat_example)

@@ -3,7 +3,7 @@
     vjp = numeric               the reverse rule against central differences, under a random cotangent
     jvp = numeric               the forward rule, likewise, under a random tangent
     <u, J v> = <J' u, v>        the two rules, written independently, against each other
-    recorded = raw              the sweep run on tensors gives what it gives on arrays; and that result can be swept again
+    recorded = raw              the sweep run on tensors gives what it gives on arrays
     fused = reference           value and gradient of a fused op against the composed one
     kept                        shape, dtype and layout do not matter; inputs are not written
 
@@ -41,9 +41,11 @@ def differentiable(primitive: Primitive, arrays: Sequence[Any]) -> list[int]:
     ]
 
 
-def pull_back(function: Function, arrays: Sequence[Any], wanted: Sequence[int], g: Array, **sweep: Any) -> dict[int, Any]:
+def pull_back(
+    function: Function, arrays: Sequence[Any], wanted: Sequence[int], g: Array, **sweep: Any
+) -> dict[int, Any]:
     """Our own gradient of <g, function(arrays)> in each wanted argument."""
-    inputs = [Tensor(a, requires_grad=True) if k in wanted else a for k, a in enumerate(arrays)]
+    inputs: list[Any] = [Tensor(a, requires_grad=True) if k in wanted else a for k, a in enumerate(arrays)]
     out = function(*inputs)
     if out.node is None:
         return {k: np.zeros_like(arrays[k]) for k in wanted}
@@ -54,7 +56,7 @@ def pull_back(function: Function, arrays: Sequence[Any], wanted: Sequence[int], 
 
 def push_forward(function: Function, arrays: Sequence[Any], tangents: dict[int, Any]) -> Any:
     """Our own derivative of function(arrays) in the direction of the tangents."""
-    inputs = [Tensor(a, requires_grad=True) if k in tangents else a for k, a in enumerate(arrays)]
+    inputs: list[Any] = [Tensor(a, requires_grad=True) if k in tangents else a for k, a in enumerate(arrays)]
     token = recording.set(type(recording.get())(rules="jvp"))
     try:
         out = function(*inputs)
@@ -89,7 +91,9 @@ def agree(name: str, found: Any, truth: Estimate) -> None:
     allowed = 10 * truth.error + 1e-7 * np.maximum(np.abs(truth.value), 1)
     excess = np.abs(found - truth.value) - allowed
     if not (excess <= 0).all():
-        at = tuple(int(i) for i in np.unravel_index(np.nanargmax(np.where(np.isnan(excess), np.inf, excess)), found.shape))
+        at = tuple(
+            int(i) for i in np.unravel_index(np.nanargmax(np.where(np.isnan(excess), np.inf, excess)), found.shape)
+        )
         raise GradientError(
             f"{name}: at {at} the rule gives {found[at]:.9g}, central differences {truth.value[at]:.9g} "
             f"(good to {truth.error[at]:.1g})"
@@ -131,7 +135,9 @@ def _check_transpose(primitive: Primitive, g: Array, pushed: Any, gradients: Any
         raise GradientError(f"{primitive.name}: <u, Jv> = {forward} but <J'u, v> = {backward}")
 
 
-def _check_recorded(primitive: Primitive, function: Function, arrays: Any, wanted: Any, g: Array, gradients: Any) -> None:
+def _check_recorded(
+    primitive: Primitive, function: Function, arrays: Any, wanted: Any, g: Array, gradients: Any
+) -> None:
     """The recorded sweep gives the same gradients, and its second derivative is that of the first."""
     recorded = pull_back(function, arrays, wanted, g, create_graph=True)
     for k in wanted:
@@ -153,7 +159,9 @@ def _check_reference(
         agree(f"{primitive.name}: against its reference, argument {k}", gradients[k], truth)
 
 
-def _check_float32(primitive: Primitive, function: Function, arrays: Any, wanted: Any, g: Array, gradients: Any) -> None:
+def _check_float32(
+    primitive: Primitive, function: Function, arrays: Any, wanted: Any, g: Array, gradients: Any
+) -> None:
     """The float32 rule is compared with the float64 rule, never differenced; dtype and shape are the argument's."""
     if primitive.name == "astype":
         return

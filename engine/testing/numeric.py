@@ -1,8 +1,9 @@
 """Numerical truth: derivatives by central differences, extrapolated, with an estimate of their own error.
 
-A central difference (f(h) - f(-h)) / 2h is off by c h^2 + ...; two of them with different h cancel the leading term, three the
-next, and so on (Richardson). Ridders' method fills that tableau while shrinking h and keeps the entry whose neighbours agree
-best; how well they agree is the error estimate (Ridders 1982). Everything happens in float64.
+A central difference (f(h) - f(-h)) / 2h is off by c h^2 + ...; two of them with different h cancel the leading
+term, three the next, and so on (Richardson). Ridders' method fills that tableau while shrinking h and keeps the
+entry whose neighbours agree best; how well they agree is the error estimate (Ridders 1982). Everything happens
+in float64.
 
 Read next: `engine/testing/laws.py`.
 """

@@ -27,7 +27,7 @@ class HypothesisDraw(Draw):
 
     def shape(self, *, min_dims: int = 0, max_dims: int = 3, min_side: int = 0) -> tuple[int, ...]:
         shapes = hnp.array_shapes(min_dims=min_dims, max_dims=max_dims, min_side=min_side, max_side=3)
-        return self._draw(shapes)  # type: ignore[no-any-return]
+        return self._draw(shapes)
 
     def broadcastable(self, count: int) -> list[tuple[int, ...]]:
         shapes = hnp.mutually_broadcastable_shapes(num_shapes=count, max_dims=3, min_side=0, max_side=3)
@@ -40,13 +40,13 @@ class HypothesisDraw(Draw):
         return self._draw(hnp.arrays(np.int64, shape, elements=st.integers(low, high)))
 
     def integer(self, low: int, high: int) -> int:
-        return self._draw(st.integers(low, high))  # type: ignore[no-any-return]
+        return self._draw(st.integers(low, high))
 
     def choice(self, options: Sequence[T]) -> T:
         return options[self._draw(st.integers(0, len(options) - 1))]
 
     def axis(self, ndim: int) -> int:
-        return self._draw(st.integers(-ndim, ndim - 1))  # type: ignore[no-any-return]
+        return self._draw(st.integers(-ndim, ndim - 1))
 
 
 def arrays(shape: tuple[int, ...], domain: Domain) -> st.SearchStrategy[Any]:

@@ -1,8 +1,8 @@
 """What a transformer spends its time in: ops with hand-derived backward passes that make few passes over memory.
 
-Each names its `reference`, the same function composed of small ops. The laws hold the two against each other in value and in
-gradient, and a recorded sweep (`create_graph=True`) differentiates the reference. So the rules here may be plain NumPy: they
-only ever see arrays.
+Each names its `reference`, the same function composed of small ops. The laws hold the two against each other in
+value and in gradient, and a recorded sweep (`create_graph=True`) differentiates the reference. So the rules
+here may be plain NumPy: they only ever see arrays.
 """
 
 from engine.ops.fused.attention import rotary, scaled_dot_product_attention

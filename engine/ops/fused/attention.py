@@ -4,8 +4,8 @@ With S = scale Q K^T, P = softmax(S) by rows and O = P V, the backward pass is
 
     dV = P^T dO      dP = dO V^T      dS = P * (dP - delta)      dQ = scale dS K      dK = scale dS^T Q
 
-where delta = rowsum(dP * P) = rowsum(dO * O), the cheaper form (Dao et al. 2022). The matrix of weights is the largest array
-here, so it is never divided: P = E / total, and 1 / total multiplies the smaller O and dO instead.
+where delta = rowsum(dP * P) = rowsum(dO * O), the cheaper form (Dao et al. 2022). The matrix of weights is the
+largest array here, so it is never divided: P = E / total, and 1 / total multiplies the smaller O and dO instead.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import numpy as np
 
 from engine.examples import REAL, Arguments, Draw
 from engine.ops.elementwise import add, divide, exp, multiply, subtract
+from engine.ops.indexing import getitem
 from engine.ops.linalg import matmul
 from engine.ops.reductions import sum
 from engine.ops.shapes import concat, reshape, swapaxes
-from engine.ops.indexing import getitem
 from engine.plan import Joint
 from engine.primitive import as_operand, primitive
 from engine.tensor import Array
@@ -98,7 +98,7 @@ def _forward_tangent(
     of_query, of_key, of_value = tangents
     p = weights * inverse
     factor = _default_scale(query, scale)
-    total = np.zeros(np.broadcast_shapes(p.shape[:-1], value.shape[:-2] + (1,)) + value.shape[-1:], p.dtype)
+    total = np.zeros(np.broadcast_shapes(p.shape[:-1], (*value.shape[:-2], 1)) + value.shape[-1:], p.dtype)
     moved = np.zeros_like(p)
     if of_query is not None:
         moved += of_query @ _transposed(key) * factor
@@ -121,16 +121,20 @@ def scaled_dot_product_attention(
 ) -> Any:
     """softmax(scale Q K^T) V: each query takes the average of the values, weighted by how well its key fits.
 
-    Shapes: query (..., queries, channels), key (..., keys, channels), value (..., keys, values); result (..., queries, values).
+    Shapes: query (..., queries, channels), key (..., keys, channels), value (..., keys, values); result (...,
+    queries, values).
 
     Args:
-        mask: boolean, True where attention is allowed, or numbers added to the scores; broadcasts to (..., queries, keys).
-        causal: query t sees keys 0 to t only.
-        scale: 1 / sqrt(channels) by default.
+        mask: boolean, True where attention is allowed, or numbers added to the scores; broadcasts to (...,
+        queries, keys). causal: query t sees keys 0 to t only. scale: 1 / sqrt(channels) by default.
 
     A query that may look nowhere gets 0, and sends gradient 0.
     """
-    if min(query.ndim, key.ndim, value.ndim) < 2 or query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2]:
+    if (
+        min(query.ndim, key.ndim, value.ndim) < 2
+        or query.shape[-1] != key.shape[-1]
+        or key.shape[-2] != value.shape[-2]
+    ):
         raise ValueError(
             f"scaled_dot_product_attention: query {query.shape}, key {key.shape}, value {value.shape} do not fit; "
             "they are (..., queries, channels), (..., keys, channels), (..., keys, values)"
@@ -177,8 +181,9 @@ def _rotary_example(draw: Draw) -> Arguments:
 def rotary(x: Any, *, phases: Any) -> Any:
     """Rotate each pair of neighbouring channels by an angle: (a + ib) e^{i angle}, read as one complex product.
 
-    Shapes: x (..., time, channels), phases (time, channels / 2), complex, e^{i angle}. The inner product of two rotated vectors
-    depends on the difference of their angles only, so scores see relative positions. The transpose is the rotation back.
+    Shapes: x (..., time, channels), phases (time, channels / 2), complex, e^{i angle}. The inner product of two
+    rotated vectors depends on the difference of their angles only, so scores see relative positions. The
+    transpose is the rotation back.
     """
     if x.shape[-1] != 2 * phases.shape[-1]:
         raise ValueError(f"rotary: {x.shape[-1]} channels need {x.shape[-1] / 2:g} phases, not {phases.shape[-1]}")

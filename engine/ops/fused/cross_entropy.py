@@ -1,7 +1,7 @@
 """cross_entropy: the surprise of the right answer, -log softmax(logits)[label].
 
-Its gradient in the logits is the most beautiful of all: softmax(logits) - one_hot(label), the probability given to each class
-minus what it should have been.
+Its gradient in the logits is the most beautiful of all: softmax(logits) - one_hot(label), the probability given
+to each class minus what it should have been.
 """
 
 from __future__ import annotations
@@ -67,14 +67,20 @@ def _check(logits: Array, labels: Array, ignore_index: int, reduction: str) -> N
     if labels.dtype.kind not in "iu":
         raise TypeError(f"cross_entropy: labels must be integers, not {labels.dtype}")
     if logits.ndim < 1 or logits.shape[:-1] != labels.shape:
-        raise ValueError(f"cross_entropy: logits of shape {logits.shape} need labels of shape {logits.shape[:-1]}, not {labels.shape}")
+        raise ValueError(
+            f"cross_entropy: logits {logits.shape} need labels of shape {logits.shape[:-1]}, not {labels.shape}"
+        )
     kept = labels != ignore_index
     wrong = kept & ((labels < 0) | (labels >= logits.shape[-1]))
     if wrong.any():
         where = tuple(int(i) for i in np.argwhere(wrong)[0])
-        raise IndexError(f"cross_entropy: label {labels[where]} at position {where} is not one of {logits.shape[-1]} classes")
+        raise IndexError(
+            f"cross_entropy: label {labels[where]} at position {where} is not one of {logits.shape[-1]} classes"
+        )
     if reduction == "mean" and not kept.any():
-        raise ValueError("cross_entropy: every label is ignored, so there is no mean; use reduction='sum' or drop the batch")
+        raise ValueError(
+            "cross_entropy: every label is ignored, so there is no mean; use reduction='sum' or drop the batch"
+        )
 
 
 @primitive(
@@ -87,8 +93,8 @@ def _check(logits: Array, labels: Array, ignore_index: int, reduction: str) -> N
 def cross_entropy(logits: Any, labels: Any, *, ignore_index: int = -100, reduction: str = "mean") -> Any:
     """-log softmax(logits)[label], in nats, over the classes on the last axis.
 
-    Shapes: logits (..., classes), labels (...) integers; result a scalar, or (...) with reduction "none". Positions labelled
-    `ignore_index` count for nothing, also not in the mean.
+    Shapes: logits (..., classes), labels (...) integers; result a scalar, or (...) with reduction "none".
+    Positions labelled `ignore_index` count for nothing, also not in the mean.
     """
     labels = np.asarray(labels)
     _check(logits, labels, ignore_index, reduction)

@@ -1,4 +1,4 @@
-"""dropout: zero each value with probability p and scale the rest by 1 / (1 - p), so that the mean stays (Srivastava 2014)."""
+"""dropout: zero each value with probability p, scale the rest by 1 / (1 - p), so the mean stays (Srivastava 2014)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """embedding: one row of a table for each id.
 
-The gradient adds each position's cotangent to the row it read. For a small table that is a product with the one-hot matrix of
-the ids, fifteen times faster than adding row by row.
+The gradient adds each position's cotangent to the row it read. For a small table that is a product with the
+one-hot matrix of the ids, fifteen times faster than adding row by row.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """gelu: x times the probability that a standard normal variable is below x (Hendrycks and Gimpel 2016).
 
-Both forms are x * gate(x), with d = gate + x gate'. The exact one has gate = (1 + erf(x / sqrt 2)) / 2, whose derivative is the
-normal density; the tanh form, GPT-2's, has gate = (1 + tanh u) / 2 = sigmoid(2u) with u = sqrt(2/pi) (x + 0.044715 x^3). The
-gate is what the forward pass leaves behind.
+Both forms are x * gate(x), with d = gate + x gate'. The exact one has gate = (1 + erf(x / sqrt 2)) / 2, whose
+derivative is the normal density; the tanh form, GPT-2's, has gate = (1 + tanh u) / 2 = sigmoid(2u) with u =
+sqrt(2/pi) (x + 0.044715 x^3). The gate is what the forward pass leaves behind.
 """
 
 from __future__ import annotations

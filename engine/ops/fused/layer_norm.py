@@ -4,8 +4,9 @@ With n the normalised row, r = 1 / sqrt(var + eps) and h = g * weight, the gradi
 
     r * (h - mean(h) - n * mean(h * n))
 
-which says: of the incoming cotangent, the part along the two directions that normalising erases (the constant one and the
-row itself) is removed. Row sums are products with a vector of ones: BLAS does them five times faster than a reduction.
+which says: of the incoming cotangent, the part along the two directions that normalising erases (the constant
+one and the row itself) is removed. Row sums are products with a vector of ones: BLAS does them five times
+faster than a reduction.
 """
 
 from __future__ import annotations

@@ -62,7 +62,9 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     Shapes: x (..., in), weight (out, in), bias (out,) or None; result (..., out).
     """
     if x.ndim < 1 or weight.ndim != 2 or x.shape[-1] != weight.shape[1]:
-        raise ValueError(f"linear: x of shape {x.shape} does not fit weight of shape {weight.shape}, which is (out, in)")
+        raise ValueError(
+            f"linear: x of shape {x.shape} does not fit weight of shape {weight.shape}, which is (out, in)"
+        )
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ValueError(f"linear: bias of shape {bias.shape} does not fit weight of shape {weight.shape}, (out, in)")
     product = rows(x) @ weight.T
