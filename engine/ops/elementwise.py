@@ -73,7 +73,8 @@ def negative(x: Any) -> Any:
 
 
 def _pow_base(g: Any, x: Any, y: Any) -> Any:
-    return g * where(as_operand(y) == 0, 0.0, y * pow(where(as_operand(y) == 0, 1.0, x), y - 1))
+    undefined = (as_operand(x) == 0) & (as_operand(y) == 0)  # 0 * 0**-1, whose limit is 0
+    return g * (y * pow(where(undefined, 1.0, x), y - 1))
 
 
 def _pow_exponent(g: Any, x: Any, out: Any) -> Any:

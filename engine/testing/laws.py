@@ -84,6 +84,8 @@ def _below(root: Node) -> list[Node]:
 def agree(name: str, found: Any, truth: Estimate) -> None:
     """Raise GradientError where `found` is further from the truth than ten times its error estimate."""
     found = np.asarray(found.array if isinstance(found, Tensor) else found, np.float64)
+    if not found.shape and not found:  # nothing arrived: zero everywhere
+        found = np.zeros(np.shape(truth.value))
     if found.shape != np.shape(truth.value):
         raise GradientError(f"{name}: shape {found.shape}, expected {np.shape(truth.value)}")
     if found.size == 0:
@@ -138,10 +140,27 @@ def _check_transpose(primitive: Primitive, g: Array, pushed: Any, gradients: Any
 def _check_recorded(
     primitive: Primitive, function: Function, arrays: Any, wanted: Any, g: Array, gradients: Any
 ) -> None:
-    """The recorded sweep gives the same gradients, and its second derivative is that of the first."""
-    recorded = pull_back(function, arrays, wanted, g, create_graph=True)
+    """The recorded sweep gives the same gradients, and can be swept again: the second derivative."""
+    inputs: list[Any] = [Tensor(a, requires_grad=True) if k in wanted else a for k, a in enumerate(arrays)]
+    out = function(*inputs)
+    if out.node is None:
+        return
+    recorded = reverse_sweep(out.node, wrap(g, None), create_graph=True)
+    inner = wrap(np.zeros(()), None)
+    directions: list[Any] = [None] * len(arrays)
     for k in wanted:
-        agree(f"{primitive.name}: recorded vjp of argument {k}", recorded[k], Estimate(gradients[k], np.array(1e-9)))
+        first = recorded[inputs[k].node]
+        agree(f"{primitive.name}: recorded vjp of argument {k}", first, Estimate(gradients[k], np.array(1e-9)))
+        directions[k] = np.cos(np.arange(first.size)).reshape(first.shape)  # any direction but a special one
+        inner = inner + (first * directions[k]).sum()
+    second = reverse_sweep(inner.node, np.ones(())) if inner.node else {}
+    for k in wanted:
+
+        def gradient(*moved: Any, k: int = k) -> Any:
+            return pull_back(function, moved, wanted, g)[k]
+
+        truth = directional(gradient, arrays, directions)
+        agree(f"{primitive.name}: second derivative, argument {k}", second.get(inputs[k].node, np.zeros(())), truth)
 
 
 def _check_reference(
