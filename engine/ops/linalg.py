@@ -49,4 +49,7 @@ def _matmul_right(g: Any, x: Any, y_shape: Any) -> Any:
 @primitive(vjp=(_matmul_left, _matmul_right), jvp=LINEAR, examples=_matmul_example, broadcasts=True)
 def matmul(x: Any, y: Any) -> Any:
     """Matrix product over the last two axes; d(XY) = dX Y + X dY."""
-    return np.matmul(x, y)
+    try:
+        return np.matmul(x, y)
+    except ValueError:  # NumPy speaks of its gufunc signature
+        raise ValueError(f"matmul: shapes {np.shape(x)}, {np.shape(y)} do not fit") from None
