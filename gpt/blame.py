@@ -33,12 +33,12 @@ class Verdict:
 
 def blame(run: Run, prompt: str, target: str | None = None) -> Verdict:
     """Trace -log p(target | prompt), in nats; by default the target is what the model itself would answer."""
+    block = run.model.config.block_size
     if target is None:
-        target, _ = generate(run.model, run.tokenizer, prompt)
+        target, _ = generate(run.model, run.tokenizer, prompt, limit=block - len(prompt))
     line = run.tokenizer.encode(prompt + target + "\n")
     if not prompt:
         raise DataError("blame: the prompt is empty; ask something, such as --prompt 'two plus three equals '")
-    block = run.model.config.block_size
     if len(line) - 1 > block:
         raise DataError(f"blame: prompt and target have {len(line) - 1} characters, the model reads {block}")
     labels = line[1:].copy()

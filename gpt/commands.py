@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from argparse import Namespace
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -70,20 +71,21 @@ def train(args: Namespace, console: Console) -> int:
 
 
 def _train_with_a_line(trainer: Trainer, console: Console) -> bool:
-    """Run to the end under one live line; True if Ctrl-C ended it. Without a terminal, print the line now and then."""
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=20))
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("starting", total=trainer.config.steps)
-        shown = 0.0
+    """Run to the end under one live line, or without a terminal a line every ten seconds; True if Ctrl-C ended it."""
+    pause, shown = (0.2 if console.is_terminal else 10.0), 0.0
+    live = Progress(TextColumn("{task.description}"), BarColumn(bar_width=20), console=console, transient=True)
+    task = live.add_task("starting", total=trainer.config.steps)
+    with live if console.is_terminal else nullcontext():
         try:
             for step in trainer.run():
                 now = time.monotonic()
-                if now - shown < (0.2 if console.is_terminal else 10.0) and step.step < step.steps:
+                if now - shown < pause and step.step < step.steps:
                     continue
                 shown = now
-                progress.update(task, completed=step.step, description=_line(step))
-                if not console.is_terminal:
-                    console.print(_line(step))
+                if console.is_terminal:
+                    live.update(task, completed=step.step, description=_line(step))
+                else:
+                    console.print(_line(step), highlight=False)
         except KeyboardInterrupt:
             return True
     return False

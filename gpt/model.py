@@ -36,6 +36,7 @@ class GPTConfig:
         positions: "learned" or "sinusoidal" (added), or "rotary" (turning queries and keys).
         rotary_base: the slowest rotation takes about this many positions per radian.
         norm: "pre" or "post".
+        activation: of the feed-forward, "gelu" or "relu2" (relu squared).
         tie: whether the head uses the embedding's weight.
     """
 
@@ -49,6 +50,7 @@ class GPTConfig:
     positions: str = "learned"
     rotary_base: float = 10000.0
     norm: str = "pre"
+    activation: str = "gelu"
     tie: bool = True
 
     def __post_init__(self) -> None:
@@ -76,16 +78,26 @@ class GPT(Module):
         self.blocks = ModuleList(self._block() for _ in range(c.n_layer))
         self.norm = LayerNorm(c.n_embd, bias=c.bias) if c.norm == "pre" else None
         self.head = Linear(c.n_embd, c.vocab_size, bias=False)
+        for _, module in self.named_modules():
+            if isinstance(module, Linear):
+                module.weight = init.fan_in_normal(*module.weight.shape)
         if c.tie:
-            self.embedding.weight = init.normal(c.vocab_size, c.n_embd)  # small, since it also makes the logits
-            self.head.weight = self.embedding.weight
+            self.embedding.weight = self.head.weight  # small enough to make logits; the first norm does not mind
 
     def _block(self) -> TransformerBlock:
         c = self.config
         rotary = None
         if c.positions == "rotary":
             rotary = RotaryPositions(c.block_size, c.n_embd // c.n_head, base=c.rotary_base)
-        return TransformerBlock(c.n_embd, c.n_head, bias=c.bias, dropout=c.dropout, norm=c.norm, rotary=rotary)
+        return TransformerBlock(
+            c.n_embd,
+            c.n_head,
+            bias=c.bias,
+            dropout=c.dropout,
+            norm=c.norm,
+            activation=c.activation,
+            rotary=rotary,
+        )
 
     def forward(self, ids: Any) -> Any:
         if ids.ndim != 2 or ids.shape[1] > self.config.block_size:

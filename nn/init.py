@@ -30,6 +30,11 @@ def normal(*shape: int, std: float = 0.02) -> Tensor:
     return parameter(random.normal(shape, std=std))
 
 
+def fan_in_normal(outputs: int, inputs: int) -> Tensor:
+    """Normal with standard deviation 1/sqrt(inputs), so that an affine map keeps the size of what it maps."""
+    return normal(outputs, inputs, std=1 / math.sqrt(inputs))
+
+
 def fan_in_uniform(*shape: int) -> Tensor:
     """Uniform in +-1/sqrt(fan in), the last axis being the inputs: PyTorch's default for Linear."""
     bound = 1 / math.sqrt(shape[-1])

@@ -45,8 +45,8 @@ def source(loss: float, nodes: Sequence[Node], edges: Sequence[Edge]) -> str:
 
 
 def quoted(text: str) -> str:
-    """Text from outside, safe inside an HTML-like label."""
-    return html.escape(printable(text))
+    """Text from outside for an HTML-like label or a tooltip: neither a tag nor one of DOT's backslash escapes."""
+    return html.escape(printable(text)).replace("\\", "\\\\")
 
 
 def _spine(nodes: Sequence[Node], edges: Sequence[Edge]) -> set[str]:
@@ -110,7 +110,7 @@ def _node(node: Node, scale: LogScale, on_spine: bool) -> str:
 def _tooltip(node: Node) -> str:
     where = ".".join(node.scope) or node.label
     text = f"{where}: {node.op}, shape {node.shape}, |gradient| {node.norm:.3g}, rms {node.rms:.3g}"
-    return quoted(text).replace("\\", "\\\\")
+    return quoted(text)
 
 
 def _edges(edges: Sequence[Edge], spine: set[str]) -> list[str]:

@@ -28,39 +28,47 @@ def fold(nodes: Sequence[Node], edges: Sequence[Edge], depth: int) -> tuple[tupl
     """Boxes and the edges between them; see this module's docstring."""
     if depth < 1:
         raise ValueError(f"fold: depth must be at least 1, not {depth}")
-    box_of = _boxes(nodes, edges, depth)
+    modules, box_of = _boxes(nodes, edges, depth)
     merged, doors = _merged_edges(nodes, edges, box_of)
     members: dict[str, list[Node]] = defaultdict(list)
     for node in nodes:
         members[box_of[node.id]].append(node)
-    boxes = [_box(box, inside, doors[box], depth) for box, inside in members.items()]
+    boxes = [
+        _box(box, inside, list(doors[box].values()), depth) if box in modules else inside[0]
+        for box, inside in members.items()
+    ]
     return tuple(boxes), tuple(merged)
 
 
-def _boxes(nodes: Sequence[Node], edges: Sequence[Edge], depth: int) -> dict[str, str]:
-    """Which box each node belongs to, by id. A box is named after the oldest op in it."""
-    cut = {node.scope[:k] for node in nodes for k in range(min(len(node.scope), depth))}
+def _boxes(nodes: Sequence[Node], edges: Sequence[Edge], depth: int) -> tuple[set[str], dict[str, str]]:
+    """Which boxes are modules, and the box of each node. A box goes by the id of the oldest op in it."""
+    containers = {node.scope[:k] for node in nodes for k in range(min(len(node.scope), depth))}
+
+    def module(node: Node) -> Key | None:
+        """The path of the module whose box the node goes into; None where it stands for itself."""
+        path = node.scope[:depth]
+        return path if path and path not in containers else None
+
     box_of: dict[str, str] = {}
-    previous: Key | None = None
-    last = ""
+    modules: set[str] = set()
+    latest: Node | None = None
     for node in reversed(nodes):  # in the order of the recording
         if node.op == "leaf":
             continue
-        key = node.scope[:depth]
-        inside = key not in cut  # no other module's path goes through it
-        box_of[node.id] = box_of[last] if inside and key == previous else node.id
-        previous, last = (key if inside else None), node.id
+        goes_on = module(node) is not None and latest is not None and module(latest) == module(node)
+        box_of[node.id] = box_of[latest.id] if latest is not None and goes_on else node.id
+        if module(node) is not None:
+            modules.add(box_of[node.id])
+        latest = node
     users: dict[str, set[str]] = defaultdict(set)
     for edge in edges:
         if edge.source in box_of:
             users[edge.target].add(box_of[edge.source])
-    in_a_module = {node.id for node in nodes if node.scope[:depth] not in cut}
     for node in nodes:
-        if node.id not in box_of:  # a leaf goes with the one box that uses it
-            homes = users[node.id]
-            alone = len(homes) == 1 and node.id in in_a_module
-            box_of[node.id] = next(iter(homes)) if alone else node.id
-    return box_of
+        if node.op == "leaf":  # it goes with the one box that uses it
+            alone = len(users[node.id]) == 1 and users[node.id] <= modules
+            box_of[node.id] = next(iter(users[node.id])) if alone else node.id
+    return modules, box_of
 
 
 def _merged_edges(
@@ -87,15 +95,21 @@ def _merged_edges(
     return merged, doors
 
 
-def _box(box: str, inside: list[Node], doors: dict[str, Node], depth: int) -> Node:
-    """One node for everything inside; a single node stays as it is."""
-    if len(inside) == 1:
-        return inside[0]
-    last = inside[0]  # nodes are ordered from the loss back
-    squared = sum(door.norm**2 for door in doors.values())
-    size = sum(math.prod(door.shape) for door in doors.values())
-    rms = math.sqrt(squared / size) if size else 0.0
-    parameters = sum(node.parameters for node in inside)
-    blame = math.fsum(node.blame for node in inside)
-    scope = last.scope[:depth]
-    return Node(box, "module", None, scope, last.shape, last.dtype, math.sqrt(squared), rms, parameters, blame)
+def _box(box: str, inside: Sequence[Node], doors: Sequence[Node], depth: int) -> Node:
+    """One node for everything inside. Nodes are ordered from the loss back, so the first is the last made."""
+    result = inside[0]
+    arriving = doors or [result]  # nothing arrives in the loss from elsewhere: it is its own door
+    squared = math.fsum(door.norm**2 for door in arriving)
+    size = sum(math.prod(door.shape) for door in arriving)
+    return Node(
+        id=box,
+        op="module",
+        name=None,
+        scope=result.scope[:depth],
+        shape=result.shape,
+        dtype=result.dtype,
+        norm=math.sqrt(squared),
+        rms=math.sqrt(squared / size) if size else 0.0,
+        parameters=sum(node.parameters for node in inside),
+        blame=math.fsum(node.blame for node in inside),
+    )

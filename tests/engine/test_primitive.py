@@ -20,7 +20,9 @@ def cube(x: Any) -> Any:
 
 
 def test_a_user_can_define_an_op_and_every_law_checks_it() -> None:
-    right = Primitive(cube, vjp=(lambda g, x: g * 3 * x * x,), jvp=(lambda t, x: t * 3 * x * x,), examples=elementwise(REAL))
+    right = Primitive(
+        cube, vjp=(lambda g, x: g * 3 * x * x,), jvp=(lambda t, x: t * 3 * x * x,), examples=elementwise(REAL)
+    )
     check_op(right)
     x = Tensor([2.0], requires_grad=True)
     right(x).sum().backward()
@@ -45,7 +47,9 @@ def test_a_wrong_rule_is_found(wrong: Any) -> None:
 
 
 def test_a_wrong_jvp_is_found_although_the_vjp_is_right() -> None:
-    broken = Primitive(cube, vjp=(lambda g, x: g * 3 * x * x,), jvp=(lambda t, x: t * x * x,), examples=elementwise(REAL))
+    broken = Primitive(
+        cube, vjp=(lambda g, x: g * 3 * x * x,), jvp=(lambda t, x: t * x * x,), examples=elementwise(REAL)
+    )
     with pytest.raises(GradientError, match="jvp"):
         check_op(broken)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -19,7 +21,7 @@ def test_python_numbers_become_float32_and_arrays_keep_their_dtype() -> None:
 @pytest.mark.parametrize("scalar", [2, 2.0, np.float64(2), np.array(2.0), np.arange(1, 3)], ids=repr)
 def test_scalars_and_integer_arrays_never_widen_a_tensor(scalar: object) -> None:
     x = Tensor([1.0, 2.0], requires_grad=True)
-    for y in (x * scalar, scalar * x, x + scalar, scalar / x):  # type: ignore[operator]
+    for y in (x * scalar, scalar * x, x + scalar, scalar / x):
         assert isinstance(y, Tensor)
         assert y.dtype == np.float32
         x.zero_grad()
@@ -55,7 +57,7 @@ def test_arrays_in_arrays_out() -> None:
 
 
 def test_an_in_place_update_of_an_array_by_a_tensor_is_refused() -> None:
-    array = np.ones(2)
+    array: Any = np.ones(2)
     with pytest.raises(TypeError):
         array += Tensor([1.0, 1.0])
 

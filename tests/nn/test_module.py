@@ -17,8 +17,9 @@ def block() -> nn.TransformerBlock:
 
 class Pair(nn.Module):
     def __init__(self) -> None:
-        self.layers = nn.ModuleList([nn.Linear(2, 2), nn.Linear(2, 2)])
-        self.layers[1].weight = self.layers[0].weight
+        first, second = nn.Linear(2, 2), nn.Linear(2, 2)
+        second.weight = first.weight
+        self.layers = nn.ModuleList([first, second])
 
     def forward(self, x: Tensor) -> Tensor:
         for layer in self.layers:

@@ -1,0 +1,111 @@
+"""The command line, as a user runs it: in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+import gpt
+
+
+def blameflow(*args: str | Path, status: int = 0) -> str:
+    """Run a command; returns what it printed, or with a non-zero status its one line of complaint."""
+    command = [sys.executable, "-W", "error", "-m", "gpt", *map(str, args)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, encoding="utf-8")
+    assert done.returncode == status, done.stderr
+    if status:
+        assert "Traceback" not in done.stderr
+        assert done.stderr.startswith("blameflow: ")
+        assert done.stderr.count("\n") == 1
+        return done.stderr
+    assert not done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "calculator"
+    printed = blameflow("train", "--steps", "20", "--out", out, "--width", "16", "--heads", "2")
+    assert "1,077 held out" in printed
+    assert "held-out problems answered exactly, greedy: " in printed
+    assert "two plus three equals " in printed
+    assert re.search(r"all +100\.00%", printed)
+    assert str(out) in printed
+    return out
+
+
+def test_train_leaves_a_whole_run(run: Path) -> None:
+    names = {path.name for path in run.iterdir()}
+    assert names == {"config.json", "tokenizer.json", "model.safetensors", "metrics.jsonl", "blame.svg"}
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert lines[0]["step"] == 1
+    assert set(lines[-1]["held_out"]) == {"all", "plus", "minus", "times"}
+    assert ET.parse(run / "blame.svg").getroot().tag.endswith("svg")
+
+
+def test_sample_eval_and_blame_read_it_back(run: Path, tmp_path: Path) -> None:
+    assert blameflow("sample", run, "--prompt", "two plus ").startswith("two plus ")
+    assert "of 1,077" in blameflow("eval", run, "--wrong", "2")
+    picture = tmp_path / "blame.dot"
+    printed = blameflow("blame", run, "--prompt", "two plus three equals ", "--target", "five", "--out", picture)
+    assert "two plus three equals five  (probability " in printed
+    for stage in ("embedding", "blocks.0.attention", "blocks.1.feed_forward", "head"):
+        assert re.search(rf"^{re.escape(stage)} +\d+\.\d\d%", printed, re.MULTILINE)
+    shares = [float(share) for share in re.findall(r"(\d+\.\d\d)%", printed)]
+    assert sum(shares[:-1]) == pytest.approx(100, abs=0.1)
+    assert shares[-1] == 100
+    assert picture.read_text().startswith("digraph")
+
+
+def test_the_same_seed_gives_the_same_bits(run: Path, tmp_path: Path) -> None:
+    blameflow("train", "--steps", "20", "--out", tmp_path / "twin", "--width", "16", "--heads", "2")
+    assert (tmp_path / "twin" / "model.safetensors").read_bytes() == (run / "model.safetensors").read_bytes()
+
+
+def test_a_run_loads_in_python(run: Path) -> None:
+    loaded = gpt.load(run)
+    ids = loaded.tokenizer.encode("two plus ")[None]
+    assert loaded.model(ids).shape == (1, 9, len(loaded.tokenizer))
+    assert loaded.config["training"]["steps"] == 20
+
+
+def test_mistakes_end_in_one_line_and_status_2(run: Path, tmp_path: Path) -> None:
+    assert "no such folder" in blameflow("eval", tmp_path / "nowhere", status=2)
+    (tmp_path / "empty").mkdir()
+    assert "has no config.json" in blameflow("sample", tmp_path / "empty", status=2)
+    assert "not a run" in blameflow("sample", run / "config.json", status=2)
+    assert "unknown characters '?', 'T'" in blameflow("sample", run, "--prompt", "Two?", status=2)
+    assert "'?'" in blameflow("blame", run, "--prompt", "two?", status=2)
+    assert "prompt is empty" in blameflow("blame", run, "--prompt", "", status=2)
+    assert "must end in .svg" in blameflow("blame", run, "--prompt", "two ", "--out", "x.pdf", status=2)
+    assert "a file stands where" in blameflow("train", "--out", run / "config.json", status=2)
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "pickle", "other model", "no json"])
+def test_a_damaged_checkpoint_is_refused(run: Path, tmp_path: Path, damage: str) -> None:
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    for path in run.iterdir():
+        (broken / path.name).write_bytes(path.read_bytes())
+    weights = broken / "model.safetensors"
+    data = weights.read_bytes()
+    if damage == "cut":
+        weights.write_bytes(data[: len(data) // 2])
+    elif damage == "flipped":
+        weights.write_bytes(b"\xff" + data[1:])
+    elif damage == "pickle":
+        weights.write_bytes(b"\x80\x04\x95" + bytes(100))
+    elif damage == "other model":
+        weights.write_bytes(safetensors.numpy.save({"weight": np.ones(3, np.float32)}))
+    else:
+        (broken / "config.json").write_text("{")
+    complaint = blameflow("eval", broken, status=2)
+    assert str(broken) in complaint

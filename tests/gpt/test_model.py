@@ -1,0 +1,143 @@
+"""The model against an independent computation of itself, and whether it can learn at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import engine
+from engine import Tensor
+from engine.primitive import registry
+from gpt import calculator
+from gpt.calculator import Problem
+from gpt.model import GPT, GPTConfig
+from gpt.sampling import exactly_right, generate
+from gpt.training import Trainer, TrainingConfig, new_model
+
+TOKENIZER = calculator.tokenizer()
+
+
+def small(**changes: Any) -> GPTConfig:
+    shape: dict[str, Any] = {"n_layer": 2, "n_head": 2, "n_embd": 16, "positions": "rotary", "tie": False, **changes}
+    return GPTConfig(vocab_size=len(TOKENIZER), block_size=64, **shape)
+
+
+def at_float64(model: GPT) -> GPT:
+    """The same model with wide parameters."""
+    for _, module in model.named_modules():
+        for name, value in list(module.tensors()):
+            wide = Tensor(value.numpy().astype(np.float64), requires_grad=value.requires_grad, name=value.name)
+            setattr(module, name, wide)
+    return model
+
+
+@pytest.mark.parametrize("positions", ["rotary", "learned", "sinusoidal"])
+@pytest.mark.parametrize("norm", ["pre", "post"])
+def test_loss_and_every_gradient_agree_with_the_composed_references(
+    positions: str, norm: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = calculator.encode(calculator.all_problems()[::997], TOKENIZER)
+    model = new_model(lambda: GPT(small(positions=positions, norm=norm)), seed=3)
+    loss = model.loss(data.ids, data.labels)
+    loss.backward()
+    found = {name: p.grad for name, p in model.named_parameters()}
+
+    fused = [op for op in registry.values() if op.reference is not None]
+    used = set()
+    for op in fused:  # every fused op is replaced by small ones
+
+        def composed(*args: Any, op: Any = op, **metadata: Any) -> Any:
+            used.add(op.name)
+            return op.reference(*op.signature.bind(args, metadata)[0], **op.signature.bind(args, metadata)[1])
+
+        monkeypatch.setattr(engine, op.name, composed)
+    twin = at_float64(new_model(lambda: GPT(small(positions=positions, norm=norm)), seed=3))
+    truth = twin.loss(data.ids, data.labels)
+    truth.backward()
+
+    assert {"linear", "layer_norm", "gelu", "embedding", "cross_entropy", "scaled_dot_product_attention"} <= used
+    assert loss.dtype == np.float32
+    assert truth.dtype == np.float64
+    assert loss.item() == pytest.approx(truth.item(), rel=1e-5)
+    largest = max(np.abs(p.grad.numpy()).max() for p in twin.parameters() if p.grad is not None)
+    for name, parameter in twin.named_parameters():
+        mine = found[name]
+        assert mine is not None
+        assert parameter.grad is not None
+        scale = np.abs(parameter.grad.numpy()).max()
+        allowed = 2e-5 * scale + 1e-7 * largest  # the gradient of a key's bias is exactly zero: softmax ignores shifts
+        np.testing.assert_allclose(mine.numpy(), parameter.grad.numpy(), atol=allowed, rtol=1e-3, err_msg=name)
+
+
+def test_a_tied_head_is_the_embedding() -> None:
+    model = GPT(small(tie=True))
+    assert model.head.weight is model.embedding.weight
+    assert sum(name.endswith("head.weight") for name, _ in model.named_parameters()) == 0
+
+
+def test_it_learns_a_tiny_problem_to_zero_loss_and_answers_it() -> None:
+    problems = [
+        Problem("two plus three equals ", "five", "plus"),
+        Problem("nine minus nine equals ", "zero", "minus"),
+        Problem("six times seven equals ", "forty two", "times"),
+    ]
+    model = new_model(lambda: GPT(small()), seed=0)
+    settings = TrainingConfig(steps=300, batch_size=3, learning_rate=1e-2, warmup=10, weight_decay=0.0)
+    trainer = Trainer(model, settings, problems, problems)
+    losses = [progress.loss for progress in trainer.run()]
+    assert losses[0] > 2
+    assert losses[-1] < 0.01
+    assert trainer.accuracy()["all"] == 1.0
+    for problem in problems:
+        text, probability = generate(model, TOKENIZER, problem.question)
+        assert text == problem.answer
+        assert probability > 0.95
+
+
+def test_the_parts_of_a_batch_add_up_to_the_whole() -> None:
+    def first_steps(parts: int) -> list[float]:
+        learned, held_out = calculator.split()
+        model = new_model(lambda: GPT(small()), seed=0)
+        trainer = Trainer(model, TrainingConfig(steps=3, parts=parts), learned, held_out)
+        return [progress.loss for progress in trainer.run()]
+
+    one = first_steps(1)
+    assert first_steps(1) == one  # the same bits
+    assert first_steps(2) == pytest.approx(one, rel=1e-4)
+
+
+def test_one_pass_over_the_answer_finds_what_generating_finds() -> None:
+    learned, _ = calculator.split()
+    problems = learned[:16]
+    model = new_model(lambda: GPT(small()), seed=0)
+    for _ in Trainer(
+        model, TrainingConfig(steps=70, batch_size=16, learning_rate=1e-2, warmup=5), problems, problems
+    ).run():
+        pass
+    right = exactly_right(model, calculator.encode(problems, TOKENIZER))
+    generated = [generate(model, TOKENIZER, p.question)[0] == p.answer for p in problems]
+    assert right.tolist() == generated
+    assert any(generated)
+    assert not all(generated)
+
+
+def test_mistakes_in_the_configuration_are_named() -> None:
+    with pytest.raises(ValueError, match="n_embd 16 does not divide into n_head 3"):
+        small(n_head=3)
+    with pytest.raises(ValueError, match="n_layer must be a positive integer, not 0"):
+        small(n_layer=0)
+    with pytest.raises(ValueError, match="time up to 64"):
+        GPT(small())(np.zeros((1, 65), int))
+
+
+def test_a_loss_that_is_not_a_number_stops_before_the_step() -> None:
+    learned, held_out = calculator.split()
+    model = new_model(lambda: GPT(small()), seed=0)
+    model.head.weight.assign(np.full(model.head.weight.shape, np.nan))
+    before = model.state_dict()
+    trainer = Trainer(model, TrainingConfig(steps=3), learned, held_out)
+    with pytest.raises(FloatingPointError, match="loss is nan at step 1"):
+        next(trainer.run())
+    np.testing.assert_array_equal(model.state_dict()["embedding.weight"], before["embedding.weight"])
