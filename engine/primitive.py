@@ -40,7 +40,7 @@ import numpy as np
 from engine.examples import Example
 from engine.graph import Node, recording
 from engine.plan import Joint, Plan, Rule, Signature
-from engine.tensor import Array, Tensor, wrap
+from engine.tensor import Array, Tensor, default_dtype, wrap
 
 registry: dict[str, Primitive] = {}
 
@@ -101,7 +101,7 @@ class Primitive:
                 if argument.node is not None:
                     wanted |= bit
             else:
-                arrays.append(argument)
+                arrays.append(from_list(argument) if isinstance(argument, list) else argument)
                 parents.append(None)
             bit <<= 1
         if self.broadcasts and not raw:
@@ -161,21 +161,22 @@ def promote(args: Sequence[Any], arrays: list[Any]) -> list[Any]:
 
     Scalars (also NumPy's, also arrays without axes that are not tensors) become Python numbers, which never
     widen; integer arrays become the floating dtype, where NumPy would turn float32 and int64 into float64.
-    Lists become arrays.
     """
     floating = [array.dtype for array in arrays if isinstance(array, np.ndarray) and array.dtype.kind == "f"]
     promoted = []
     for argument, array in zip(args, arrays, strict=True):
-        if not isinstance(argument, Tensor):
-            if isinstance(array, list | tuple):
-                array = np.asarray(array)
-                array = array.astype(floating[0]) if floating and array.dtype.kind in "fi" else array
-            if isinstance(array, np.generic | np.ndarray) and array.ndim == 0 and array.dtype.kind != "b":
-                array = array.item()
+        if not isinstance(argument, Tensor) and isinstance(array, np.generic | np.ndarray):
+            array = array.item() if array.ndim == 0 and array.dtype.kind != "b" else array
         if floating and isinstance(array, np.ndarray) and array.dtype.kind in "iu":
             array = array.astype(max(floating))
         promoted.append(array)
     return promoted
+
+
+def from_list(values: list[Any]) -> Array:
+    """The array of a list; floating numbers take the default dtype, integers may be indices and stay integers."""
+    array = np.asarray(values)
+    return array.astype(default_dtype()) if array.dtype.kind == "f" else array
 
 
 def as_operand(value: Any) -> Array | Any:

@@ -15,7 +15,7 @@ On the way the sweep undoes broadcasting, checks that each contribution has its 
 frees what a node saved as soon as it has been used. There is no recursion: a chain of a million nodes is as
 good as one of ten.
 
-Read next: `engine/transforms.py`.
+Read next: `engine/testing/laws.py`, what every rule must obey.
 """
 
 from __future__ import annotations

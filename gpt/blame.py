@@ -9,9 +9,9 @@ import numpy as np
 
 import engine
 import viz
-from gpt.calculator import IGNORED
 from gpt.checkpoint import Run
 from gpt.errors import DataError
+from gpt.parallel import IGNORED
 from gpt.sampling import generate
 
 

@@ -15,9 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.tensor import Array
+from gpt.parallel import IGNORED
 from gpt.tokenizer import CharTokenizer
-
-IGNORED = -100  # the label of positions that count for nothing, cross_entropy's default
 
 _SMALL = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
 seventeen eighteen nineteen""".split()

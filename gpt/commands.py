@@ -40,6 +40,7 @@ def train(args: Namespace, console: Console) -> int:
         n_embd=args.width,
         positions="rotary",
         rotary_base=100.0,
+        activation="relu2",
         tie=False,
     )
     settings = TrainingConfig(

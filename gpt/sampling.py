@@ -9,8 +9,9 @@ import numpy as np
 
 from engine import no_grad
 from engine.tensor import Array
-from gpt.calculator import IGNORED, Encoded, take
+from gpt.calculator import Encoded, take
 from gpt.model import GPT
+from gpt.parallel import IGNORED
 from gpt.tokenizer import CharTokenizer
 
 

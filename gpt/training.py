@@ -5,7 +5,6 @@ One step is five lines in `Trainer.step`; everything else here feeds it or repor
 
 from __future__ import annotations
 
-import functools
 import json
 import math
 import time
@@ -18,10 +17,9 @@ from typing import Any
 import numpy as np
 
 import engine
-from engine import Tensor, sweeps
 from engine.tensor import Array
-from gpt import calculator
-from gpt.calculator import IGNORED, Encoded, Problem
+from gpt import calculator, parallel
+from gpt.calculator import Encoded, Problem
 from gpt.model import GPT
 from gpt.sampling import accuracy_by, exactly_right
 from nn import clip_grad_norm
@@ -34,23 +32,28 @@ class TrainingConfig:
     """How to train.
 
     Fields:
-        steps, batch_size: updates, and problems in each. learning_rate: the peak; reached after `warmup` steps,
-        then falling to 0 along a cosine. weight_decay: on matrices only; biases and norms are left alone.
-        betas: AdamW's. clip: largest joint norm of the gradient. seed: of initial parameters and of the order
-        of the data. evaluate_every: steps between measurements on the held-out problems. parts: each batch is
-        split into so many, computed on threads side by side. It decides the order of sums and so the
-            last bits of the result; hence a setting, not what the machine happens to have.
+        steps, batch_size: updates, and problems in each.
+        learning_rate: the peak; reached after `warmup` steps, then falling to 0 along a cosine.
+        weight_decay: on matrices only; biases and norms are left alone.
+        betas: AdamW's.
+        clip: largest joint norm of the gradient.
+        seed: of initial parameters and of the order of the data.
+        evaluate_every: steps between measurements on the held-out problems.
+        repeat_times: how often an epoch shows each product, of which there are few, for one showing of the others.
+        parts: each batch is split into so many, computed on threads side by side. It decides the order of sums and
+            so the last bits of the result; hence a setting, not what the machine happens to have.
     """
 
-    steps: int = 6000
-    batch_size: int = 64
-    learning_rate: float = 4e-3
-    warmup: int = 200
-    weight_decay: float = 0.3
+    steps: int = 12000
+    batch_size: int = 32
+    learning_rate: float = 2.5e-3
+    warmup: int = 100
+    weight_decay: float = 0.4
     betas: tuple[float, float] = (0.9, 0.98)
-    clip: float = 1.0
+    clip: float = 10.0
     seed: int = 0
     evaluate_every: int = 500
+    repeat_times: int = 3
     parts: int = 2
 
 
@@ -73,18 +76,18 @@ class Progress:
         return self.seconds / self.step * (self.steps - self.step)
 
 
-def batches(data: Encoded, size: int, rng: np.random.Generator) -> Iterator[Array]:
+def batches(epoch: Array, lengths: Array, size: int, rng: np.random.Generator) -> Iterator[Array]:
     """Rows for each step, without end: every epoch in a new order, rows of like length together.
 
-    Shuffled rows are sorted by length within chunks of 16 batches, and the batches then shuffled, so that a
+    Shuffled rows are sorted by length within chunks of 8 batches, and the batches then shuffled, so that a
     batch wastes little on padding but its content stays random.
     """
-    chunk = 16 * size
+    chunk = 8 * size
     while True:
-        order = rng.permutation(len(data.ids))
+        order = rng.permutation(epoch)
         for start in range(0, len(order), chunk):
             rows = order[start : start + chunk]
-            rows = rows[np.argsort(data.lengths[rows], kind="stable")]
+            rows = rows[np.argsort(lengths[rows], kind="stable")]
             pieces = [rows[k : k + size] for k in range(0, len(rows), size)]
             for piece in rng.permutation(len(pieces)):
                 yield pieces[piece]
@@ -121,28 +124,15 @@ class Trainer:
     def step(self, rows: Array) -> tuple[float, float]:
         """One update on some rows of the training data; returns the loss and the norm of its gradient."""
         self.optimizer.lr = self.schedule(self.optimizer.steps)
-        loss = self._backward(rows)
+        data = self._encoded["train"]
+        pieces = [calculator.take(data, piece) for piece in np.array_split(rows, self.config.parts) if len(piece)]
+        loss = parallel.backward(self.model, pieces, self._threads)
         if not math.isfinite(loss):
             raise FloatingPointError(f"the loss is {loss} at step {self.optimizer.steps + 1}; lower the learning rate")
         norm = clip_grad_norm(self.model.parameters(), self.config.clip)
         self.optimizer.step()
         self.optimizer.zero_grad()
         return loss, norm
-
-    def _backward(self, rows: Array) -> float:
-        """Loss of a batch, its gradient put into `.grad`. A part counts by its number of answer characters."""
-        data, parameters = self._encoded["train"], self.model.parameters()
-        pieces = [calculator.take(data, piece) for piece in np.array_split(rows, self.config.parts) if len(piece)]
-        counts = np.array([(labels != IGNORED).sum() for _, labels in pieces])
-
-        def work(piece: tuple[Array, Array], weight: float) -> tuple[float, list[Array]]:
-            loss = self.model.loss(*piece)
-            return weight * loss.item(), sweeps.gradients(loss, parameters, np.full((), weight, loss.dtype))
-
-        results = list(self._threads.map(work, pieces, (counts / counts.sum()).tolist()))
-        for parameter, *parts in zip(parameters, *[gradients for _, gradients in results], strict=True):
-            parameter.grad = Tensor(functools.reduce(np.add, parts))
-        return math.fsum(loss for loss, _ in results)
 
     def accuracy(self, which: str = "held_out") -> dict[str, float]:
         """Exact greedy answers on "held_out" or "train": the share in all and by operation."""
@@ -155,7 +145,9 @@ class Trainer:
     def run(self) -> Iterator[Progress]:
         """Train to the end, yielding after each step."""
         c, data = self.config, self._encoded["train"]
-        rows = batches(data, c.batch_size, np.random.default_rng(c.seed))
+        showings = [c.repeat_times if problem.operation == "times" else 1 for problem in self.train]
+        epoch = np.repeat(np.arange(len(self.train)), showings)
+        rows = batches(epoch, data.lengths, c.batch_size, np.random.default_rng(c.seed))
         began, tokens, accuracy = time.perf_counter(), 0, None
         for step in range(1, c.steps + 1):
             batch = next(rows)

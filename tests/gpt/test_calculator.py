@@ -9,6 +9,7 @@ import pytest
 
 from gpt import calculator
 from gpt.errors import TokenError
+from gpt.parallel import IGNORED
 
 
 def test_all_10772_problems_are_there_and_right() -> None:
@@ -33,7 +34,7 @@ def test_the_loss_counts_the_answer_and_the_line_end_only() -> None:
     tokenizer = calculator.tokenizer()
     problem = calculator.Problem("two plus three equals ", "five", "plus")
     data = calculator.encode([problem], tokenizer)
-    counted = data.labels[0] != calculator.IGNORED
+    counted = data.labels[0] != IGNORED
     assert tokenizer.decode(data.labels[0][counted]) == "five\n"
     assert tokenizer.decode(data.ids[0][counted]) == " five"
 

@@ -125,8 +125,10 @@ def scaled_dot_product_attention(
     queries, values).
 
     Args:
-        mask: boolean, True where attention is allowed, or numbers added to the scores; broadcasts to (...,
-        queries, keys). causal: query t sees keys 0 to t only. scale: 1 / sqrt(channels) by default.
+        mask: boolean, True where attention is allowed, or numbers added to the scores; broadcasts to
+            (..., queries, keys).
+        causal: query t sees keys 0 to t only.
+        scale: 1 / sqrt(channels) by default.
 
     A query that may look nowhere gets 0, and sends gradient 0.
     """
