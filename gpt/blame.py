@@ -11,7 +11,7 @@ import engine
 import viz
 from gpt.checkpoint import Run
 from gpt.errors import DataError
-from gpt.parallel import IGNORED
+from gpt.model import IGNORED
 from gpt.sampling import generate
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.tensor import Array
-from gpt.parallel import IGNORED
+from gpt.model import IGNORED
 from gpt.tokenizer import CharTokenizer
 
 _SMALL = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen

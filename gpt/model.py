@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 import engine
 from nn import (
     Dropout,
@@ -19,6 +21,8 @@ from nn import (
     TransformerBlock,
     init,
 )
+
+IGNORED = -100  # the label of a position that counts for nothing, cross_entropy's default
 
 POSITIONS = ("learned", "sinusoidal", "rotary")
 
@@ -99,16 +103,27 @@ class GPT(Module):
             rotary=rotary,
         )
 
-    def forward(self, ids: Any) -> Any:
+    def forward(self, ids: Any, only: Any = None) -> Any:
+        """Logits (batch, time, vocab_size), or (n, vocab_size) at the positions of a boolean mask `only` (batch, time).
+
+        Nothing attends to what the last block does to other positions, so leaving it out changes no logit.
+        """
         if ids.ndim != 2 or ids.shape[1] > self.config.block_size:
             raise ValueError(
                 f"GPT: ids must be (batch, time) with time up to {self.config.block_size}, not {ids.shape}"
             )
+        *blocks, last = self.blocks
         x = self.embedding(ids)  # (batch, time, channels)
-        for module in (self.positions, self.dropout, *self.blocks, self.norm):
+        for module in (self.positions, self.dropout, *blocks):
             x = x if module is None else module(x)
-        return self.head(x)  # (batch, time, vocab_size)
+        x = last(x, only)
+        x = x if self.norm is None else self.norm(x)
+        return self.head(x)
 
     def loss(self, ids: Any, labels: Any) -> Any:
         """Mean surprise, in nats, at the positions whose label is not -100. Shapes: ids and labels (batch, time)."""
-        return engine.cross_entropy(self(ids), labels)
+        labels = np.asarray(labels)
+        counted = labels != IGNORED
+        if counted.all():
+            return engine.cross_entropy(self(ids), labels)
+        return engine.cross_entropy(self(ids, counted), labels[counted])

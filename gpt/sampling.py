@@ -10,8 +10,7 @@ import numpy as np
 from engine import no_grad
 from engine.tensor import Array
 from gpt.calculator import Encoded, take
-from gpt.model import GPT
-from gpt.parallel import IGNORED
+from gpt.model import GPT, IGNORED
 from gpt.tokenizer import CharTokenizer
 
 

@@ -110,8 +110,9 @@ class Trainer:
             "train": calculator.encode(self.train, tokenizer),
             "held_out": calculator.encode(self.held_out, tokenizer),
         }
-        matrices = [p for p in self.model.parameters() if p.ndim > 1]
-        vectors = [p for p in self.model.parameters() if p.ndim <= 1]
+        self._parameters = self.model.parameters()
+        matrices = [p for p in self._parameters if p.ndim > 1]
+        vectors = [p for p in self._parameters if p.ndim <= 1]
         self.optimizer = AdamW(
             [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}],
             lr=c.learning_rate,
@@ -126,10 +127,10 @@ class Trainer:
         self.optimizer.lr = self.schedule(self.optimizer.steps)
         data = self._encoded["train"]
         pieces = [calculator.take(data, piece) for piece in np.array_split(rows, self.config.parts) if len(piece)]
-        loss = parallel.backward(self.model, pieces, self._threads)
+        loss = parallel.backward(self.model, self._parameters, pieces, self._threads)
         if not math.isfinite(loss):
             raise FloatingPointError(f"the loss is {loss} at step {self.optimizer.steps + 1}; lower the learning rate")
-        norm = clip_grad_norm(self.model.parameters(), self.config.clip)
+        norm = clip_grad_norm(self._parameters, self.config.clip)
         self.optimizer.step()
         self.optimizer.zero_grad()
         return loss, norm

@@ -129,9 +129,12 @@ class TransformerBlock(Module):
         self.feed_forward_norm = LayerNorm(channels, bias=bias)
         self.feed_forward = FeedForward(channels, bias=bias, dropout=dropout, activation=activation)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any, only: Any = None) -> Any:
+        """With a boolean mask `only` (batch, time), go on after attention at those positions alone: (n, channels)."""
         if self.norm == "post":
             x = self.attention_norm(x + self.attention(x))
+            x = x if only is None else x[only]
             return self.feed_forward_norm(x + self.feed_forward(x))
         x = x + self.attention(self.attention_norm(x))
+        x = x if only is None else x[only]
         return x + self.feed_forward(self.feed_forward_norm(x))

@@ -34,10 +34,10 @@ def _index_example(draw: Draw) -> Arguments:
     return Arguments([draw.array(shape, REAL)], {"index": index})
 
 
-def _is_basic(index: Any) -> bool:
-    """Whether an index selects by integers and slices only, so that it reads no place twice."""
+def _reads_once(index: Any) -> bool:
+    """Whether an index can read no place twice: integers, slices and masks cannot, arrays of integers can."""
     parts = index if isinstance(index, tuple) else (index,)
-    return all(part is None or part is ... or isinstance(part, int | np.integer | slice) for part in parts)
+    return not any(isinstance(part, np.ndarray) and part.dtype.kind in "iu" for part in parts)
 
 
 @primitive(
@@ -57,7 +57,7 @@ def _put_example(draw: Draw) -> Arguments:
 def put_add(x: Any, *, shape: tuple[int, ...], index: Any) -> Any:
     """Zeros of `shape` with `x` added at `index`: the transpose of `gather`. Places named twice receive both."""
     out = np.zeros_like(x, shape=shape)
-    if _is_basic(index):
+    if _reads_once(index):
         out[index] = x
     else:
         np.add.at(out, index, x)

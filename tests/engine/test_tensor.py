@@ -143,3 +143,13 @@ def test_large_scores_do_not_overflow() -> None:
     x = Tensor([1000.0, 0.0, -1000.0])
     np.testing.assert_array_equal(engine.softmax(x).numpy(), [1, 0, 0])
     assert np.isfinite(engine.cross_entropy(x, np.array(2)).item())
+
+
+def test_attention_with_scores_worlds_apart_or_not_finite_keeps_each_row_to_itself() -> None:
+    query = np.array([[300.0], [-300.0], [0.0]])
+    out = engine.scaled_dot_product_attention(query, np.array([[1.0], [2.0]]), np.array([[10.0], [20.0]]), scale=1.0)
+    np.testing.assert_allclose(out, [[20.0], [10.0], [15.0]])
+    query[0] = np.nan
+    out = engine.scaled_dot_product_attention(query, np.array([[1.0], [2.0]]), np.array([[10.0], [20.0]]), scale=1.0)
+    assert np.isnan(out[0])
+    np.testing.assert_allclose(out[1:], [[10.0], [15.0]])

@@ -9,7 +9,7 @@ import pytest
 
 from gpt import calculator
 from gpt.errors import TokenError
-from gpt.parallel import IGNORED
+from gpt.model import IGNORED
 
 
 def test_all_10772_problems_are_there_and_right() -> None:

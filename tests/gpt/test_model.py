@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import engine
-from engine import Tensor
+from engine import Tensor, sweeps
 from engine.primitive import registry
 from gpt import calculator
 from gpt.calculator import Problem
@@ -69,6 +69,18 @@ def test_loss_and_every_gradient_agree_with_the_composed_references(
         scale = np.abs(parameter.grad.numpy()).max()
         allowed = 2e-5 * scale + 1e-7 * largest  # the gradient of a key's bias is exactly zero: softmax ignores shifts
         np.testing.assert_allclose(mine.numpy(), parameter.grad.numpy(), atol=allowed, rtol=1e-3, err_msg=name)
+
+
+def test_leaving_out_what_the_loss_does_not_count_changes_nothing() -> None:
+    data = calculator.encode(calculator.all_problems()[::997], TOKENIZER)
+    for norm in ("pre", "post"):
+        model = at_float64(new_model(lambda norm=norm: GPT(small(norm=norm)), seed=3))  # type: ignore[misc]
+        whole = engine.cross_entropy(model(data.ids), data.labels)
+        short = model.loss(data.ids, data.labels)
+        assert short.item() == pytest.approx(whole.item(), rel=1e-12)
+        ours = sweeps.gradients(short, model.parameters())
+        for mine, theirs in zip(ours, sweeps.gradients(whole, model.parameters()), strict=True):
+            np.testing.assert_allclose(mine, theirs, atol=1e-12)
 
 
 def test_a_tied_head_is_the_embedding() -> None:

@@ -25,6 +25,8 @@ from engine.plan import Joint
 from engine.primitive import as_operand, primitive
 from engine.tensor import Array
 
+_VANISHING = 1e-15
+
 
 def _bias(queries: int, keys: int, mask: Any, causal: bool, dtype: Any) -> Any:
     """What is added to the scores: 0 where a query may look, -inf where not; a floating mask is added as it is."""
@@ -61,6 +63,30 @@ def _example(draw: Draw) -> Arguments:
     metadata = {"mask": mask, "causal": draw.choice([False, True]), "scale": draw.choice([None, 0.5])}
     shapes = [(*batch, queries, channels), (*shared, keys, channels), (*shared, keys, values)]
     return Arguments([draw.array(shape, REAL) for shape in shapes], metadata)
+
+
+def _exponentials(scores: Array, bias: Any) -> tuple[Array, Array]:
+    """exp(scores + bias), shifted against overflow, and one over its row sums.
+
+    Any shift will do as long as no row vanishes. The largest score of all is found ten times faster than that of each
+    short row, so it comes first; where rows differ too much for it, or are not finite, each gets its own.
+    """
+    bias = np.zeros((), scores.dtype) if bias is None else bias
+    largest = scores.max(initial=-np.inf)
+    if np.isfinite(largest):
+        weights = scores + (bias - largest)
+        np.exp(weights, out=weights)
+        total = (weights.reshape(-1, weights.shape[-1]) @ np.ones(weights.shape[-1], weights.dtype))[:, None]
+        total = total.reshape(*weights.shape[:-1], 1)
+        if total.min(initial=1) > _VANISHING:
+            return weights, 1 / total
+    weights = scores + bias
+    row_largest = weights.max(axis=-1, keepdims=True, initial=-np.inf)
+    weights -= np.where(np.isinf(row_largest), 0, row_largest)
+    np.exp(weights, out=weights)
+    total = weights.sum(axis=-1, keepdims=True)
+    total[total == 0] = 1  # a query that may look nowhere: its weights are 0, and 0 / 1 = 0
+    return weights, 1 / total
 
 
 def _transposed(x: Array) -> Array:
@@ -141,17 +167,8 @@ def scaled_dot_product_attention(
             f"scaled_dot_product_attention: query {query.shape}, key {key.shape}, value {value.shape} do not fit; "
             "they are (..., queries, channels), (..., keys, channels), (..., keys, values)"
         )
-    weights = (query * _default_scale(query, scale)) @ _transposed(key)
-    bias = _bias(query.shape[-2], key.shape[-2], mask, causal, weights.dtype)
-    if bias is not None:
-        weights = weights + bias if np.ndim(bias) > weights.ndim else np.add(weights, bias, out=weights)
-    largest = weights.max(axis=-1, keepdims=True, initial=-np.inf)
-    largest[~np.isfinite(largest)] = 0
-    weights -= largest
-    np.exp(weights, out=weights)
-    total = weights.sum(axis=-1, keepdims=True)
-    total[total == 0] = 1
-    inverse = 1 / total
+    scores = (query * _default_scale(query, scale)) @ _transposed(key)
+    weights, inverse = _exponentials(scores, _bias(query.shape[-2], key.shape[-2], mask, causal, scores.dtype))
     out = weights @ value
     out *= inverse
     return out, weights, inverse
