@@ -1,0 +1,1 @@
+"""Side by side with PyTorch and others; never part of the test run."""
