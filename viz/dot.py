@@ -122,7 +122,7 @@ def _edges(edges: Sequence[Edge], spine: set[str]) -> list[str]:
         cancels = edge.share < 0
         style = f'penwidth={width:.2f}, color="{CANCELS if cancels else ADDS}"' + (", style=dashed" if cancels else "")
         if incoming[edge.target] > 1 and math.isfinite(edge.share):
-            style += f', label=" {_percent(edge.share)}"'
+            style += f', label="{" " * round(1 + width / 2)}{_percent(edge.share)}"'
         weight = 100 if edge.source in spine and edge.target in spine else 1
         lines.append(f"{edge.source} -> {edge.target} [{style}, weight={weight}]")
     return lines

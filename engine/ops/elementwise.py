@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from engine import special
-from engine.examples import NONZERO, POSITIVE, REAL, Arguments, Domain, Draw, broadcasting, elementwise
+from engine.examples import NONZERO, POSITIVE, REAL, Arguments, Draw, broadcasting, elementwise
 from engine.plan import LINEAR
 from engine.primitive import as_operand, primitive
 from engine.tensor import Array
@@ -169,12 +169,9 @@ def _won(x: Any, y: Any, out: Any) -> Any:
 
 
 def _apart(draw: Draw) -> Arguments:
-    """Two arrays that broadcast and never tie: multiples of 1/4, and those plus 1/8."""
+    """Two arrays that broadcast and never tie: even numbers, and odd ones."""
     left, right = draw.broadcastable(2)
-    return Arguments([draw.array(left, QUARTERS), draw.array(right, QUARTERS) + 0.125])
-
-
-QUARTERS = Domain(gap=0.25, distinct=False)
+    return Arguments([2.0 * draw.integers(left, -2, 2), 2.0 * draw.integers(right, -2, 2) + 1.0])
 
 
 @primitive(

@@ -82,7 +82,10 @@ def _below(root: Node) -> list[Node]:
 
 
 def agree(name: str, found: Any, truth: Estimate) -> None:
-    """Raise GradientError where `found` is further from the truth than ten times its error estimate."""
+    """Raise GradientError where `found` is further from the truth than ten times its error estimate.
+
+    A truth that is itself in doubt decides nothing: near a kink, examples are at fault, and that is an error as well.
+    """
     found = np.asarray(found.array if isinstance(found, Tensor) else found, np.float64)
     if not found.shape and not found:  # nothing arrived: zero everywhere
         found = np.zeros(np.shape(truth.value))
@@ -90,7 +93,12 @@ def agree(name: str, found: Any, truth: Estimate) -> None:
         raise GradientError(f"{name}: shape {found.shape}, expected {np.shape(truth.value)}")
     if found.size == 0:
         return
-    allowed = 10 * truth.error + 1e-7 * np.maximum(np.abs(truth.value), 1)
+    scale = np.maximum(np.abs(truth.value), 1)
+    if not (truth.error <= 1e-4 * scale).all():
+        raise GradientError(
+            f"{name}: inconclusive, central differences are good to {np.max(truth.error):.1g} only here"
+        )
+    allowed = 10 * truth.error + 1e-7 * scale
     excess = np.abs(found - truth.value) - allowed
     if not (excess <= 0).all():
         at = tuple(
