@@ -13,7 +13,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -84,13 +84,12 @@ class Signature:
         return args, metadata
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One rule to run: for which argument (None: a joint rule), with which slots and which metadata."""
+class Call(NamedTuple):
+    """One rule to run: for which argument (None: a joint rule), with which saved values and which metadata."""
 
     argument: int | None
     rule: Rule
-    slots: tuple[int, ...]
+    values: tuple[int, ...]
     keywords: tuple[str, ...]
 
 
@@ -120,21 +119,23 @@ class Plan:
             for argument, rule, values, keywords in named
         )
 
-    def collect(
-        self, args: Sequence[Any], arrays: Sequence[Any], out: Any, residuals: Sequence[Any]
-    ) -> tuple[Any, ...]:
-        """The values to keep. Arrays the user passed bare are copied: they may be written before the sweep."""
+    def collect(self, arrays: list[Any], out: Any, residuals: Sequence[Any], args: Any = None) -> tuple[Any, ...]:
+        """The values to keep, picked from a call's arrays and results.
+
+        `args` are the call's arguments where some are arrays of the user's; those may be written before the sweep, so
+        they are copied.
+        """
         if not self.keep:
             return ()
-        signature = self.signature
-        given = [
-            a.copy() if isinstance(raw, np.ndarray) and a is raw else a for raw, a in zip(args, arrays, strict=True)
-        ]
-        slots = [tuple(given)] if signature.variadic else given
-        slots = [*slots, out, *residuals]
+        if args is not None:
+            arrays = [
+                a.copy() if a is raw and isinstance(a, np.ndarray) else a for a, raw in zip(arrays, args, strict=True)
+            ]
+        variadic = self.signature.variadic
+        slots = [tuple(arrays), out, *residuals] if variadic else [*arrays, out, *residuals]
         if self.shapes:
             shapes = [np.shape(array) for array in arrays]
-            slots += [tuple(shapes)] if signature.variadic else shapes
+            slots += [tuple(shapes)] if variadic else shapes
         return tuple([slots[slot] for slot in self.keep])
 
 

@@ -44,6 +44,8 @@ from engine.tensor import Array, Tensor, default_dtype, wrap
 
 registry: dict[str, Primitive] = {}
 
+_PLAIN = {float, int, bool, type(None)}  # what needs no care: NumPy lets these take the other argument's dtype
+
 
 class Primitive:
     """A differentiable function of arrays; make one with `@primitive`.
@@ -79,60 +81,67 @@ class Primitive:
         self.broadcasts = broadcasts
         self.residuals = residuals
         self.reference = reference
-        self._plans: dict[tuple[str, int, int], Plan] = {}
-        self.plan("vjp", self.signature.arity, 0)  # a rule that asks for an unknown name fails here, at import
-        self.plan("jvp", self.signature.arity, 0)
+        self.arity = self.signature.arity
+        self.metadata_count = len(self.signature.metadata)
+        self._plans: dict[str, dict[int, Plan]] = {"vjp": {}, "jvp": {}}
+        for rules in self._plans:  # a rule that asks for an unknown name fails here, at import
+            self.plan(rules, max(self.arity, 0), 0)
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}{self.__signature__}>"
 
     def __call__(self, *args: Any, **metadata: Any) -> Any:
         """Apply the op. Tensors in, a tensor out, recorded if any wants a gradient; arrays in, an array out."""
-        if len(args) != self.signature.arity or metadata.keys() != self.signature.required:
+        if len(args) != self.arity or len(metadata) != self.metadata_count:
             args, metadata = self.signature.bind(args, metadata)
-        arrays = []
+        arrays: list[Any] = []
         parents: list[Node | None] = []
-        wanted, bit, raw = 0, 1, True
+        wanted, bit = 0, 1  # a bit per argument that wants a gradient
+        bare = mixed = False  # is there an array that is not a tensor's; do tensors differ in dtype
+        dtype = None
         for argument in args:
             if isinstance(argument, Tensor):
-                raw = False
-                arrays.append(argument.array)
-                parents.append(argument.node)
-                if argument.node is not None:
+                array, node = argument.array, argument.node
+                if node is not None:
                     wanted |= bit
+                if array.dtype is not dtype:
+                    mixed, dtype = dtype is not None, array.dtype
             else:
-                arrays.append(from_list(argument) if isinstance(argument, list) else argument)
-                parents.append(None)
+                array, node = from_list(argument) if isinstance(argument, list) else argument, None
+                bare = bare or type(array) not in _PLAIN
+            arrays.append(array)
+            parents.append(node)
             bit <<= 1
-        if self.broadcasts and not raw:
+        if self.broadcasts and (bare or mixed) and dtype is not None:
             arrays = promote(args, arrays)
         try:
-            result = self.forward(*arrays, **metadata)
+            out = self.forward(*arrays, **metadata)
         except (ValueError, IndexError) as error:
             raise self._explained(error, arrays) from error
-        out, *residuals = result if self.residuals else (result,)
+        residuals: Sequence[Any] = ()
+        if self.residuals:
+            out, *residuals = out
         if isinstance(out, np.generic):  # NumPy turns results without axes into scalars; a tensor holds arrays only
             out = np.asarray(out)
-        if raw:
+        if dtype is None:
             return out
         if wanted:
             now = recording.get()
             if now.enabled:
-                plan = self.plan(now.rules, len(args), wanted)
-                saved = plan.collect(args, arrays, out, residuals)
+                plan = self._plans[now.rules].get(bit | wanted) or self.plan(now.rules, len(args), wanted)
                 if plan.calls:
+                    saved = plan.collect(arrays, out, residuals, args if bare else None)
                     node = Node(self, tuple(parents), plan, saved, metadata, out.shape, out.dtype, now.scope)
                     return wrap(out, node)
         return wrap(out, None)
 
     def plan(self, rules: str, count: int, wanted: int) -> Plan:
         """Which rules run when the arguments in the bit mask `wanted` want a derivative, and what they need kept."""
-        key = rules, count, wanted
-        plan = self._plans.get(key)
-        if plan is None:
-            given = self.vjp if rules == "vjp" else self.jvp
-            plan = self._plans[key] = Plan(self.signature, given, count, wanted)
-        return plan
+        plans = self._plans[rules]
+        key = 1 << count | wanted
+        if key not in plans:
+            plans[key] = Plan(self.signature, self.vjp if rules == "vjp" else self.jvp, count, wanted)
+        return plans[key]
 
     def _explained(self, error: Exception, arrays: Sequence[Any]) -> Exception:
         """The same error naming the op and, where NumPy speaks of shapes, all of them."""

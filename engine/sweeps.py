@@ -64,9 +64,8 @@ def reverse_sweep(
         if node.primitive is None or node in until:
             continue
         for argument, contribution in contributions(node, g, create_graph):
-            parent = node.parents[argument]
-            assert parent is not None
-            if contribution.shape != parent.shape or contribution.dtype != parent.dtype:
+            parent: Any = node.parents[argument]
+            if contribution.shape != parent.shape or contribution.dtype is not parent.dtype:
                 contribution = _fit(node, argument, contribution, parent)
             if observe is not None:
                 observe(node, argument, parent, contribution)
@@ -90,7 +89,8 @@ def contributions(node: Node, g: Any, create_graph: bool = False) -> list[tuple[
             f"{node.op}: its graph was freed by an earlier backward; call that one with retain_graph=True, "
             "or compute the loss again"
         )
-    versions.check(node)
+    if versions.last_assigned > node.serial:
+        versions.check(node)
     if create_graph:
         if primitive.reference is not None:
             return _through_reference(node, g)
@@ -110,16 +110,11 @@ def contributions(node: Node, g: Any, create_graph: bool = False) -> list[tuple[
 
 def run_rule(call: Call, first: Any, saved: Sequence[Any], node: Node) -> Any:
     """Call one rule with the cotangent (or tangent) and the values it named."""
-    values = [saved[slot] for slot in call.slots]
-    if not call.keywords:
-        return call.rule(first, *values)
-    assert node.plan is not None
-    keywords = {name: node.metadata[name] for name in call.keywords if name in node.metadata}
-    if "wanted" in call.keywords:
-        keywords["wanted"] = node.plan.wanted
-    if "position" in call.keywords:
-        keywords["position"] = call.argument
-    return call.rule(first, *values, **keywords)
+    argument, rule, values, keywords = call
+    if not keywords:
+        return rule(first, *[saved[index] for index in values])
+    known = {**node.metadata, "wanted": node.plan and node.plan.wanted, "position": argument}
+    return rule(first, *[saved[index] for index in values], **{name: known[name] for name in keywords})
 
 
 def backward(tensor: Tensor, gradient: Any, *, retain_graph: bool, create_graph: bool) -> None:
@@ -254,7 +249,7 @@ def _linear(node: Node, call: Call, t: Any, saved: Sequence[Any]) -> Any:
     """The op itself, with the tangent in place of the argument it belongs to."""
     assert node.primitive is not None
     assert call.argument is not None
-    others = [saved[slot] for slot in call.slots]
+    others = [saved[index] for index in call.values]
     if node.primitive.signature.variadic:
         arrays = [*others[0][: call.argument], t, *others[0][call.argument + 1 :]]
     else:

@@ -49,9 +49,7 @@ def version(array: Any) -> int:
 
 
 def check(node: Node) -> None:
-    """Raise RuntimeError if a value that `node` saved has been assigned since."""
-    if last_assigned < node.serial:
-        return
+    """Raise RuntimeError if a value that `node` saved has been assigned since. Ask only if `last_assigned` is later."""
     for value in node.saved or ():
         times, recent = _history.get(id(_owner(value)), (0, ()))
         since = sum(serial > node.serial for serial in recent)

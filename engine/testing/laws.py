@@ -82,32 +82,30 @@ def _below(root: Node) -> list[Node]:
 
 
 def agree(name: str, found: Any, truth: Estimate) -> None:
-    """Raise GradientError where `found` is further from the truth than ten times its error estimate.
+    """Raise GradientError where `found` is further from a numerical truth than ten times its error estimate.
 
-    A truth that is itself in doubt decides nothing: near a kink, examples are at fault, and that is an error as well.
+    A truth that is itself in doubt decides nothing: then the example is at fault, and that is an error as well.
     """
-    found = np.asarray(found.array if isinstance(found, Tensor) else found, np.float64)
-    if not found.shape and not found:  # nothing arrived: zero everywhere
-        found = np.zeros(np.shape(truth.value))
-    if found.shape != np.shape(truth.value):
-        raise GradientError(f"{name}: shape {found.shape}, expected {np.shape(truth.value)}")
-    if found.size == 0:
-        return
     scale = np.maximum(np.abs(truth.value), 1)
     if not (truth.error <= 1e-4 * scale).all():
-        raise GradientError(
-            f"{name}: inconclusive, central differences are good to {np.max(truth.error):.1g} only here"
-        )
-    allowed = 10 * truth.error + 1e-7 * scale
-    excess = np.abs(found - truth.value) - allowed
+        raise GradientError(f"{name}: inconclusive, central differences are good to {np.max(truth.error):.1g} here")
+    close(name, found, truth.value, 10 * truth.error + 1e-7 * scale)
+
+
+def close(name: str, found: Any, expected: Any, allowed: Any) -> None:
+    """Raise GradientError naming the worst element where `found` is further from `expected` than allowed."""
+    found = np.asarray(found.array if isinstance(found, Tensor) else found, np.float64)
+    if not found.shape and not found:  # nothing arrived: zero everywhere
+        found = np.zeros(np.shape(expected))
+    if found.shape != np.shape(expected):
+        raise GradientError(f"{name}: shape {found.shape}, expected {np.shape(expected)}")
+    if found.size == 0:
+        return
+    excess = np.abs(found - expected) - allowed
     if not (excess <= 0).all():
-        at = tuple(
-            int(i) for i in np.unravel_index(np.nanargmax(np.where(np.isnan(excess), np.inf, excess)), found.shape)
-        )
-        raise GradientError(
-            f"{name}: at {at} the rule gives {found[at]:.9g}, central differences {truth.value[at]:.9g} "
-            f"(good to {truth.error[at]:.1g})"
-        )
+        at = np.unravel_index(np.argmax(np.where(np.isnan(excess), np.inf, excess)), found.shape)
+        index = tuple(int(i) for i in at)
+        raise GradientError(f"{name}: at {index} the rule gives {found[at]:.9g}, the truth is {expected[at]:.9g}")
 
 
 def check_at(primitive: Primitive, arrays: Sequence[Any], metadata: dict[str, Any], rng: np.random.Generator) -> None:
@@ -158,7 +156,7 @@ def _check_recorded(
     directions: list[Any] = [None] * len(arrays)
     for k in wanted:
         first = recorded[inputs[k].node]
-        agree(f"{primitive.name}: recorded vjp of argument {k}", first, Estimate(gradients[k], np.array(1e-9)))
+        close(f"{primitive.name}: recorded vjp of argument {k}", first, gradients[k], 1e-9)
         directions[k] = np.cos(np.arange(first.size)).reshape(first.shape)  # any direction but a special one
         inner = inner + (first * directions[k]).sum()
     second = reverse_sweep(inner.node, np.ones(())) if inner.node else {}
@@ -179,11 +177,15 @@ def _check_reference(
         return primitive.reference(*args, **{**primitive.signature.defaults, **metadata})
 
     fused, composed = primitive(*arrays, **metadata), reference(*arrays)
-    agree(f"{primitive.name}: value", fused, Estimate(np.asarray(composed), np.array(1e-9)))
+    close(f"{primitive.name}: value", fused, np.asarray(composed), 1e-9)
     composed_gradients = pull_back(reference, arrays, wanted, g)
     for k in wanted:
-        truth = Estimate(np.asarray(composed_gradients[k]), np.array(1e-9))
-        agree(f"{primitive.name}: against its reference, argument {k}", gradients[k], truth)
+        close(
+            f"{primitive.name}: against its reference, argument {k}",
+            gradients[k],
+            np.asarray(composed_gradients[k]),
+            1e-9,
+        )
 
 
 def _check_float32(
@@ -198,7 +200,7 @@ def _check_float32(
         raise GradientError(f"{primitive.name}: float32 in, {out.dtype} out")
     for k, found in pull_back(function, narrow, wanted, g.astype(np.float32)).items():
         scale = 1 + np.abs(gradients[k]).max(initial=0)
-        agree(f"{primitive.name}: float32 vjp of argument {k}", found, Estimate(gradients[k], np.array(1e-5 * scale)))
+        close(f"{primitive.name}: float32 vjp of argument {k}", found, gradients[k], 1e-5 * scale)
 
 
 def _narrow(a: Any) -> Any:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import sys
+import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -109,3 +111,18 @@ def test_a_damaged_checkpoint_is_refused(run: Path, tmp_path: Path, damage: str)
         (broken / "config.json").write_text("{")
     complaint = blameflow("eval", broken, status=2)
     assert str(broken) in complaint
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
+def test_an_interrupted_training_saves_what_it_has(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "gpt", "train", "--width", "16", "--heads", "2", "--out", str(out)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as training:
+        deadline = time.monotonic() + 120
+        while not (out / "metrics.jsonl").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        training.send_signal(signal.SIGINT)
+        printed, _ = training.communicate(timeout=120)
+    assert training.returncode == 130
+    assert re.search(r"interrupted after \d+ steps; saved in", printed)
+    assert "of 1,077" in blameflow("eval", out)
