@@ -19,12 +19,10 @@ Read next: `engine/tensor.py` (the user's handle), then `engine/primitive.py` (w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from contextlib import ContextDecorator
+from contextvars import ContextVar, Token
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import ref
 
 import numpy as np
@@ -111,8 +109,7 @@ def leaf(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Node:
     return Node(None, (), None, (), {}, shape, dtype, ())
 
 
-@dataclass(frozen=True, slots=True)
-class Recording:
+class Recording(NamedTuple):
     """What ops do besides computing: record or not, for which rules ("vjp" or "jvp"), under which scope."""
 
     enabled: bool = True
@@ -123,25 +120,33 @@ class Recording:
 recording: ContextVar[Recording] = ContextVar("recording", default=Recording())  # noqa: B039 (Recording is immutable)
 
 
-@contextmanager
-def _changed(**changes: Any) -> Iterator[None]:
-    token = recording.set(replace(recording.get(), **changes))
-    try:
-        yield
-    finally:
-        recording.reset(token)
+class _Changed(ContextDecorator):
+    """Context manager under which some fields of the current `Recording` are others."""
+
+    def __init__(self, **changes: Any) -> None:
+        self.changes = changes
+        self.tokens: list[Token[Recording]] = []
+
+    def _recreate_cm(self) -> _Changed:  # a decorated function may run in several threads at once
+        return _Changed(**self.changes)
+
+    def __enter__(self) -> None:
+        self.tokens.append(recording.set(recording.get()._replace(**self.changes)))
+
+    def __exit__(self, *_: object) -> None:
+        recording.reset(self.tokens.pop())
 
 
-def no_grad() -> Any:
+def no_grad() -> _Changed:
     """Context manager (and decorator) under which nothing is recorded."""
-    return _changed(enabled=False)
+    return _Changed(enabled=False)
 
 
-def enable_grad() -> Any:
+def enable_grad() -> _Changed:
     """Context manager (and decorator) that records again inside `no_grad`."""
-    return _changed(enabled=True)
+    return _Changed(enabled=True)
 
 
-def scope(name: str) -> Any:
+def scope(name: str) -> _Changed:
     """Context manager that puts `name` at the end of the scope path of every node recorded inside."""
-    return _changed(scope=(*recording.get().scope, name))
+    return _Changed(scope=(*recording.get().scope, name))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from gpt.machine import keep_memory, prepare_blas
+from gpt.machine import hand_over_quickly, keep_memory, prepare_blas
 
 
 def _positive(text: str) -> int:
@@ -59,6 +59,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
     prepare_blas()  # before anything imports NumPy, hence the imports below
     keep_memory()
+    hand_over_quickly()
     from rich.console import Console
 
     from gpt import commands
@@ -72,6 +73,8 @@ def main(argv: list[str] | None = None) -> int:
     except (GPTError, NoGraphviz, ValueError, FloatingPointError, OSError) as error:
         print(f"blameflow: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
 
 
 if __name__ == "__main__":

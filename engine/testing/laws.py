@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.graph import Node, recording
+from engine.graph import Node, Recording, recording
 from engine.primitive import Primitive
 from engine.sweeps import forward_sweep, reverse_sweep
 from engine.tensor import Array, Tensor, wrap
@@ -57,7 +57,7 @@ def pull_back(
 def push_forward(function: Function, arrays: Sequence[Any], tangents: dict[int, Any]) -> Any:
     """Our own derivative of function(arrays) in the direction of the tangents."""
     inputs: list[Any] = [Tensor(a, requires_grad=True) if k in tangents else a for k, a in enumerate(arrays)]
-    token = recording.set(type(recording.get())(rules="jvp"))
+    token = recording.set(Recording(rules="jvp"))
     try:
         out = function(*inputs)
     finally:
