@@ -1,7 +1,7 @@
 """Neural network layers on the engine, with PyTorch's names and shapes."""
 
 from nn import init, losses, optim, schedules
-from nn.layers import Dropout, Embedding, LayerNorm, Linear
+from nn.layers import Dropout, Embedding, LayerNorm, Linear, RMSNorm
 from nn.module import Module, ModuleList, Sequential
 from nn.optim import clip_grad_norm
 from nn.positions import LearnedPositions, RotaryPositions, SinusoidalPositions
@@ -17,6 +17,7 @@ __all__ = [
     "Module",
     "ModuleList",
     "MultiHeadAttention",
+    "RMSNorm",
     "RotaryPositions",
     "Sequential",
     "SinusoidalPositions",

@@ -77,6 +77,28 @@ class LayerNorm(Module):
         return f"{self.weight.size}, eps={self.eps:g}"
 
 
+class RMSNorm(Module):
+    """Each vector on the last axis divided by its root mean square, then times `weight`.
+
+    Fields:
+        weight: (channels,), ones at first.
+        eps: added to the mean square.
+    """
+
+    weight: Tensor
+    eps: float
+
+    def __init__(self, channels: int, *, eps: float = 1e-5) -> None:
+        self.weight = init.ones(channels)
+        self.eps = eps
+
+    def forward(self, x: Any) -> Any:
+        return engine.rms_norm(x, self.weight, eps=self.eps)
+
+    def extra_repr(self) -> str:
+        return f"{self.weight.size}, eps={self.eps:g}"
+
+
 class Dropout(Module):
     """While training, zero each value with probability p and scale the rest; afterwards the identity."""
 

@@ -12,6 +12,7 @@ from engine.ops.fused.embedding import embedding
 from engine.ops.fused.gelu import gelu
 from engine.ops.fused.layer_norm import layer_norm
 from engine.ops.fused.linear import linear
+from engine.ops.fused.rms_norm import rms_norm
 from engine.ops.fused.softmax import log_softmax, softmax
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "layer_norm",
     "linear",
     "log_softmax",
+    "rms_norm",
     "rotary",
     "scaled_dot_product_attention",
     "softmax",

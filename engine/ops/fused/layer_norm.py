@@ -37,14 +37,15 @@ def _example(draw: Draw) -> Arguments:
     return Arguments([draw.array(shape, REAL), *affine], {"eps": 0.25})
 
 
-def _row_means(x: Array) -> Array:
+def row_means(x: Array) -> Array:
+    """The mean of each row, with its axis kept."""
     return (x @ np.full(x.shape[-1], 1.0 / x.shape[-1], x.dtype))[..., None]
 
 
 def _remove_erased(h: Array, normalized: Array, inverse: Array) -> Array:
     """r * (h - mean(h) - n * mean(h n)). The map is symmetric, so it carries cotangents and tangents alike."""
-    result = h - _row_means(h)
-    result -= normalized * _row_means(h * normalized)
+    result = h - row_means(h)
+    result -= normalized * row_means(h * normalized)
     result *= inverse
     return result
 
@@ -85,8 +86,8 @@ def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, eps: float = 1e-
         raise ValueError(f"layer_norm: eps must be positive, not {eps}: a constant row has variance 0")
     if x.ndim < 1 or any(v is not None and v.shape != x.shape[-1:] for v in (weight, bias)):
         raise ValueError(f"layer_norm: weight and bias must have the shape of the last axis of x, {x.shape[-1:]}")
-    normalized = x - _row_means(x)
-    inverse = 1.0 / np.sqrt(_row_means(normalized * normalized) + eps)
+    normalized = x - row_means(x)
+    inverse = 1.0 / np.sqrt(row_means(normalized * normalized) + eps)
     normalized *= inverse
     out = normalized if weight is None else normalized * weight
     return (out if bias is None else out + bias), normalized, inverse

@@ -1,0 +1,79 @@
+"""rms_norm: each row divided by its root mean square, then scaled (Zhang and Sennrich 2019); no shift, no bias.
+
+With n the normalised row, r = 1 / sqrt(mean(x^2) + eps) and h = g * weight, the gradient of the row is
+
+    r * (h - n * mean(h * n))
+
+the cotangent without its part along the row, which normalising erases.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from engine.examples import REAL, Arguments, Draw
+from engine.ops.elementwise import add, divide, multiply, sqrt, square
+from engine.ops.fused.layer_norm import row_means
+from engine.ops.fused.linear import rows
+from engine.ops.reductions import mean
+from engine.plan import Joint
+from engine.primitive import primitive
+from engine.tensor import Array
+
+
+def _reference(x: Any, weight: Any = None, *, eps: float) -> Any:
+    out = divide(x, sqrt(add(mean(square(x), axis=-1, keepdims=True), eps)))
+    return out if weight is None else multiply(out, weight)
+
+
+def _example(draw: Draw) -> Arguments:
+    shape = draw.shape(min_dims=1, min_side=1)
+    weight = draw.array(shape[-1:], REAL) if draw.choice([True, False]) else None
+    return Arguments([draw.array(shape, REAL), weight], {"eps": 0.25})
+
+
+def _remove_erased(h: Array, normalized: Array, inverse: Array) -> Array:
+    """r * (h - n * mean(h n)). The map is symmetric, so it carries cotangents and tangents alike."""
+    result = normalized * row_means(h * normalized)
+    np.subtract(h, result, out=result)
+    result *= inverse
+    return result
+
+
+def _backward(g: Array, normalized: Array, inverse: Array, weight: Any, *, wanted: tuple[bool, ...]) -> tuple[Any, ...]:
+    return (
+        _remove_erased(g if weight is None else g * weight, normalized, inverse) if wanted[0] else None,
+        np.ones(rows(g).shape[0], g.dtype) @ rows(g * normalized) if wanted[1] else None,
+    )
+
+
+def _forward_tangent(tangents: Any, normalized: Array, inverse: Array, weight: Any) -> Any:
+    of_x, of_weight = tangents
+    total = np.zeros_like(normalized)
+    if of_x is not None:
+        moved = _remove_erased(of_x, normalized, inverse)
+        total += moved if weight is None else moved * weight
+    return total if of_weight is None else total + normalized * of_weight
+
+
+@primitive(
+    vjp=Joint(_backward),
+    jvp=Joint(_forward_tangent),
+    examples=_example,
+    residuals=("normalized", "inverse"),
+    reference=_reference,
+)
+def rms_norm(x: Any, weight: Any = None, *, eps: float = 1e-5) -> Any:
+    """Divide the last axis by its root mean square, then scale.
+
+    Shapes: x (..., channels), weight (channels,) or None. `eps` is added to the mean square.
+    """
+    if eps <= 0:
+        raise ValueError(f"rms_norm: eps must be positive, not {eps}: a row of zeros has mean square 0")
+    if x.ndim < 1 or (weight is not None and weight.shape != x.shape[-1:]):
+        raise ValueError(f"rms_norm: weight must have the shape of the last axis of x, {x.shape[-1:]}")
+    inverse = 1.0 / np.sqrt(row_means(x * x) + eps)
+    normalized = x * inverse
+    return (normalized if weight is None else normalized * weight), normalized, inverse
