@@ -28,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--steps", type=_positive, default=12000, help="updates (default: %(default)s)")
     train.add_argument("--batch-size", type=_positive, default=32, help="problems per update (default: %(default)s)")
     train.add_argument("--learning-rate", type=float, default=2.5e-3, help="at its peak (default: %(default)s)")
-    train.add_argument("--weight-decay", type=float, default=0.4, help="on matrices (default: %(default)s)")
+    train.add_argument("--weight-decay", type=float, default=0.3, help="on matrices (default: %(default)s)")
     train.add_argument("--layers", type=_positive, default=2, help="blocks (default: %(default)s)")
     train.add_argument("--heads", type=_positive, default=8, help="attention heads (default: %(default)s)")
     train.add_argument("--width", type=_positive, default=64, help="channels (default: %(default)s)")

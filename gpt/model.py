@@ -41,7 +41,6 @@ class GPTConfig:
         rotary_base: the slowest rotation takes about this many positions per radian.
         norm: "pre" or "post".
         activation: of the feed-forward, "gelu" or "relu2" (relu squared).
-        qk_norm: whether each head normalises its queries and keys.
         tie: whether the head uses the embedding's weight.
     """
 
@@ -56,7 +55,6 @@ class GPTConfig:
     rotary_base: float = 10000.0
     norm: str = "pre"
     activation: str = "gelu"
-    qk_norm: bool = False
     tie: bool = True
 
     def __post_init__(self) -> None:
@@ -102,7 +100,6 @@ class GPT(Module):
             dropout=c.dropout,
             norm=c.norm,
             activation=c.activation,
-            qk_norm=c.qk_norm,
             rotary=rotary,
         )
 

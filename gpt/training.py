@@ -48,8 +48,8 @@ class TrainingConfig:
     batch_size: int = 32
     learning_rate: float = 2.5e-3
     warmup: int = 100
-    weight_decay: float = 0.4
-    betas: tuple[float, float] = (0.9, 0.98)
+    weight_decay: float = 0.3
+    betas: tuple[float, float] = (0.9, 0.99)
     clip: float = 10.0
     seed: int = 0
     evaluate_every: int = 500

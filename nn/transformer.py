@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import engine
-from nn.layers import Dropout, LayerNorm, Linear, RMSNorm
+from nn.layers import Dropout, LayerNorm, Linear
 from nn.module import Module
 from nn.positions import RotaryPositions
 
@@ -28,8 +28,6 @@ class MultiHeadAttention(Module):
     Fields:
         query, key, value: channels to channels, read as heads side by side.
         output: mixes what the heads found.
-        query_norm, key_norm: normalise each head's queries and keys (Henry et al. 2020), or None. Scores then cannot
-            grow without bound, which makes training calmer and faster.
         rotary: turns queries and keys by position, or None.
     """
 
@@ -41,7 +39,6 @@ class MultiHeadAttention(Module):
         bias: bool = True,
         causal: bool = True,
         dropout: float = 0.0,
-        qk_norm: bool = False,
         rotary: RotaryPositions | None = None,
     ) -> None:
         if channels % heads:
@@ -51,8 +48,6 @@ class MultiHeadAttention(Module):
         self.query = Linear(channels, channels, bias=bias)
         self.key = Linear(channels, channels, bias=bias)
         self.value = Linear(channels, channels, bias=bias)
-        self.query_norm = RMSNorm(channels // heads) if qk_norm else None
-        self.key_norm = RMSNorm(channels // heads) if qk_norm else None
         self.rotary = rotary
         self.output = Linear(channels, channels, bias=bias)
         self.dropout = Dropout(dropout) if dropout else None
@@ -60,8 +55,6 @@ class MultiHeadAttention(Module):
     def forward(self, x: Any) -> Any:
         batch, time, channels = x.shape
         query, key, value = (self._split(project(x)) for project in (self.query, self.key, self.value))
-        if self.query_norm is not None and self.key_norm is not None:
-            query, key = self.query_norm(query), self.key_norm(key)
         if self.rotary is not None:
             query, key = self.rotary(query), self.rotary(key)
         found = engine.scaled_dot_product_attention(
@@ -126,14 +119,13 @@ class TransformerBlock(Module):
         dropout: float = 0.0,
         norm: str = "pre",
         activation: str = "gelu",
-        qk_norm: bool = False,
         rotary: RotaryPositions | None = None,
     ) -> None:
         if norm not in ("pre", "post"):
             raise ValueError(f'TransformerBlock: norm must be "pre" or "post", not {norm!r}')
         self.norm = norm
         self.attention_norm = LayerNorm(channels, bias=bias)
-        self.attention = MultiHeadAttention(channels, heads, bias=bias, dropout=dropout, qk_norm=qk_norm, rotary=rotary)
+        self.attention = MultiHeadAttention(channels, heads, bias=bias, dropout=dropout, rotary=rotary)
         self.feed_forward_norm = LayerNorm(channels, bias=bias)
         self.feed_forward = FeedForward(channels, bias=bias, dropout=dropout, activation=activation)
 
