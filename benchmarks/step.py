@@ -43,16 +43,14 @@ def batch(name: str) -> tuple[Any, Any]:
 
 
 def ours(name: str) -> Callable[[], float]:
-    from gpt.machine import hand_over_quickly, keep_memory, prepare_blas
+    from gpt.machine import keep_memory, prepare_blas
 
     prepare_blas()
     keep_memory()
-    hand_over_quickly()
-    from concurrent.futures import ThreadPoolExecutor
-
     import numpy as np
 
-    from gpt import GPT, GPTConfig, parallel
+    from gpt import GPT, GPTConfig
+    from gpt.parallel import Parallel
     from gpt.training import new_model
     from nn import clip_grad_norm
     from nn.optim import AdamW
@@ -60,12 +58,12 @@ def ours(name: str) -> Callable[[], float]:
     model = new_model(lambda: GPT(GPTConfig(**MODELS[name][0])), seed=0)
     parameters = model.parameters()
     optimizer = AdamW(parameters, **SETTINGS)
-    threads = ThreadPoolExecutor(2)
+    parallel = Parallel(model, parts=2)
     ids, labels = batch(name)
     pieces = list(zip(np.array_split(ids, 2), np.array_split(labels, 2), strict=True))
 
     def step() -> float:
-        loss = parallel.backward(model, parameters, pieces, threads)
+        loss = parallel.backward(pieces)
         clip_grad_norm(parameters, 1.0)
         optimizer.step()
         optimizer.zero_grad()

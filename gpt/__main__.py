@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from gpt.machine import hand_over_quickly, keep_memory, prepare_blas
+from gpt.machine import keep_memory, prepare_blas
 
 
 def _positive(text: str) -> int:
@@ -25,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
 
     train = commands.add_parser("train", help="train on the calculator, then ask it a question and trace the blame")
     train.add_argument("--out", default="runs/calculator", help="folder for the run (default: %(default)s)")
-    train.add_argument("--steps", type=_positive, default=12000, help="updates (default: %(default)s)")
+    train.add_argument("--steps", type=_positive, default=14000, help="updates (default: %(default)s)")
     train.add_argument("--batch-size", type=_positive, default=32, help="problems per update (default: %(default)s)")
     train.add_argument("--learning-rate", type=float, default=2.5e-3, help="at its peak (default: %(default)s)")
     train.add_argument("--weight-decay", type=float, default=0.3, help="on matrices (default: %(default)s)")
@@ -59,7 +59,6 @@ def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
     prepare_blas()  # before anything imports NumPy, hence the imports below
     keep_memory()
-    hand_over_quickly()
     from rich.console import Console
 
     from gpt import commands

@@ -148,7 +148,7 @@ def _ask_and_blame(
     if picture.suffix == ".png":
         flow.png(picture)
     elif picture.suffix == ".dot":
-        picture.write_text(flow.dot())
+        picture.write_text(flow.dot(), encoding="utf-8")
     elif picture.suffix == ".svg":
         flow.svg(picture)
     else:

@@ -15,3 +15,7 @@ class TokenError(GPTError):
 
 class CheckpointError(GPTError):
     """A run folder or a file in it is missing, damaged or of another model."""
+
+
+class TrainingError(GPTError):
+    """The training cannot go on."""

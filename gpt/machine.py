@@ -1,11 +1,9 @@
 """Settings of the process that a training program wants, and a library should not make for its user.
 
-Training splits each batch over threads, which is faster than threads inside each product (and they would get in
-each other's way), so BLAS is held at one. OpenBLAS does not recognise AVX-512 on AMD chips and falls back to
+Training splits each batch over processes, which is faster than threads inside each product (and those would get in
+their way), so BLAS is held at one thread. OpenBLAS does not recognise AVX-512 on AMD chips and falls back to
 slower kernels: naming the core type makes products up to 1.8 times faster. It reads both when NumPy is first
 imported, so `prepare_blas` comes before that.
-
-Python hands its lock from one thread to the next every 5 ms unless told otherwise, an age where an op takes 20 us.
 
 glibc gives large arrays back to the system when they are freed and fetches them anew for the next step, page by page: a
 third of the time of a small model. `keep_memory` tells it to keep them.
@@ -31,11 +29,6 @@ def prepare_blas() -> None:
         return
     if "AuthenticAMD" in flags and "avx512vl" in flags and "avx512dq" in flags:
         os.environ.setdefault("OPENBLAS_CORETYPE", "SkylakeX")
-
-
-def hand_over_quickly() -> None:
-    """Let a thread that comes back from NumPy wait for Python's lock no longer than it must."""
-    sys.setswitchinterval(5e-5)
 
 
 def keep_memory() -> None:

@@ -9,7 +9,6 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,10 @@ import numpy as np
 
 import engine
 from engine.tensor import Array
-from gpt import calculator, parallel
+from gpt import calculator
 from gpt.calculator import Encoded, Problem
 from gpt.model import GPT
+from gpt.parallel import Parallel
 from gpt.sampling import accuracy_by, exactly_right
 from nn import clip_grad_norm
 from nn.optim import AdamW
@@ -40,11 +40,11 @@ class TrainingConfig:
         seed: of initial parameters and of the order of the data.
         evaluate_every: steps between measurements on the held-out problems.
         repeat_times: how often an epoch shows each product, of which there are few, for one showing of the others.
-        parts: each batch is split into so many, computed on threads side by side. It decides the order of sums and
+        parts: each batch is split into so many, computed in processes side by side. It decides the order of sums and
             so the last bits of the result; hence a setting, not what the machine happens to have.
     """
 
-    steps: int = 12000
+    steps: int = 14000
     batch_size: int = 32
     learning_rate: float = 2.5e-3
     warmup: int = 100
@@ -119,7 +119,7 @@ class Trainer:
             betas=c.betas,
             weight_decay=c.weight_decay,
         )
-        self._threads = ThreadPoolExecutor(c.parts)
+        self._parallel = Parallel(self.model, c.parts, c.seed)
         self.schedule = warmup_cosine(c.learning_rate, warmup=min(c.warmup, c.steps - 1), total=c.steps)
 
     def step(self, rows: Array) -> tuple[float, float]:
@@ -127,7 +127,7 @@ class Trainer:
         self.optimizer.lr = self.schedule(self.optimizer.steps)
         data = self._encoded["train"]
         pieces = [calculator.take(data, piece) for piece in np.array_split(rows, self.config.parts) if len(piece)]
-        loss = parallel.backward(self.model, self._parameters, pieces, self._threads)
+        loss = self._parallel.backward(pieces)
         if not math.isfinite(loss):
             raise FloatingPointError(f"the loss is {loss} at step {self.optimizer.steps + 1}; lower the learning rate")
         norm = clip_grad_norm(self._parameters, self.config.clip)

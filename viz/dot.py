@@ -147,7 +147,7 @@ def _legend(scale: LogScale, largest: float) -> list[str]:
     )
     count = len(scale.ticks())
     rows = [
-        f'<tr><td colspan="{count}" align="left">gradient of the loss in each value (rms), nats per unit</td></tr>',
+        f'<tr><td colspan="{count}" align="left">size of the gradient dL/dx: root mean square, log scale</td></tr>',
         f"<tr>{swatches}</tr>",
         f'<tr><td colspan="{count}" align="left"><font color="{ADDS}">blue</font> adds to the gradient below, '
         f'<font color="{CANCELS}">dashed crimson</font> cancels</td></tr>',

@@ -61,7 +61,7 @@ class BlameFlow:
         """The picture as SVG; also written to `path` if one is given."""
         picture = render(self.dot(), "svg").decode()
         if path is not None:
-            Path(path).write_text(picture)
+            Path(path).write_text(picture, encoding="utf-8")
         return picture
 
     def png(self, path: str | Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,9 @@ from engine import Tensor, sweeps
 from engine.primitive import registry
 from gpt import calculator
 from gpt.calculator import Problem
+from gpt.errors import TrainingError
 from gpt.model import GPT, GPTConfig
+from gpt.parallel import Parallel
 from gpt.sampling import exactly_right, generate
 from gpt.training import Trainer, TrainingConfig, new_model
 
@@ -96,7 +99,7 @@ def test_it_learns_a_tiny_problem_to_zero_loss_and_answers_it() -> None:
         Problem("six times seven equals ", "forty two", "times"),
     ]
     model = new_model(lambda: GPT(small()), seed=0)
-    settings = TrainingConfig(steps=300, batch_size=3, learning_rate=1e-2, warmup=10, weight_decay=0.0)
+    settings = TrainingConfig(parts=1, steps=300, batch_size=3, learning_rate=1e-2, warmup=10, weight_decay=0.0)
     trainer = Trainer(model, settings, problems, problems)
     losses = [progress.loss for progress in trainer.run()]
     assert losses[0] > 2
@@ -120,12 +123,27 @@ def test_the_parts_of_a_batch_add_up_to_the_whole() -> None:
     assert first_steps(2) == pytest.approx(one, rel=1e-4)
 
 
+def test_a_worker_that_dies_or_fails_ends_the_training_with_a_reason() -> None:
+    data = calculator.encode(calculator.all_problems()[:2], TOKENIZER)
+    pieces = [(data.ids[:1], data.labels[:1]), (data.ids[1:], data.labels[1:])]
+    parallel = Parallel(new_model(lambda: GPT(small()), seed=0), parts=2)
+    parallel.backward(pieces)
+    with pytest.raises(IndexError, match="id 99"):
+        parallel.backward([pieces[0], (np.full((1, 3), 99), np.zeros((1, 3), int))])
+    parallel.backward(pieces)  # it goes on after an error
+    (worker,) = multiprocessing.active_children()
+    worker.kill()
+    worker.join()
+    with pytest.raises(TrainingError, match="ended before its time"):
+        parallel.backward(pieces)
+
+
 def test_one_pass_over_the_answer_finds_what_generating_finds() -> None:
     learned, _ = calculator.split()
     problems = learned[:16]
     model = new_model(lambda: GPT(small()), seed=0)
     for _ in Trainer(
-        model, TrainingConfig(steps=70, batch_size=16, learning_rate=1e-2, warmup=5), problems, problems
+        model, TrainingConfig(parts=1, steps=70, batch_size=16, learning_rate=1e-2, warmup=5), problems, problems
     ).run():
         pass
     right = exactly_right(model, calculator.encode(problems, TOKENIZER))
@@ -149,7 +167,7 @@ def test_a_loss_that_is_not_a_number_stops_before_the_step() -> None:
     model = new_model(lambda: GPT(small()), seed=0)
     model.head.weight.assign(np.full(model.head.weight.shape, np.nan))
     before = model.state_dict()
-    trainer = Trainer(model, TrainingConfig(steps=3), learned, held_out)
+    trainer = Trainer(model, TrainingConfig(parts=1, steps=3), learned, held_out)
     with pytest.raises(FloatingPointError, match="loss is nan at step 1"):
         next(trainer.run())
     np.testing.assert_array_equal(model.state_dict()["embedding.weight"], before["embedding.weight"])
