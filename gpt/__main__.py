@@ -25,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
 
     train = commands.add_parser("train", help="train on the calculator, then ask it a question and trace the blame")
     train.add_argument("--out", default="runs/calculator", help="folder for the run (default: %(default)s)")
-    train.add_argument("--steps", type=_positive, default=14000, help="updates (default: %(default)s)")
+    train.add_argument("--steps", type=_positive, default=18000, help="updates (default: %(default)s)")
     train.add_argument("--batch-size", type=_positive, default=32, help="problems per update (default: %(default)s)")
     train.add_argument("--learning-rate", type=float, default=2.5e-3, help="at its peak (default: %(default)s)")
     train.add_argument("--weight-decay", type=float, default=0.3, help="on matrices (default: %(default)s)")

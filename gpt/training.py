@@ -44,7 +44,7 @@ class TrainingConfig:
             so the last bits of the result; hence a setting, not what the machine happens to have.
     """
 
-    steps: int = 14000
+    steps: int = 18000
     batch_size: int = 32
     learning_rate: float = 2.5e-3
     warmup: int = 100
