@@ -34,8 +34,8 @@ class Domain:
 
 
 REAL = Domain()
-POSITIVE = Domain(0.25, 3.0)
-NONZERO = Domain(avoid=(0.0,), gap=0.25)
+POSITIVE = Domain(0.5, 3.0)
+NONZERO = Domain(avoid=(0.0,), gap=0.5)
 DISTINCT = Domain(distinct=True)
 
 

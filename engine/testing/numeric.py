@@ -25,8 +25,8 @@ class Estimate(NamedTuple):
     error: Array
 
 
-def derivative(f: Callable[[float], Any], step: float = 0.0625, rows: int = 5, shrink: float = 2.0) -> Estimate:
-    """f'(0) for a function of one number with array values."""
+def derivative(f: Callable[[float], Any], step: float, rows: int = 5, shrink: float = 2.0) -> Estimate:
+    """f'(0) for a function of one number with array values; `step` is the largest it is moved by."""
     previous: list[Array] = []
     best: Array | None = None
     error: Array = np.array(np.inf)
@@ -51,12 +51,16 @@ def derivative(f: Callable[[float], Any], step: float = 0.0625, rows: int = 5, s
 
 
 def directional(f: Callable[..., Any], arrays: Sequence[Any], directions: Sequence[Any]) -> Estimate:
-    """d/dh f(arrays + h directions) at h = 0; a direction of None leaves its array alone."""
+    """d/dh f(arrays + h directions) at h = 0; a direction of None leaves its array alone.
+
+    No element moves further than 1/16, however long the directions are, so points can be known to stay clear of kinks.
+    """
 
     def along(h: float) -> Any:
         return f(*[a if d is None else a + h * d for a, d in zip(arrays, directions, strict=True)])
 
-    return derivative(along)
+    longest = max([float(np.abs(d).max(initial=1)) for d in directions if d is not None], default=1.0)
+    return derivative(along, step=0.0625 / longest)
 
 
 def cotangent_gradient(f: Callable[..., Any], arrays: Sequence[Any], position: int, g: Array) -> Estimate:
