@@ -18,7 +18,7 @@ from gpt.errors import DataError
 from gpt.model import GPT, GPTConfig
 from gpt.sampling import accuracy_by, exactly_right, generate
 from gpt.training import Progress as Step
-from gpt.training import Trainer, TrainingConfig, new_model, write_result
+from gpt.training import Trainer, TrainingConfig, append_metrics, new_model
 
 QUESTION = "two plus three equals "
 BLOCK_SIZE = 64
@@ -64,7 +64,7 @@ def train(args: Namespace, console: Console) -> int:
         console.print(f"interrupted after {trainer.optimizer.steps} steps; saved in {out}")
         return 130
     accuracy = trainer.accuracy()
-    write_result(metrics, {"step": settings.steps, "held_out": accuracy, "problems": len(held_out)})
+    append_metrics(metrics, {"step": settings.steps, "held_out": accuracy, "problems": len(held_out)})
     _print_accuracy(accuracy, len(held_out), console)
     _ask_and_blame(out, QUESTION, None, out / "blame.svg", console)
     console.print(f"run folder: {out} (config.json, tokenizer.json, model.safetensors, metrics.jsonl, blame.svg)")

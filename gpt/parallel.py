@@ -1,8 +1,8 @@
 """Data parallelism: each process computes loss and gradient of a part of the batch; the gradients are added.
 
 Threads would take turns at Python's lock, which a small model holds half of the time; processes keep every core
-busy. Each shares two flat arrays with this one: the parameters' values, published before each batch, and the gradient
-that comes back. The first part is computed here, so one part needs no other process.
+busy. They share flat arrays with this one: the parameters' values, published before each batch, and the gradient that
+each sends back. The first part is computed here, so one part needs no other process.
 
 The invariant: the number of parts decides the order of the sums, hence the last bits; who is faster decides nothing.
 """
@@ -32,7 +32,6 @@ Piece = tuple[Array, Array]  # ids and labels, (batch, time)
 @dataclass
 class _Worker:
     connection: Connection
-    values: Array
     gradient: Array
 
 
@@ -49,29 +48,37 @@ class Parallel:
         self.model = model
         self.parameters = model.parameters()
         self._dtype = np.result_type(*[p.dtype for p in self.parameters])
+        self._context = get_context("spawn")  # the same on every system, and nothing of this process leaks into it
+        self._values = self._shared()
         self._workers = [self._start(seed + number) for number in range(1, parts)]
         finalize(self, _close, [worker.connection for worker in self._workers])
 
+    def _shared(self) -> Any:
+        """Memory other processes can see, for one number per parameter value."""
+        return self._context.RawArray("b", sum(p.size for p in self.parameters) * self._dtype.itemsize)
+
     def _start(self, seed: int) -> _Worker:
-        context = get_context("spawn")  # the same on every system, and nothing of this process leaks into it
-        size = sum(p.size for p in self.parameters)
-        memory = [context.RawArray("b", size * self._dtype.itemsize) for _ in range(2)]
-        ours, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(self.model, theirs, memory, self._dtype, seed), daemon=True)
-        process.start()
+        ours, theirs = self._context.Pipe()
+        memory = self._values, self._shared()
+        arguments = (self.model, theirs, memory, self._dtype, seed)
+        self._context.Process(target=_serve, args=arguments, daemon=True).start()
         theirs.close()
-        return _Worker(ours, *(np.frombuffer(raw, self._dtype) for raw in memory))
+        return _Worker(ours, np.frombuffer(memory[1], self._dtype))
 
     def backward(self, pieces: Sequence[Piece]) -> float:
         """The loss of a batch given in pieces; its gradient is put into the parameters' `.grad`.
 
-        Pieces count by their number of labels, so this is the mean over the whole batch.
+        Pieces count by their number of labels, so this is the mean over the whole batch. There can be fewer than parts.
         """
+        if len(pieces) > 1 + len(self._workers):
+            raise ValueError(f"Parallel: {len(pieces)} pieces given for {1 + len(self._workers)} parts")
         counts = np.array([(labels != IGNORED).sum() for _, labels in pieces])
         (own, *others), (own_weight, *weights) = pieces, (counts / counts.sum()).tolist()
         try:
+            if others:
+                values = np.frombuffer(self._values, self._dtype)
+                np.concatenate([p.array.reshape(-1) for p in self.parameters], out=values)
             for worker, piece, weight in zip(self._workers, others, weights, strict=False):
-                np.concatenate([p.array.reshape(-1) for p in self.parameters], out=worker.values)
                 worker.connection.send((piece, weight))
             loss, gradient = _loss_and_gradient(self.model, self.parameters, own, own_weight)
             answers = [worker.connection.recv() for worker, _ in zip(self._workers, others, strict=False)]

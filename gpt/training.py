@@ -166,8 +166,7 @@ class Trainer:
 
     def _write(self, progress: Progress) -> None:
         if self.metrics is not None:
-            with self.metrics.open("a") as file:
-                file.write(json.dumps(vars(progress)) + "\n")
+            append_metrics(self.metrics, vars(progress))
 
 
 def new_model(make: Callable[[], GPT], seed: int) -> GPT:
@@ -176,7 +175,7 @@ def new_model(make: Callable[[], GPT], seed: int) -> GPT:
     return make()
 
 
-def write_result(path: Path, result: dict[str, Any]) -> None:
-    """Append the final measurement to the metrics."""
+def append_metrics(path: Path, record: dict[str, Any]) -> None:
+    """Add one measurement to a file of JSON lines."""
     with path.open("a") as file:
-        file.write(json.dumps(result) + "\n")
+        file.write(json.dumps(record) + "\n")

@@ -168,6 +168,9 @@ def _won(x: Any, y: Any, out: Any) -> Any:
     return np.where(tie, 0.5, as_operand(x) == as_operand(out)).astype(out.dtype)
 
 
+_TO_THE_WINNER = (lambda g, x, y, out: g * _won(x, y, out), lambda g, x, y, out: g * _won(y, x, out))
+
+
 def _apart(draw: Draw) -> Arguments:
     """Two arrays that broadcast and never tie: even numbers, and odd ones."""
     left, right = draw.broadcastable(2)
@@ -175,8 +178,8 @@ def _apart(draw: Draw) -> Arguments:
 
 
 @primitive(
-    vjp=(lambda g, x, y, out: g * _won(x, y, out), lambda g, x, y, out: g * _won(y, x, out)),
-    jvp=(lambda t, x, y, out: t * _won(x, y, out), lambda t, x, y, out: t * _won(y, x, out)),
+    vjp=_TO_THE_WINNER,
+    jvp=_TO_THE_WINNER,
     examples=_apart,
     broadcasts=True,
 )
@@ -186,8 +189,8 @@ def maximum(x: Any, y: Any) -> Any:
 
 
 @primitive(
-    vjp=(lambda g, x, y, out: g * _won(x, y, out), lambda g, x, y, out: g * _won(y, x, out)),
-    jvp=(lambda t, x, y, out: t * _won(x, y, out), lambda t, x, y, out: t * _won(y, x, out)),
+    vjp=_TO_THE_WINNER,
+    jvp=_TO_THE_WINNER,
     examples=_apart,
     broadcasts=True,
 )
