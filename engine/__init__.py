@@ -6,8 +6,22 @@ Read in this order: `graph.py` (what is recorded), `tensor.py` (the handle), `pr
 
 from engine.tensor import Tensor, set_default_dtype  # isort: skip (first: ops need the class when imported)
 from engine import random
-from engine.graph import Node, enable_grad, no_grad, scope
+from engine.graph import Node
 from engine.ops import *  # noqa: F403 (every op, by its name)
 from engine.ops import __all__ as _ops
+from engine.primitive import Primitive, primitive
+from engine.recording import detect_anomaly, enable_grad, no_grad, scope
 
-__all__ = ["Node", "Tensor", "enable_grad", "no_grad", "random", "scope", "set_default_dtype", *_ops]
+__all__ = [
+    "Node",
+    "Primitive",
+    "Tensor",
+    "detect_anomaly",
+    "enable_grad",
+    "no_grad",
+    "primitive",
+    "random",
+    "scope",
+    "set_default_dtype",
+    *_ops,
+]

@@ -11,18 +11,14 @@ newer to older only. There is no cycle: reference counting alone frees a graph.
     x ── multiply ── sum            x: Node 0 (a leaf)    multiply: Node 1    sum: Node 2
     └──────┘                        sum.parents = (multiply,)    multiply.parents = (x, x)
 
-Whether ops record, for which kind of rules, and under which scope name is one small immutable value in a
-context variable, so a thread or an asyncio task never sees another's setting.
-
-Read next: `engine/tensor.py` (the user's handle), then `engine/primitive.py` (what an op is).
+Read next: `engine/recording.py` (when nodes are made), then `engine/tensor.py` (the user's handle).
 """
 
 from __future__ import annotations
 
-from contextlib import ContextDecorator
-from contextvars import ContextVar, Token
+from collections.abc import Callable, Collection, Sequence
 from itertools import count
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 import numpy as np
@@ -33,6 +29,25 @@ if TYPE_CHECKING:
     from engine.tensor import Tensor
 
 next_serial = count(1).__next__
+
+
+class Notes:
+    """What only a few nodes carry.
+
+    Fields:
+        name: what the user called it, or None.
+        target: a weak reference to the tensor whose `.grad` a backward pass fills, or None.
+        hooks: functions that see, and may replace, the node's gradient, in the order they were given.
+        origin: the line of user code that made the node, noted under `detect_anomaly`.
+    """
+
+    __slots__ = ("hooks", "name", "origin", "target")
+
+    def __init__(self) -> None:
+        self.name: str | None = None
+        self.target: ref[Tensor] | None = None
+        self.hooks: dict[int, Callable[[Tensor], Any]] = {}
+        self.origin: str | None = None
 
 
 class Node:
@@ -47,15 +62,14 @@ class Node:
         metadata: the op's keyword arguments (`axis`, `shape`, ...).
         shape, dtype: of the output, hence of its gradient.
         scope: names of the modules that were running, outermost first.
-        name: what the user called it, or None.
-        target: a weak reference to the tensor whose `.grad` a backward pass fills, or None.
+        notes: a name, a tensor waiting for the gradient, hooks; None for most.
     """
 
     __slots__ = (
         "__weakref__",
         "dtype",
         "metadata",
-        "name",
+        "notes",
         "parents",
         "plan",
         "primitive",
@@ -63,36 +77,41 @@ class Node:
         "scope",
         "serial",
         "shape",
-        "target",
     )
 
-    def __init__(
-        self,
-        primitive: Primitive | None,
-        parents: tuple[Node | None, ...],
-        plan: Plan | None,
-        saved: tuple[Any, ...] | None,
-        metadata: dict[str, Any],
-        shape: tuple[int, ...],
-        dtype: np.dtype[Any],
-        scope: tuple[str, ...],
-    ) -> None:
-        self.serial = next_serial()
-        self.primitive = primitive
-        self.parents = parents
-        self.plan = plan
-        self.saved = saved
-        self.metadata = metadata
-        self.shape = shape
-        self.dtype = dtype
-        self.scope = scope
-        self.name: str | None = None
-        self.target: ref[Tensor] | None = None
+    serial: int
+    primitive: Primitive | None
+    parents: Sequence[Node | None]
+    plan: Plan | None
+    saved: tuple[Any, ...] | None
+    metadata: dict[str, Any]
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    scope: tuple[str, ...]
+    notes: Notes | None
 
     @property
     def op(self) -> str:
         """The op's name; "leaf" for a tensor the user made."""
         return "leaf" if self.primitive is None else self.primitive.name
+
+    @property
+    def name(self) -> str | None:
+        """What the user called it."""
+        return None if self.notes is None else self.notes.name
+
+    @property
+    def place(self) -> str:
+        """Where it was made, for messages: its scope, and under `detect_anomaly` the line of user code."""
+        origin = None if self.notes is None else self.notes.origin
+        known = [".".join(self.scope)] * bool(self.scope) + [f"made at {origin}"] * bool(origin)
+        return f" (in {', '.join(known)})" if known else ""
+
+    def note(self) -> Notes:
+        """The node's notes, to be written."""
+        if self.notes is None:
+            self.notes = Notes()
+        return self.notes
 
     def free(self) -> None:
         """Forget what this node kept and where it came from. Nobody can sweep through it again."""
@@ -104,49 +123,58 @@ class Node:
         return f"<Node {self.serial}: {self.op}{where}, shape {self.shape}>"
 
 
+_new = object.__new__
+
+
+def record(
+    primitive: Primitive | None,
+    parents: Sequence[Node | None],
+    plan: Plan | None,
+    saved: tuple[Any, ...],
+    metadata: dict[str, Any],
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    scope: tuple[str, ...],
+) -> Node:
+    """A new node, the youngest of all. (A function, because calling a class costs a third more.)"""
+    node = _new(Node)
+    node.serial = next_serial()
+    node.primitive = primitive
+    node.parents = parents
+    node.plan = plan
+    node.saved = saved
+    node.metadata = metadata
+    node.shape = shape
+    node.dtype = dtype
+    node.scope = scope
+    node.notes = None
+    return node
+
+
 def leaf(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Node:
     """A node for a tensor made by the user: nothing to differentiate, only a place for the gradient to arrive."""
-    return Node(None, (), None, (), {}, shape, dtype, ())
+    return record(None, (), None, (), {}, shape, dtype, ())
 
 
-class Recording(NamedTuple):
-    """What ops do besides computing: record or not, for which rules ("vjp" or "jvp"), under which scope."""
-
-    enabled: bool = True
-    rules: str = "vjp"
-    scope: tuple[str, ...] = ()
-
-
-recording: ContextVar[Recording] = ContextVar("recording", default=Recording())  # noqa: B039 (Recording is immutable)
-
-
-class _Changed(ContextDecorator):
-    """Context manager under which some fields of the current `Recording` are others."""
-
-    def __init__(self, **changes: Any) -> None:
-        self.changes = changes
-        self.tokens: list[Token[Recording]] = []
-
-    def _recreate_cm(self) -> _Changed:  # a decorated function may run in several threads at once
-        return _Changed(**self.changes)
-
-    def __enter__(self) -> None:
-        self.tokens.append(recording.set(recording.get()._replace(**self.changes)))
-
-    def __exit__(self, *_: object) -> None:
-        recording.reset(self.tokens.pop())
+def reachable(root: Node, since: int = 0) -> list[Node]:
+    """Every node with a serial number of at least `since` that leads to `root`, oldest first."""
+    seen = {root}
+    stack = [root]
+    while stack:
+        for parent in stack.pop().parents:
+            if parent is not None and parent.serial >= since and parent not in seen:
+                seen.add(parent)
+                stack.append(parent)
+    return sorted(seen, key=lambda node: node.serial)
 
 
-def no_grad() -> _Changed:
-    """Context manager (and decorator) under which nothing is recorded."""
-    return _Changed(enabled=False)
-
-
-def enable_grad() -> _Changed:
-    """Context manager (and decorator) that records again inside `no_grad`."""
-    return _Changed(enabled=True)
-
-
-def scope(name: str) -> _Changed:
-    """Context manager that puts `name` at the end of the scope path of every node recorded inside."""
-    return _Changed(scope=(*recording.get().scope, name))
+def between(root: Node, ends: Collection[Node]) -> list[Node]:
+    """The nodes on any way from one of `ends` to `root`, both included, oldest first; empty if there is no way."""
+    if not ends:
+        return []
+    nodes = reachable(root, since=min(node.serial for node in ends))
+    found = set(ends).intersection(nodes)
+    for node in nodes:
+        if not found.isdisjoint(node.parents):  # type: ignore[arg-type]
+            found.add(node)
+    return sorted(found, key=lambda node: node.serial)

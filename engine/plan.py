@@ -13,6 +13,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -85,41 +86,59 @@ class Signature:
 
 
 class Call(NamedTuple):
-    """One rule to run: for which argument (None: a joint rule), with which saved values and which metadata."""
+    """One rule to run: for which argument (None: a joint rule), on which saved values, with which metadata.
+
+    `pick` takes what a node saved and returns the rule's values; None where the rule wants all of them in order.
+    """
 
     argument: int | None
     rule: Rule
-    values: tuple[int, ...]
+    pick: Callable[[tuple[Any, ...]], tuple[Any, ...]] | None
     keywords: tuple[str, ...]
 
 
 class Plan:
     """The rules that run when the arguments in the bit mask `wanted` want a derivative.
 
-    Fields: `calls`, the rules; `keep`, the slots they read, which are what a node saves, in this order.
+    Fields:
+        wanted: for each argument, whether its gradient is wanted.
+        pulls: the vjp rules.
+        pushes: the jvp rules; None where nobody said that a forward sweep would come.
+        keep: the slots those read, which are what a node saves, in this order.
+        quick: whether these are among the arguments and the result, so that `pick` finds them.
+        pick: takes (*arguments, result) and returns what to save.
     """
 
-    __slots__ = ("calls", "keep", "shapes", "signature", "wanted")
+    __slots__ = ("keep", "pick", "pulls", "pushes", "quick", "shapes", "signature", "wanted")
 
-    def __init__(self, signature: Signature, given: Any, count: int, wanted: int) -> None:
+    def __init__(self, signature: Signature, vjp: Any, jvp: Any, count: int, wanted: int) -> None:
         self.signature = signature
-        count = max(count, 0)
-        rules = _rules(signature, given, count)
         self.wanted = tuple(bool(wanted >> k & 1) for k in range(count))
-        named = [(argument, rule, *_names(signature, rule, argument)) for argument, rule in rules]
-        named = [call for call in named if call[0] is None or self.wanted[call[0]]] if wanted else named
-        keep = {signature.slots[name] for _, _, values, _ in named for name in values}
-        if signature.keep_arguments:
-            keep |= {signature.slots[name] for name in signature.arguments}
-        self.keep = tuple(sorted(keep))
-        self.shapes = any(slot >= signature.slots[f"{signature.arguments[0]}_shape"] for slot in keep)
-        position = {slot: index for index, slot in enumerate(self.keep)}
-        self.calls = tuple(
-            Call(argument, rule, tuple(position[signature.slots[name]] for name in values), keywords)
-            for argument, rule, values, keywords in named
-        )
+        pulls = self._named(vjp, count)
+        pushes = [] if jvp is None else self._named(jvp, count)
+        read = {signature.slots[name] for _, _, values, _ in (*pulls, *pushes) for name in values}
+        if signature.keep_arguments and pulls:
+            read |= {signature.slots[name] for name in signature.arguments}
+        self.keep = tuple(sorted(read))
+        self.shapes = any(slot >= signature.slots[f"{signature.arguments[0]}_shape"] for slot in read)
+        self.quick = all(slot <= signature.slots["out"] for slot in read)
+        self.pick = _picker(list(self.keep))
+        self.pulls = tuple(self._call(*named) for named in pulls)
+        self.pushes = None if jvp is None else tuple(self._call(*named) for named in pushes)
 
-    def collect(self, arrays: list[Any], out: Any, residuals: Sequence[Any], args: Any = None) -> tuple[Any, ...]:
+    def _named(self, given: Any, count: int) -> list[tuple[int | None, Rule, tuple[str, ...], tuple[str, ...]]]:
+        """The rules of the arguments that want a derivative, with the names each asks for."""
+        return [
+            (argument, rule, *_names(self.signature, rule, argument))
+            for argument, rule in _rules(self.signature, given, count)
+            if argument is None or self.wanted[argument]
+        ]
+
+    def _call(self, argument: int | None, rule: Rule, values: tuple[str, ...], keywords: tuple[str, ...]) -> Call:
+        at = [self.keep.index(self.signature.slots[name]) for name in values]
+        return Call(argument, rule, None if at == [*range(len(self.keep))] else _picker(at), keywords)
+
+    def collect(self, arrays: Sequence[Any], out: Any, residuals: Sequence[Any], args: Any = None) -> tuple[Any, ...]:
         """The values to keep, picked from a call's arrays and results.
 
         `args` are the call's arguments where some are arrays of the user's; those may be written before the sweep, so
@@ -137,6 +156,11 @@ class Plan:
             shapes = [np.shape(array) for array in arrays]
             slots += [tuple(shapes)] if variadic else shapes
         return tuple([slots[slot] for slot in self.keep])
+
+
+def _picker(at: list[int]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
+    """A fast function from a tuple to the tuple of its elements at these positions."""
+    return itemgetter(*at) if len(at) > 1 else itemgetter(slice(at[0], at[0] + 1) if at else slice(0))
 
 
 def _rules(signature: Signature, given: Any, count: int) -> list[tuple[int | None, Rule]]:

@@ -37,9 +37,12 @@ from typing import Any
 
 import numpy as np
 
+from engine.anomaly import inspect_result
+from engine.describe import describe
 from engine.examples import Example
-from engine.graph import Node, recording
+from engine.graph import Node, record
 from engine.plan import Joint, Plan, Rule, Signature
+from engine.recording import current
 from engine.tensor import Array, Tensor, default_dtype, wrap
 
 registry: dict[str, Primitive] = {}
@@ -63,8 +66,8 @@ class Primitive:
         forward: Callable[..., Any],
         *,
         vjp: Sequence[Rule | None] | Joint,
-        jvp: Sequence[Rule | None] | Joint | Rule,
-        examples: Example,
+        jvp: Sequence[Rule | None] | Joint | Rule | None = None,
+        examples: Example | None = None,
         broadcasts: bool = False,
         residuals: tuple[str, ...] = (),
         reference: Callable[..., Any] | None = None,
@@ -83,12 +86,11 @@ class Primitive:
         self.reference = reference
         self.arity = self.signature.arity
         self.metadata_count = len(self.signature.metadata)
-        self._plans: dict[str, dict[int, Plan]] = {"vjp": {}, "jvp": {}}
-        for rules in self._plans:  # a rule that asks for an unknown name fails here, at import
-            self.plan(rules, max(self.arity, 0), 0)
+        self._plans: dict[bool, dict[int, Plan]] = {False: {}, True: {}}
+        Plan(self.signature, vjp, jvp, abs(self.arity), -1)  # a rule that asks for an unknown name fails here
 
     def __repr__(self) -> str:
-        return f"<primitive {self.name}{self.__signature__}>"
+        return describe(self)
 
     def __call__(self, *args: Any, **metadata: Any) -> Any:
         """Apply the op. Tensors in, a tensor out, recorded if any wants a gradient; arrays in, an array out."""
@@ -100,7 +102,7 @@ class Primitive:
         bare = mixed = False  # is there an array that is not a tensor's; do tensors differ in dtype
         dtype = None
         for argument in args:
-            if isinstance(argument, Tensor):
+            if type(argument) is Tensor:
                 array, node = argument.array, argument.node
                 if node is not None:
                     wanted |= bit
@@ -112,7 +114,7 @@ class Primitive:
             arrays.append(array)
             parents.append(node)
             bit <<= 1
-        if self.broadcasts and (bare or mixed) and dtype is not None:
+        if (bare or mixed) and self.broadcasts and dtype is not None:
             arrays = promote(args, arrays)
         try:
             out = self.forward(*arrays, **metadata)
@@ -121,26 +123,28 @@ class Primitive:
         residuals: Sequence[Any] = ()
         if self.residuals:
             out, *residuals = out
-        if isinstance(out, np.generic):  # NumPy turns results without axes into scalars; a tensor holds arrays only
-            out = np.asarray(out)
+        if isinstance(out, np.generic):
+            out = np.asarray(out)  # NumPy turns results without axes into scalars; a tensor holds arrays only
         if dtype is None:
             return out
-        if wanted:
-            now = recording.get()
-            if now.enabled:
-                plan = self._plans[now.rules].get(bit | wanted) or self.plan(now.rules, len(args), wanted)
-                if plan.calls:
-                    saved = plan.collect(arrays, out, residuals, args if bare else None)
-                    node = Node(self, tuple(parents), plan, saved, metadata, out.shape, out.dtype, now.scope)
-                    return wrap(out, node)
-        return wrap(out, None)
+        now = current()
+        made = None
+        if wanted and now.enabled:
+            plan = self.plan(now.forward, len(args), wanted)
+            if plan.pulls or plan.pushes:
+                saved = plan.collect(arrays, out, residuals, args if bare else None)
+                made = record(self, parents, plan, saved, metadata, out.shape, out.dtype, now.scope)
+        if now.anomaly:
+            inspect_result(self.name, out, arrays, made, now.scope)
+        return wrap(out, made)
 
-    def plan(self, rules: str, count: int, wanted: int) -> Plan:
+    def plan(self, forward: bool, count: int, wanted: int) -> Plan:
         """Which rules run when the arguments in the bit mask `wanted` want a derivative, and what they need kept."""
-        plans = self._plans[rules]
+        plans = self._plans[forward]
         key = 1 << count | wanted
         if key not in plans:
-            plans[key] = Plan(self.signature, self.vjp if rules == "vjp" else self.jvp, count, wanted)
+            jvp = (self.jvp or ()) if forward else None
+            plans[key] = Plan(self.signature, self.vjp, jvp, count, wanted)
         return plans[key]
 
     def _explained(self, error: Exception, arrays: Sequence[Any]) -> Exception:
@@ -149,20 +153,92 @@ class Primitive:
         if message.startswith(f"{self.name}:"):
             return error
         shapes = ", ".join(str(np.shape(array)) for array in arrays if array is not None)
-        return type(error)(f"{self.name}: {message} (argument shapes: {shapes})")
+        kind = (
+            IndexError if isinstance(error, IndexError) else ValueError
+        )  # not a subclass with a constructor of its own
+        return kind(f"{self.name}: {message} (argument shapes: {shapes})")
+
+
+class Unary(Primitive):
+    """A primitive of one array and nothing else: the common call without the loops; anything else as above."""
+
+    def __init__(self, forward: Callable[..., Any], **knowledge: Any) -> None:
+        super().__init__(forward, **knowledge)
+        self.first = self.plan(False, 1, 0b1)
+
+    def __call__(self, *args: Any, **metadata: Any) -> Any:
+        if len(args) != 1 or metadata or type(args[0]) is not Tensor:
+            return Primitive.__call__(self, *args, **metadata)
+        (x,) = args
+        now = current()
+        before = x.node
+        if before is None or not now.plain:
+            return Primitive.__call__(self, x)
+        array = x.array
+        out = self.forward(array)
+        if type(out) is not np.ndarray:
+            out = np.asarray(out)
+        plan = self.first
+        saved = plan.pick((array, out)) if plan.quick else plan.collect((array,), out, ())
+        return wrap(out, record(self, (before,), plan, saved, _NOTHING, out.shape, out.dtype, now.scope))
+
+
+class Binary(Primitive):
+    """A primitive of two arrays and nothing else, likewise."""
+
+    def __init__(self, forward: Callable[..., Any], **knowledge: Any) -> None:
+        super().__init__(forward, **knowledge)
+        self.first, self.second, self.both = (self.plan(False, 2, wanted) for wanted in (0b01, 0b10, 0b11))
+
+    def __call__(self, *args: Any, **metadata: Any) -> Any:
+        if len(args) != 2 or metadata:
+            return Primitive.__call__(self, *args, **metadata)
+        x, y = args
+        if type(x) is not Tensor or type(y) is not Tensor:
+            return Primitive.__call__(self, x, y)
+        now = current()
+        left, right, before, behind = x.array, y.array, x.node, y.node
+        if left.dtype is not right.dtype or not now.plain:
+            return Primitive.__call__(self, x, y)
+        if before is None:
+            if behind is None:
+                return Primitive.__call__(self, x, y)
+            plan = self.second
+        else:
+            plan = self.first if behind is None else self.both
+        try:
+            out = self.forward(left, right)
+        except ValueError as error:
+            raise self._explained(error, (left, right)) from error
+        if type(out) is not np.ndarray:
+            out = np.asarray(out)
+        saved = plan.pick((left, right, out)) if plan.quick else plan.collect((left, right), out, ())
+        return wrap(out, record(self, (before, behind), plan, saved, _NOTHING, out.shape, out.dtype, now.scope))
+
+
+_NOTHING: dict[str, Any] = {}
 
 
 def primitive(**knowledge: Any) -> Callable[[Callable[..., Any]], Primitive]:
     """Decorator: make a function on arrays a `Primitive` and register it. See this module's docstring."""
 
     def make(forward: Callable[..., Any]) -> Primitive:
-        made = Primitive(forward, **knowledge)
-        if made.name in registry:
-            raise ValueError(f"a primitive named {made.name!r} exists already, in {registry[made.name].__module__}")
+        made = _kind(forward, knowledge)(forward, **knowledge)
+        existing = registry.get(made.name)
+        if existing is not None and existing.__module__ != made.__module__:  # a notebook cell may run twice
+            raise ValueError(f"a primitive named {made.name!r} exists already, in {existing.__module__}")
         registry[made.name] = made
         return made
 
     return make
+
+
+def _kind(forward: Callable[..., Any], knowledge: dict[str, Any]) -> type[Primitive]:
+    """The class with the shortest way to call such a function."""
+    parameters = inspect.signature(forward).parameters.values()
+    if "residuals" in knowledge or any(p.kind is not p.POSITIONAL_OR_KEYWORD or p.default is None for p in parameters):
+        return Primitive
+    return {1: Unary, 2: Binary}.get(len(parameters), Primitive)
 
 
 def promote(args: Sequence[Any], arrays: list[Any]) -> list[Any]:

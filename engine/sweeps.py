@@ -11,11 +11,12 @@ argument, add each contribution to what the parent has collected, and go on:
 The invariant (the law of conservation): the contributions into a node add up to its gradient. A watcher given
 as `observe` sees every single one of them pass; `viz` is made of that.
 
-On the way the sweep undoes broadcasting, checks that each contribution has its parent's shape and dtype, and
-frees what a node saved as soon as it has been used. There is no recursion: a chain of a million nodes is as
-good as one of ten.
+Forward: tangents enter at the inputs and every node, oldest first, turns those of its arguments into its own.
 
-Read next: `engine/testing/laws.py`, what every rule must obey.
+There is no recursion: a chain of a million nodes is as good as one of ten. NumPy's warnings are silenced in here: at a
+singular point an infinite derivative is the answer, and `detect_anomaly` is what finds a nan.
+
+Read next: `engine/rules.py`, how a node's rules are run.
 """
 
 from __future__ import annotations
@@ -26,47 +27,55 @@ from typing import Any
 
 import numpy as np
 
-from engine import ops, versions
-from engine.graph import Node, enable_grad, no_grad
-from engine.plan import LINEAR, Call
+from engine import ops
+from engine.anomaly import inspect_contribution
+from engine.graph import Node, between
+from engine.recording import changed, current
+from engine.rules import apply_hooks, pull, push, pushes, saved_values
 from engine.tensor import Tensor, wrap
 
 Observer = Callable[[Node, int, Node, Any], None]
 
 
+@np.errstate(all="ignore")
 def reverse_sweep(
     root: Node,
     gradient: Any,
+    inputs: Collection[Node] | None = None,
     *,
-    until: Collection[Node] = (),
     create_graph: bool = False,
     retain_graph: bool = False,
     observe: Observer | None = None,
 ) -> dict[Node, Any]:
-    """Gradients of every leaf below `root`, of nodes that retain theirs, and of those in `until`, where the sweep ends.
+    """The gradients of `inputs`; of every leaf below `root`, and every node that retains its own, where None are given.
 
     Args:
         root: where to begin.
         gradient: its cotangent; an array, or a tensor when `create_graph`.
-        until: nodes whose gradient is wanted; what lies behind them is not visited.
+        inputs: the sweep visits only what lies between them and the root. A missing one does not lead to the root.
         create_graph: run the rules on tensors, so that the results can be differentiated.
         retain_graph: do not free what the nodes saved.
         observe: called once per edge with (node, argument number, parent, contribution).
     """
+    allowed = None if inputs is None else set(between(root, inputs))
+    anomaly = current().anomaly
     collected: dict[Node, Any] = {root: gradient}
     results: dict[Node, Any] = {}
     pending = [(-root.serial, root)]
     while pending:
-        _, node = heappop(pending)
+        node = heappop(pending)[1]
         g = collected.pop(node)
-        if node.target is not None or node.primitive is None or node in until:
-            results[node] = g
-        if node.primitive is None or node in until:
-            continue
-        for argument, contribution in contributions(node, g, create_graph):
-            parent: Any = node.parents[argument]
-            if contribution.shape != parent.shape or contribution.dtype is not parent.dtype:
-                contribution = _fit(node, argument, contribution, parent)
+        if node.notes is not None or inputs is not None:
+            if node.notes is not None and node.notes.hooks:
+                g = apply_hooks(node, g)
+            if (node.plan is None or _retains(node)) if inputs is None else node in inputs:
+                results[node] = g
+            if node.plan is None:
+                continue
+        run = _pull_through_reference if create_graph and _is_fused(node) else pull
+        for argument, parent, contribution in run(node, g, allowed, create_graph):
+            if anomaly:
+                inspect_contribution(node, argument, g, contribution)
             if observe is not None:
                 observe(node, argument, parent, contribution)
             if parent in collected:
@@ -79,179 +88,63 @@ def reverse_sweep(
     return results
 
 
-def contributions(node: Node, g: Any, create_graph: bool = False) -> list[tuple[int, Any]]:
-    """Run the rules of one node: pairs of argument number and the contribution sent to it."""
-    primitive, plan, saved = node.primitive, node.plan, node.saved
-    assert primitive is not None
-    assert plan is not None
-    if saved is None:
-        raise RuntimeError(
-            f"{node.op}: its graph was freed by an earlier backward; call that one with retain_graph=True, "
-            "or compute the loss again"
-        )
-    if versions.last_assigned > node.serial:
-        versions.check(node)
-    if create_graph:
-        if primitive.reference is not None:
-            return _through_reference(node, g)
-        saved = _as_tensors(node)
-    sent = []
-    try:
-        for call in plan.calls:
-            contribution = run_rule(call, g, saved, node)
-            if call.argument is not None:
-                sent.append((call.argument, contribution))
-            else:  # a joint rule: one contribution per argument
-                sent += [(k, c) for k, c in enumerate(contribution) if plan.wanted[k]]
-    except Exception as error:
-        raise RuntimeError(f"{node.op}: its rule failed{_place(node)}: {error}") from error
-    return sent
+def _retains(node: Node) -> bool:
+    return node.notes is not None and node.notes.target is not None
 
 
-def run_rule(call: Call, first: Any, saved: Sequence[Any], node: Node) -> Any:
-    """Call one rule with the cotangent (or tangent) and the values it named."""
-    argument, rule, values, keywords = call
-    if not keywords:
-        return rule(first, *[saved[index] for index in values])
-    known = {**node.metadata, "wanted": node.plan and node.plan.wanted, "position": argument}
-    return rule(first, *[saved[index] for index in values], **{name: known[name] for name in keywords})
+@np.errstate(all="ignore")
+def forward_sweep(nodes: Sequence[Node], tangents: dict[Node, Any], *, create_graph: bool = False) -> dict[Node, Any]:
+    """Push tangents through `nodes`, oldest first; adds each node's to `tangents` and returns that.
 
-
-def backward(tensor: Tensor, gradient: Any, *, retain_graph: bool, create_graph: bool) -> None:
-    """`Tensor.backward`: sweep, then add each gradient to the `.grad` of its tensor."""
-    node = tensor.node
-    if node is None:
-        raise RuntimeError("backward: no graph leads here: no input requires a gradient, or it was made under no_grad")
-    seed = seed_for(tensor, gradient, "backward")
-    with enable_grad() if create_graph else no_grad():
-        results = reverse_sweep(
-            node, seed if create_graph else seed.array, create_graph=create_graph, retain_graph=retain_graph
-        )
-        for reached, g in results.items():  # only now, so that an error above leaves no .grad half updated
-            target = reached.target() if reached.target is not None else None
-            if target is None:
-                continue
-            if target.grad is not None:
-                g = g + (target.grad if create_graph else target.grad.array)
-            target.grad = g if isinstance(g, Tensor) else wrap(np.array(g), None)  # a copy: g may be shared
-
-
-def gradients(output: Tensor, inputs: Sequence[Tensor], gradient: Any = None) -> list[Any]:
-    """The gradient of `output` in each input as an array, without touching any `.grad`; zeros where none arrives."""
-    if output.node is None:
-        raise RuntimeError("gradients: no graph leads here: no input requires a gradient, or it was made under no_grad")
-    with no_grad():
-        found = reverse_sweep(output.node, seed_for(output, gradient, "gradients").array)
-    return [np.zeros_like(x.array) if x.node not in found else found[x.node] for x in inputs]
-
-
-def seed_for(tensor: Tensor, gradient: Any, who: str) -> Tensor:
-    """The cotangent a sweep starts with: the given one, checked, or 1 for a tensor of one element."""
-    if gradient is None:
-        if tensor.size != 1:
-            raise RuntimeError(
-                f"{who}: a tensor of shape {tensor.shape} is no loss; give it a gradient, or reduce it to one number"
-            )
-        return wrap(np.ones_like(tensor.array), None)
-    if not isinstance(gradient, Tensor):
-        gradient = Tensor(gradient, dtype=tensor.dtype)
-    if gradient.shape != tensor.shape:
-        raise ValueError(f"{who}: gradient of shape {gradient.shape} given for a tensor of shape {tensor.shape}")
-    return gradient if gradient.dtype == tensor.dtype else ops.astype(gradient, dtype=tensor.dtype)
-
-
-def _fit(node: Node, argument: int, contribution: Any, parent: Node) -> Any:
-    """Undo broadcasting and promotion; for any other op a wrong shape or dtype is a mistake in its rule."""
-    assert node.primitive is not None
-    if node.primitive.broadcasts:
-        if contribution.shape != parent.shape:
-            contribution = ops.sum_to(contribution, shape=parent.shape)
-        if contribution.dtype != parent.dtype:
-            contribution = ops.astype(contribution, dtype=parent.dtype)
-    if contribution.shape != parent.shape or contribution.dtype != parent.dtype:
-        raise RuntimeError(
-            f"{node.op}: the rule for argument {argument} sent shape {contribution.shape}, {contribution.dtype}, "
-            f"to an argument of shape {parent.shape}, {parent.dtype}{_place(node)}"
-        )
-    return contribution
-
-
-def _place(node: Node) -> str:
-    return f" (in {'.'.join(node.scope)})" if node.scope else ""
-
-
-def _as_tensors(node: Node) -> tuple[Any, ...]:
-    """What the node saved, as tensors that lead back into the graph: its arguments to its parents, `out` to itself."""
-    assert node.plan is not None
-    assert node.saved is not None
-    signature = node.plan.signature
-    if signature.variadic:
-        parents: list[Any] = [node.parents, node]
-    else:
-        parents = [*node.parents, node]
-
-    def lead_back(slot: int, value: Any) -> Any:
-        if slot >= len(parents):
-            return value
-        if isinstance(value, tuple):
-            return tuple(lead_back_one(v, p) for v, p in zip(value, parents[slot], strict=True))
-        return lead_back_one(value, parents[slot])
-
-    def lead_back_one(value: Any, parent: Node | None) -> Any:
-        return value if parent is None else wrap(value, parent)
-
-    return tuple(lead_back(slot, value) for slot, value in zip(node.plan.keep, node.saved, strict=True))
-
-
-def _through_reference(node: Node, g: Any) -> list[tuple[int, Any]]:
-    """A fused op's contributions as recorded ones: run its reference on copies of its arguments and sweep that."""
-    assert node.primitive is not None
-    assert node.primitive.reference is not None
-    assert node.plan is not None
-    values = _as_tensors(node)[: node.plan.signature.arity]
-    inputs = [ops.alias(value) if isinstance(value, Tensor) else value for value in values]
-    ends = {k: tensor.node for k, tensor in enumerate(inputs) if isinstance(tensor, Tensor) and tensor.node is not None}
-    out = node.primitive.reference(*inputs, **node.metadata)
-    found = reverse_sweep(out.node, g, until=ends.values(), create_graph=True)
-    return [
-        (k, found[end] if end in found else ops.multiply(inputs[k], 0.0))
-        for k, end in ends.items()
-        if node.plan.wanted[k]
-    ]
-
-
-def forward_sweep(nodes: Sequence[Node], tangents: dict[Node, Any]) -> dict[Node, Any]:
-    """Push tangents through `nodes`, oldest first, recorded with jvp rules; adds to `tangents` and returns it."""
+    Args:
+        nodes: all that lie between the nodes that have a tangent and those whose tangent is wanted.
+        tangents: of the inputs; arrays, or tensors when `create_graph`.
+        create_graph: run the rules on tensors, so that the results can be differentiated.
+    """
     for node in nodes:
-        plan, saved = node.plan, node.saved
-        assert plan is not None
-        assert saved is not None
-        assert node.primitive is not None
-        incoming = [None if parent is None else tangents.get(parent) for parent in node.parents]
-        pieces = []
-        for call in plan.calls:
-            t = incoming if call.argument is None else incoming[call.argument]
-            if t is None:
-                continue
-            if call.rule is LINEAR:
-                pieces.append(_linear(node, call, t, saved))
-            else:
-                pieces.append(run_rule(call, t, saved, node))
-        if pieces:
-            total = pieces[0]
-            for piece in pieces[1:]:
-                total = total + piece
-            tangents[node] = ops.broadcast_to(total, shape=node.shape) if total.shape != node.shape else total
+        if node.plan is not None and node not in tangents:
+            incoming = [None if parent is None else tangents.get(parent) for parent in node.parents]
+            run = _push_through_reference if create_graph and _is_fused(node) else push
+            total = run(node, incoming, create_graph)
+            if total is not None:
+                tangents[node] = total
     return tangents
 
 
-def _linear(node: Node, call: Call, t: Any, saved: Sequence[Any]) -> Any:
-    """The op itself, with the tangent in place of the argument it belongs to."""
+# ---- fused ops in recorded sweeps: their rules are plain NumPy, so the reference is run and swept instead ------------
+
+
+def _is_fused(node: Node) -> bool:
+    return node.primitive is not None and node.primitive.reference is not None
+
+
+def _rerun(node: Node, forward: bool) -> tuple[Tensor, dict[int, Node]]:
+    """The result of the reference on copies of a node's arguments, and the nodes of those copies by position."""
     assert node.primitive is not None
-    assert call.argument is not None
-    others = [saved[index] for index in call.values]
-    if node.primitive.signature.variadic:
-        arrays = [*others[0][: call.argument], t, *others[0][call.argument + 1 :]]
-    else:
-        arrays = [*others[: call.argument], t, *others[call.argument :]]
-    return node.primitive(*arrays, **node.metadata)
+    assert node.primitive.reference is not None
+    values = saved_values(node, create_graph=True)[: node.primitive.arity]
+    with changed(forward=forward):
+        inputs = [ops.alias(value) if isinstance(value, Tensor) else value for value in values]
+        out = node.primitive.reference(*inputs, **node.metadata)
+    return out, {k: x.node for k, x in enumerate(inputs) if isinstance(x, Tensor) and x.node is not None}
+
+
+def _pull_through_reference(node: Node, g: Any, allowed: Any, create_graph: bool) -> list[tuple[int, Node, Any]]:
+    out, ends = _rerun(node, forward=current().forward)
+    found = {} if out.node is None else reverse_sweep(out.node, g, ends.values(), create_graph=create_graph)
+    sent = []
+    for k, end in ends.items():
+        parent = node.parents[k]
+        if parent is not None and (allowed is None or parent in allowed):
+            nothing = wrap(np.zeros(parent.shape, parent.dtype), None)
+            sent.append((k, parent, found.get(end, nothing)))
+    return sent
+
+
+def _push_through_reference(node: Node, incoming: Sequence[Any], create_graph: bool) -> Any:
+    pushes(node)  # raises if it has none
+    out, ends = _rerun(node, forward=True)
+    if out.node is None:
+        return None
+    tangents = {end: incoming[k] for k, end in ends.items() if incoming[k] is not None}
+    return forward_sweep(between(out.node, tangents), tangents, create_graph=create_graph).get(out.node)

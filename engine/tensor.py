@@ -10,20 +10,22 @@ which optimizers use on parameters; what it must never do is make a gradient sil
 The invariant: `requires_grad` is `node is not None`. A leaf (made by the user with `requires_grad=True`) has a
 node without an op; its `.grad` is filled by `backward`, adding to what is there.
 
-Operators are one-line calls: what they do, and how they are differentiated, is in `engine/ops/`.
+What one can do with a tensor, operators and methods, is in `engine/operators.py`.
 
 Read next: `engine/primitive.py`.
 """
 
 from __future__ import annotations
 
-from typing import Any, NoReturn, final
+from collections.abc import Callable
+from typing import Any, final
 from weakref import ref
 
 import numpy as np
 
 from engine import graph, versions
 from engine.graph import Node
+from engine.operators import Operators
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -55,9 +57,12 @@ def as_array(data: Any, dtype: Any = None) -> Array:
     return array
 
 
+_new = object.__new__
+
+
 def wrap(array: Array, node: Node | None) -> Tensor:
     """A tensor on this very array, without copying it: what ops return."""
-    tensor = Tensor.__new__(Tensor)
+    tensor = _new(Tensor)
     tensor.array = array
     tensor.node = node
     tensor.grad = None
@@ -65,7 +70,7 @@ def wrap(array: Array, node: Node | None) -> Tensor:
 
 
 @final
-class Tensor:
+class Tensor(Operators):
     """An array that remembers how it was computed.
 
     Args:
@@ -85,7 +90,6 @@ class Tensor:
     """
 
     __slots__ = ("__weakref__", "array", "grad", "node")
-    __array_ufunc__ = None  # makes `ndarray + tensor` come to __radd__ instead of looping over elements
 
     array: Array
     node: Node | None
@@ -99,7 +103,7 @@ class Tensor:
             if self.array.dtype.kind != "f":
                 raise TypeError(f"Tensor: dtype {self.array.dtype} cannot require a gradient; give dtype=np.float32")
             self.node = graph.leaf(self.array.shape, self.array.dtype)
-            self.node.target = ref(self)
+            self.node.note().target = ref(self)
         if name is not None:
             self.name = name
 
@@ -138,7 +142,7 @@ class Tensor:
     def name(self, name: str) -> None:
         """Names live on nodes, where pictures find them; a constant has none to carry it."""
         if self.node is not None:
-            self.node.name = name
+            self.node.note().name = name
 
     def numpy(self) -> Array:
         """The value as a read-only view: no copy, and no way to change the tensor behind the graph's back."""
@@ -194,13 +198,25 @@ class Tensor:
             RuntimeError: no graph, a graph already freed, or a saved value assigned since.
             ValueError: `gradient` has another shape.
         """
-        sweeps.backward(self, gradient, retain_graph=retain_graph, create_graph=create_graph)
+        backward(self, gradient, retain_graph=retain_graph, create_graph=create_graph)
 
     def retain_grad(self) -> None:
         """Make `backward` fill `.grad` of this tensor although it is not a leaf."""
         if self.node is None:
             raise RuntimeError("retain_grad: this tensor has no graph, so no gradient will ever arrive")
-        self.node.target = ref(self)
+        self.node.note().target = ref(self)
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Callable[[], None]:
+        """Let `hook` see the gradient of this tensor whenever a sweep has collected all of it.
+
+        What it returns, unless None, takes the gradient's place, here and in everything the sweep goes on to. Several
+        hooks run in the order they were given. Returns a function that removes the hook again.
+        """
+        if self.node is None:
+            raise RuntimeError("register_hook: this tensor has no graph, so no gradient will ever arrive")
+        hooks, key = self.node.note().hooks, graph.next_serial()
+        hooks[key] = hook
+        return lambda: hooks.pop(key, None) and None
 
     def zero_grad(self) -> None:
         """Forget the gradient collected so far."""
@@ -234,107 +250,6 @@ class Tensor:
         if not self.is_leaf:
             raise RuntimeError(f"cannot {verb} a tensor that is part of a graph; detach() it first")
 
-    # ---- not NumPy arrays, and says so -------------------------------------------------------------------------
 
-    def __array__(self, *_: Any, **__: Any) -> NoReturn:
-        raise TypeError("a Tensor is not an array: use .numpy() for its value, or the engine's function of that name")
-
-    def __setitem__(self, index: Any, value: Any) -> NoReturn:
-        raise TypeError("tensors are values: use engine.where to select, or assign() to overwrite a parameter")
-
-    # ---- operators ---------------------------------------------------------------------------------------------
-
-    def __add__(self, other: Any) -> Tensor:
-        return ops.add(self, other)
-
-    def __radd__(self, other: Any) -> Tensor:
-        return ops.add(other, self)
-
-    def __sub__(self, other: Any) -> Tensor:
-        return ops.subtract(self, other)
-
-    def __rsub__(self, other: Any) -> Tensor:
-        return ops.subtract(other, self)
-
-    def __mul__(self, other: Any) -> Tensor:
-        return ops.multiply(self, other)
-
-    def __rmul__(self, other: Any) -> Tensor:
-        return ops.multiply(other, self)
-
-    def __truediv__(self, other: Any) -> Tensor:
-        return ops.divide(self, other)
-
-    def __rtruediv__(self, other: Any) -> Tensor:
-        return ops.divide(other, self)
-
-    def __pow__(self, other: Any) -> Tensor:
-        return ops.pow(self, other)
-
-    def __rpow__(self, other: Any) -> Tensor:
-        return ops.pow(other, self)
-
-    def __matmul__(self, other: Any) -> Tensor:
-        return ops.matmul(self, other)
-
-    def __rmatmul__(self, other: Any) -> Tensor:
-        return ops.matmul(other, self)
-
-    def __neg__(self) -> Tensor:
-        return ops.negative(self)
-
-    def __abs__(self) -> Tensor:
-        return ops.abs(self)
-
-    def __getitem__(self, index: Any) -> Tensor:
-        return ops.getitem(self, index)
-
-    def __eq__(self, other: Any) -> Array:  # type: ignore[override]
-        return ops.equal(self, other)
-
-    def __ne__(self, other: Any) -> Array:  # type: ignore[override]
-        return ops.not_equal(self, other)
-
-    def __lt__(self, other: Any) -> Array:
-        return ops.less(self, other)
-
-    def __le__(self, other: Any) -> Array:
-        return ops.less_equal(self, other)
-
-    def __gt__(self, other: Any) -> Array:
-        return ops.greater(self, other)
-
-    def __ge__(self, other: Any) -> Array:
-        return ops.greater_equal(self, other)
-
-    # ---- methods: the ops of the same name, with NumPy's positional forms --------------------------------------
-
-    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        return ops.sum(self, axis=axis, keepdims=keepdims)
-
-    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        return ops.mean(self, axis=axis, keepdims=keepdims)
-
-    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        return ops.max(self, axis=axis, keepdims=keepdims)
-
-    def reshape(self, *shape: Any) -> Tensor:
-        return ops.reshape(self, shape=shape[0] if len(shape) == 1 else shape)
-
-    def permute_dims(self, *axes: Any) -> Tensor:
-        return ops.permute_dims(self, axes=axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes)
-
-    def swapaxes(self, axis1: int, axis2: int) -> Tensor:
-        return ops.swapaxes(self, axis1=axis1, axis2=axis2)
-
-    @property
-    def T(self) -> Tensor:
-        return ops.permute_dims(self, axes=tuple(reversed(range(self.ndim))))
-
-    @property
-    def mT(self) -> Tensor:
-        return ops.swapaxes(self, axis1=-1, axis2=-2)
-
-
-# At the bottom, because ops are made of primitives, which need the class above; the operators look it up when called.
-from engine import ops, sweeps  # noqa: E402
+# At the bottom, because ops are made of primitives, which need the class above; the method looks it up when called.
+from engine.backward import backward  # noqa: E402

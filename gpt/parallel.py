@@ -20,7 +20,8 @@ from weakref import finalize
 import numpy as np
 
 import engine
-from engine import Tensor, sweeps
+from engine import Tensor
+from engine.backward import gradients
 from engine.tensor import Array
 from gpt.errors import TrainingError
 from gpt.machine import keep_memory
@@ -97,7 +98,7 @@ class Parallel:
 def _loss_and_gradient(model: GPT, parameters: list[Tensor], piece: Piece, weight: float) -> tuple[float, Array]:
     """The weighted loss of one piece and its gradient in all parameters, as one flat array."""
     loss = model.loss(*piece)
-    found = sweeps.gradients(loss, parameters, np.full((), weight, loss.dtype))
+    found = gradients(loss, parameters, np.full((), weight, loss.dtype))
     return weight * loss.item(), np.concatenate([g.reshape(-1) for g in found])
 
 

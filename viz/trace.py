@@ -13,8 +13,9 @@ import numpy as np
 
 from engine import Node as GraphNode
 from engine import Tensor
-from engine.graph import no_grad
-from engine.sweeps import reverse_sweep, seed_for
+from engine.backward import seed_for
+from engine.recording import no_grad
+from engine.sweeps import reverse_sweep
 from viz.data import Edge, Node, Parameter
 from viz.flow import BlameFlow
 

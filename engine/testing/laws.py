@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from engine.graph import Node, Recording, recording
+from engine.graph import between
 from engine.primitive import Primitive
+from engine.recording import changed
 from engine.sweeps import forward_sweep, reverse_sweep
 from engine.tensor import Array, Tensor, wrap
 from engine.testing.numeric import Estimate, cotangent_gradient, directional
@@ -32,8 +33,8 @@ class GradientError(AssertionError):
 
 def differentiable(primitive: Primitive, arrays: Sequence[Any]) -> list[int]:
     """The positions of the arguments that have a derivative."""
-    plan = primitive.plan("vjp", len(arrays), (1 << len(arrays)) - 1)
-    ruled = {call.argument for call in plan.calls}
+    plan = primitive.plan(False, len(arrays), (1 << len(arrays)) - 1)
+    ruled = {call.argument for call in plan.pulls}
     return [
         k
         for k, array in enumerate(arrays)
@@ -57,28 +58,13 @@ def pull_back(
 def push_forward(function: Function, arrays: Sequence[Any], tangents: dict[int, Any]) -> Any:
     """Our own derivative of function(arrays) in the direction of the tangents."""
     inputs: list[Any] = [Tensor(a, requires_grad=True) if k in tangents else a for k, a in enumerate(arrays)]
-    token = recording.set(Recording(rules="jvp"))
-    try:
+    with changed(forward=True):
         out = function(*inputs)
-    finally:
-        recording.reset(token)
     if out.node is None:
         return np.zeros_like(out.array)
-    nodes = _below(out.node)
-    found = forward_sweep(nodes, {inputs[k].node: t for k, t in tangents.items()})
+    directions = {inputs[k].node: t for k, t in tangents.items()}
+    found = forward_sweep(between(out.node, directions), directions)
     return found.get(out.node, np.zeros_like(out.array))
-
-
-def _below(root: Node) -> list[Node]:
-    """Every recorded node that leads to `root`, oldest first."""
-    seen: set[Node] = {root}
-    stack = [root]
-    while stack:
-        for parent in stack.pop().parents:
-            if parent is not None and parent not in seen:
-                seen.add(parent)
-                stack.append(parent)
-    return sorted((n for n in seen if n.primitive is not None), key=lambda n: n.serial)
 
 
 def agree(name: str, found: Any, truth: Estimate) -> None:

@@ -68,6 +68,8 @@ def arrays(shape: tuple[int, ...], domain: Domain) -> st.SearchStrategy[Any]:
 @st.composite
 def arguments(draw: Any, primitive: Primitive) -> Arguments:
     """Arguments for one call of an op, from its own examples."""
+    if primitive.examples is None:
+        raise ValueError(f"{primitive.name}: has no examples to be checked at; give it some")
     drawn, metadata = primitive.examples(HypothesisDraw(draw))
     return Arguments([None if a is None else np.asarray(a) for a in drawn], metadata)
 

@@ -234,6 +234,6 @@ def test_an_error_in_a_rule_names_the_op_and_its_scope_and_leaves_no_half_gradie
     loss = (y * x).sum()
     assert y.node is not None
     y.node.saved = (None,)  # what a broken rule would trip over
-    with pytest.raises(RuntimeError, match=r"exp: its rule failed \(in layer\)"):
+    with pytest.raises(RuntimeError, match=r"exp: its vjp rule failed \(in layer\)"):
         loss.backward()
     assert x.grad is None

@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import Node, Tensor
-from engine.sweeps import gradients, reverse_sweep
+from engine.backward import gradients
+from engine.graph import reachable
+from engine.sweeps import reverse_sweep
 from engine.testing.numeric import directional
 from tests.engine.programs import inputs, programs, run
 
@@ -26,24 +28,14 @@ def test_contributions_into_a_node_add_up_to_its_gradient(program: tuple[int, li
         assert node.serial > parent.serial
         arrived[parent] = arrived[parent] + contribution
 
-    everything = _reachable(loss.node)
+    everything = set(reachable(loss.node))
     found = reverse_sweep(loss.node, np.ones(()), retain_graph=True, observe=observe)
     assert set(arrived) | {loss.node} == everything
     for node in everything - {loss.node}:  # an independent way to each gradient: end the sweep there
-        alone = reverse_sweep(loss.node, np.ones(()), retain_graph=True, until={node})
+        alone = reverse_sweep(loss.node, np.ones(()), retain_graph=True, inputs={node})
         np.testing.assert_allclose(arrived[node], alone[node], rtol=1e-9, atol=1e-12)
     for node, gradient in found.items():
         np.testing.assert_allclose(arrived[node], gradient, rtol=1e-9, atol=1e-12)
-
-
-def _reachable(root: Node) -> set[Node]:
-    seen, stack = {root}, [root]
-    while stack:
-        for parent in stack.pop().parents:
-            if parent is not None and parent not in seen:
-                seen.add(parent)
-                stack.append(parent)
-    return seen
 
 
 @given(programs, st.integers(0, 2**16))

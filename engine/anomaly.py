@@ -1,0 +1,46 @@
+"""What `detect_anomaly` looks at: the first nan, where it appears.
+
+Forward, a result with a nan that no argument had; backward, a contribution with a nan while the cotangent had none.
+Both are FloatingPointErrors that name the op, its scope, and the line of user code that called it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from engine.graph import Node
+
+
+def has_nan(value: Any) -> bool:
+    """Whether an array or a tensor holds a nan."""
+    array = getattr(value, "array", value)
+    return isinstance(array, np.ndarray | np.generic) and array.dtype.kind == "f" and bool(np.isnan(array).any())
+
+
+def origin() -> str:
+    """The innermost line outside this package: file, line and function."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "engine":
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}"
+
+
+def inspect_result(op: str, out: Any, arrays: Sequence[Any], node: Node | None, scope: tuple[str, ...]) -> None:
+    """Note where a node was made; raise if its result is the first to hold a nan."""
+    made_at = origin()
+    if node is not None:
+        node.note().origin = made_at
+    if has_nan(out) and not any(has_nan(array) for array in arrays):
+        first = tuple(int(i) for i in np.argwhere(np.isnan(out))[0])
+        where = f"in {'.'.join(scope)}, " if scope else ""
+        raise FloatingPointError(f"{op}: its result is nan at {first}, and no argument was ({where}made at {made_at})")
+
+
+def inspect_contribution(node: Node, argument: int, g: Any, contribution: Any) -> None:
+    """Raise if the rule of one argument made a nan of a cotangent without any."""
+    if has_nan(contribution) and not has_nan(g):
+        raise FloatingPointError(f"{node.op}: the gradient it sends to argument {argument} is nan{node.place}")

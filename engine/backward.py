@@ -1,0 +1,70 @@
+"""`Tensor.backward`: one reverse sweep, then every gradient is added to the `.grad` of its tensor.
+
+The invariant: nothing is written before the sweep has succeeded, so an error leaves every `.grad` as it was; and what
+is written shares memory with nothing else.
+
+Read next: `engine/transforms.py`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from engine import ops
+from engine.recording import enable_grad, no_grad
+from engine.sweeps import reverse_sweep
+from engine.tensor import Tensor, wrap
+
+_accumulating = threading.Lock()  # two threads may share parameters
+
+
+def backward(tensor: Tensor, gradient: Any, *, retain_graph: bool, create_graph: bool) -> None:
+    """Sweep, then add each gradient to the `.grad` of its tensor."""
+    seed = seed_for(tensor, gradient, "backward")
+    assert tensor.node is not None
+    with enable_grad() if create_graph else no_grad():
+        results = reverse_sweep(
+            tensor.node, seed if create_graph else seed.array, create_graph=create_graph, retain_graph=retain_graph
+        )
+        with _accumulating:
+            for node, g in results.items():
+                target = node.notes.target() if node.notes is not None and node.notes.target is not None else None
+                if target is None:
+                    continue
+                if target.grad is not None:
+                    g = g + (target.grad if create_graph else target.grad.array)
+                target.grad = g if isinstance(g, Tensor) else wrap(np.array(g), None)  # a copy: g may be shared
+
+
+def gradients(output: Tensor, inputs: Sequence[Tensor], gradient: Any = None) -> list[Any]:
+    """The gradient of `output` in each input as an array, without touching any `.grad`; zeros where none arrives."""
+    seed = seed_for(output, gradient, "gradients")
+    assert output.node is not None
+    with no_grad():
+        found = reverse_sweep(output.node, seed.array, {x.node for x in inputs if x.node is not None})
+    return [np.zeros_like(x.array) if x.node not in found else found[x.node] for x in inputs]
+
+
+def seed_for(tensor: Tensor, gradient: Any, who: str) -> Tensor:
+    """The cotangent a sweep starts with: the given one, checked, or 1 for a tensor of one element.
+
+    Raises RuntimeError where there is no graph to sweep, or no single number to differentiate; ValueError for a
+    cotangent of another shape.
+    """
+    if tensor.node is None:
+        raise RuntimeError(f"{who}: no graph leads here: no input requires a gradient, or it was made under no_grad")
+    if gradient is None:
+        if tensor.size != 1:
+            raise RuntimeError(
+                f"{who}: a tensor of shape {tensor.shape} is no loss; give it a gradient, or reduce it to one number"
+            )
+        return wrap(np.ones_like(tensor.array), None)
+    if not isinstance(gradient, Tensor):
+        gradient = Tensor(gradient, dtype=tensor.dtype)
+    if gradient.shape != tensor.shape:
+        raise ValueError(f"{who}: gradient of shape {gradient.shape} given for a tensor of shape {tensor.shape}")
+    return gradient if gradient.dtype == tensor.dtype else ops.astype(gradient, dtype=tensor.dtype)

@@ -1,0 +1,75 @@
+"""What a primitive prints: its signature, its formula, and the rules as they stand in the source.
+
+>>> import engine
+>>> engine.multiply
+multiply(x, y)
+    Elementwise product; d(xy) = y dx + x dy.
+    vjp  x  g * y
+         y  g * x
+    jvp  linear in each argument
+"""
+
+from __future__ import annotations
+
+import linecache
+from typing import TYPE_CHECKING, Any
+
+from engine.plan import LINEAR, Joint
+
+if TYPE_CHECKING:
+    from engine.primitive import Primitive
+
+
+def describe(primitive: Primitive) -> str:
+    """Several lines: how to call the op, what it computes, how it is differentiated."""
+    formula = (primitive.__doc__ or "").strip().partition("\n")[0]
+    lines = [f"{primitive.name}{_plain(primitive.__signature__)}"]
+    lines += [f"    {formula}"] if formula else []
+    for kind, given in (("vjp", primitive.vjp), ("jvp", primitive.jvp)):
+        rows = _rows(primitive.signature.arguments, given)
+        lines += [f"    {kind if k == 0 else '   '}  {row}" for k, row in enumerate(rows)]
+    if primitive.reference is not None:
+        lines.append("    recorded sweeps differentiate its reference, composed of small ops")
+    return "\n".join(lines)
+
+
+def _rows(arguments: tuple[str, ...], given: Any) -> list[str]:
+    if given is None:
+        return ["none: no forward mode"]
+    if given is LINEAR:
+        return ["linear in each argument"]
+    if isinstance(given, Joint):
+        return [f"all arguments at once: {_text(given.rule)}"]
+    width = max(map(len, arguments))
+    return [f"{name:{width}}  {_text(rule)}" for name, rule in zip(arguments, given, strict=False)]
+
+
+def _plain(signature: Any) -> str:
+    """The signature without annotations."""
+    parameters = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
+    return str(signature.replace(parameters=parameters, return_annotation=signature.empty))
+
+
+def _text(rule: Any) -> str:
+    """The body of a lambda as written; the name of any other function."""
+    if rule is None:
+        return "no derivative"
+    if rule is LINEAR:
+        return "linear"
+    name = getattr(rule, "__name__", repr(rule))
+    return _lambda_body(rule.__code__) if name == "<lambda>" else f"{name}(...)"
+
+
+def _lambda_body(code: Any) -> str:
+    """The source between the first and the last position that the compiled body remembers."""
+    places = [p for p in code.co_positions() if (None not in p and p[0] != p[1]) or (None not in p and p[2] != p[3])]
+    if not places:
+        return "lambda"
+    (first, left), (last, right) = min((p[0], p[2]) for p in places), max((p[1], p[3]) for p in places)
+    lines = [linecache.getline(code.co_filename, number) for number in range(first, last + 1)]
+    if not all(lines):
+        return "lambda"
+    encoded = [line.encode() for line in lines]  # positions count bytes
+    encoded[-1] = encoded[-1][:right]
+    encoded[0] = encoded[0][left:]
+    return " ".join(part.decode().strip() for part in encoded)

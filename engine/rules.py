@@ -1,0 +1,183 @@
+"""How the rules of one node are run: on arrays, or on tensors that lead back into the graph.
+
+An op's rules know nothing of broadcasting, of mixed dtypes, or of who asked. Here a contribution is summed back to the
+shape of the argument it belongs to and cast to its dtype; for an op that does not broadcast, another shape is a mistake
+in its rule and is said so.
+
+Recorded (`create_graph`): the same rules run on tensors. What the node saved becomes tensors again: its arguments with
+the node's parents as their nodes, `out` with the node itself. So the derivative of the derivative finds its way.
+
+Read next: `engine/backward.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from engine import ops, versions
+from engine.graph import Node
+from engine.plan import LINEAR, Call
+from engine.tensor import Tensor, wrap
+
+Contribution = tuple[int, Node, Any]
+
+
+def pull(node: Node, g: Any, allowed: Collection[Node] | None, create_graph: bool) -> list[Contribution]:
+    """Run the vjp rules: (argument number, parent, contribution) for each parent, or for each one allowed."""
+    plan, parents, saved = node.plan, node.parents, node.saved
+    assert plan is not None
+    if saved is None or create_graph or versions.last_assigned > node.serial:
+        saved = saved_values(node, create_graph)
+    sent: list[Contribution] = []
+    try:
+        for argument, rule, pick, keywords in plan.pulls:
+            if argument is None:  # a joint rule: one contribution per argument
+                return _pull_together(node, plan.pulls[0], g, saved, allowed)
+            parent: Any = parents[argument]
+            if allowed is not None and parent not in allowed:
+                continue
+            values = saved if pick is None else pick(saved)
+            contribution = rule(g, *values, **keywords_of(node, argument, keywords)) if keywords else rule(g, *values)
+            if contribution.shape != parent.shape or contribution.dtype is not parent.dtype:
+                contribution = _fit(node, argument, contribution, parent)
+            sent.append((argument, parent, contribution))
+    except Exception as error:
+        raise RuntimeError(f"{node.op}: its vjp rule failed{node.place}: {error}") from error
+    return sent
+
+
+def _pull_together(node: Node, call: Call, g: Any, saved: tuple[Any, ...], allowed: Any) -> list[Contribution]:
+    """The contributions of a joint rule, one per argument."""
+    assert node.plan is not None
+    together = run_rule(node, call, g, saved)
+    sent = []
+    for k, parent in enumerate(node.parents):
+        if parent is not None and node.plan.wanted[k] and (allowed is None or parent in allowed):
+            sent.append((k, parent, _fit(node, k, together[k], parent)))
+    return sent
+
+
+def run_rule(node: Node, call: Call, first: Any, saved: tuple[Any, ...]) -> Any:
+    """One rule applied to the cotangent (or tangent) and to the values it named."""
+    values = saved if call.pick is None else call.pick(saved)
+    return call.rule(first, *values, **keywords_of(node, call.argument, call.keywords))
+
+
+def keywords_of(node: Node, argument: int | None, names: Sequence[str]) -> dict[str, Any]:
+    """The metadata that a rule asks for by keyword."""
+    assert node.plan is not None
+    known = {**node.metadata, "wanted": node.plan.wanted, "position": argument}
+    return {name: known[name] for name in names}
+
+
+def push(node: Node, incoming: Sequence[Any], create_graph: bool) -> Any:
+    """Run the jvp rules: the tangent of the output, given those of the arguments (None for zero); None for zero."""
+    assert node.plan is not None
+    calls = pushes(node)
+    saved = saved_values(node, create_graph)
+    pieces = []
+    try:
+        for call in calls:
+            t = incoming if call.argument is None else incoming[call.argument]
+            if t is None or (call.argument is None and all(one is None for one in incoming)):
+                continue
+            if call.rule is LINEAR:
+                pieces.append(_linear(node, call, t, saved))
+            else:
+                pieces.append(run_rule(node, call, t, saved))
+        total = None
+        for piece in pieces:
+            total = piece if total is None else total + piece
+        if total is None:
+            return None
+        if total.shape != node.shape:
+            total = ops.broadcast_to(total, shape=node.shape)
+        return total if total.dtype == node.dtype else ops.astype(total, dtype=node.dtype)
+    except Exception as error:
+        raise RuntimeError(f"{node.op}: its jvp rule failed{node.place}: {error}") from error
+
+
+def pushes(node: Node) -> Sequence[Call]:
+    """The jvp rules of a node. RuntimeError if it was not recorded for a forward sweep, or its op has none."""
+    assert node.primitive is not None
+    assert node.plan is not None
+    if node.primitive.jvp is None:
+        raise RuntimeError(f"{node.op}: it has no jvp rule, so no tangent can pass{node.place}; give it one")
+    if node.plan.pushes is None:
+        raise RuntimeError(
+            f"{node.op}: recorded where no forward sweep was announced, such as another thread{node.place}"
+        )
+    return node.plan.pushes
+
+
+def saved_values(node: Node, create_graph: bool) -> tuple[Any, ...]:
+    """What a node saved, checked to be as it was saved; as tensors that lead back into the graph if `create_graph`."""
+    saved = node.saved
+    if saved is None:
+        raise RuntimeError(
+            f"{node.op}: its graph was freed by an earlier backward; call that one with retain_graph=True, "
+            "or compute the loss again"
+        )
+    if versions.last_assigned > node.serial:
+        versions.check(node)
+    return _as_tensors(node, saved) if create_graph else saved
+
+
+def _as_tensors(node: Node, saved: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Arguments lead to the parents, `out` to the node itself; residuals and shapes stay what they are."""
+    assert node.plan is not None
+    owners: list[Any] = [node.parents, node] if node.plan.signature.variadic else [*node.parents, node]
+
+    def lead_back(value: Any, owner: Any) -> Any:
+        if isinstance(value, tuple):  # all arguments of a variadic op
+            return tuple(map(lead_back, value, owner))
+        return value if owner is None else wrap(value, owner)
+
+    pairs = zip(node.plan.keep, saved, strict=True)
+    return tuple(lead_back(value, owners[slot]) if slot < len(owners) else value for slot, value in pairs)
+
+
+def _fit(node: Node, argument: int, contribution: Any, parent: Node) -> Any:
+    """Undo broadcasting and promotion; for any other op a wrong shape or dtype is a mistake in its rule."""
+    assert node.primitive is not None
+    if node.primitive.broadcasts:
+        if contribution.shape != parent.shape:
+            contribution = ops.sum_to(contribution, shape=parent.shape)
+        if contribution.dtype != parent.dtype:
+            contribution = ops.astype(contribution, dtype=parent.dtype)
+    if contribution.shape != parent.shape or contribution.dtype != parent.dtype:
+        raise ValueError(
+            f"it sent shape {contribution.shape}, {contribution.dtype}, "
+            f"to argument {argument} of shape {parent.shape}, {parent.dtype}"
+        )
+    return contribution
+
+
+def _linear(node: Node, call: Call, t: Any, saved: tuple[Any, ...]) -> Any:
+    """The op itself, with the tangent in place of the argument it belongs to."""
+    assert node.primitive is not None
+    assert call.argument is not None
+    others = saved if call.pick is None else call.pick(saved)
+    if node.primitive.signature.variadic:
+        (others,) = others
+        others = (*others[: call.argument], *others[call.argument + 1 :])
+    arguments = (*others[: call.argument], t, *others[call.argument :])
+    return node.primitive(*arguments, **node.metadata)
+
+
+def apply_hooks(node: Node, g: Any) -> Any:
+    """The gradient after the user's hooks saw it; each may return another of the same shape, or None to leave it."""
+    assert node.notes is not None
+    for hook in list(node.notes.hooks.values()):
+        returned = hook(g if isinstance(g, Tensor) else wrap(g, None))
+        if returned is None:
+            continue
+        if not isinstance(returned, Tensor):
+            raise TypeError(f"{node.op}: a gradient hook must return a Tensor or None, not {type(returned).__name__}")
+        if returned.shape != node.shape:
+            raise ValueError(f"{node.op}: a gradient hook returned shape {returned.shape} for a gradient {node.shape}")
+        if returned.dtype != node.dtype:
+            returned = ops.astype(returned, dtype=node.dtype)
+        g = returned if isinstance(g, Tensor) else returned.array
+    return g
