@@ -6,22 +6,33 @@ Read in this order: `graph.py` (what is recorded), `tensor.py` (the handle), `pr
 
 from engine.tensor import Tensor, set_default_dtype  # isort: skip (first: ops need the class when imported)
 from engine import random
+from engine.checkpoint import checkpoint
 from engine.graph import Node
+from engine.jacobians import hessian, jacobian
 from engine.ops import *  # noqa: F403 (every op, by its name)
 from engine.ops import __all__ as _ops
 from engine.primitive import Primitive, primitive
 from engine.recording import detect_anomaly, enable_grad, no_grad, scope
+from engine.transforms import grad, hvp, jvp, value_and_grad, vjp
 
 __all__ = [
     "Node",
     "Primitive",
     "Tensor",
+    "checkpoint",
     "detect_anomaly",
     "enable_grad",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
     "no_grad",
     "primitive",
     "random",
     "scope",
     "set_default_dtype",
+    "value_and_grad",
+    "vjp",
     *_ops,
 ]

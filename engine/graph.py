@@ -117,6 +117,7 @@ class Node:
         """Forget what this node kept and where it came from. Nobody can sweep through it again."""
         self.saved = None
         self.parents = ()
+        self.metadata = {}
 
     def __repr__(self) -> str:
         where = f" in {'.'.join(self.scope)}" if self.scope else ""
@@ -156,25 +157,29 @@ def leaf(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Node:
     return record(None, (), None, (), {}, shape, dtype, ())
 
 
-def reachable(root: Node, since: int = 0) -> list[Node]:
-    """Every node with a serial number of at least `since` that leads to `root`, oldest first."""
+def reachable(root: Node, since: int = 0, also: Collection[Node] = ()) -> list[Node]:
+    """Every node that leads to `root` and is no older than the number `since`, or is in `also`; oldest first."""
     seen = {root}
     stack = [root]
     while stack:
         for parent in stack.pop().parents:
-            if parent is not None and parent.serial >= since and parent not in seen:
+            if parent is not None and parent not in seen and (parent.serial >= since or parent in also):
                 seen.add(parent)
                 stack.append(parent)
     return sorted(seen, key=lambda node: node.serial)
 
 
-def between(root: Node, ends: Collection[Node]) -> list[Node]:
-    """The nodes on any way from one of `ends` to `root`, both included, oldest first; empty if there is no way."""
+def between(root: Node, ends: Collection[Node], since: int = 0) -> list[Node]:
+    """The nodes on any way from one of `ends` to `root`, both included, oldest first; empty if there is no way.
+
+    A way passes only through nodes no older than the number `since`.
+    """
     if not ends:
         return []
-    nodes = reachable(root, since=min(node.serial for node in ends))
+    since = max(since, min(node.serial for node in ends))
+    nodes = reachable(root, since, ends)
     found = set(ends).intersection(nodes)
     for node in nodes:
-        if not found.isdisjoint(node.parents):  # type: ignore[arg-type]
+        if node.serial >= since and not found.isdisjoint(node.parents):
             found.add(node)
     return sorted(found, key=lambda node: node.serial)

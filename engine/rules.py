@@ -120,7 +120,7 @@ def saved_values(node: Node, create_graph: bool) -> tuple[Any, ...]:
             "or compute the loss again"
         )
     if versions.last_assigned > node.serial:
-        versions.check(node)
+        versions.check(node.op, node.serial, saved)
     return _as_tensors(node, saved) if create_graph else saved
 
 

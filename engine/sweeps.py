@@ -43,6 +43,7 @@ def reverse_sweep(
     gradient: Any,
     inputs: Collection[Node] | None = None,
     *,
+    since: int = 0,
     create_graph: bool = False,
     retain_graph: bool = False,
     observe: Observer | None = None,
@@ -53,11 +54,12 @@ def reverse_sweep(
         root: where to begin.
         gradient: its cotangent; an array, or a tensor when `create_graph`.
         inputs: the sweep visits only what lies between them and the root. A missing one does not lead to the root.
+        since: with `inputs`, the sweep visits no node older than this number.
         create_graph: run the rules on tensors, so that the results can be differentiated.
         retain_graph: do not free what the nodes saved.
         observe: called once per edge with (node, argument number, parent, contribution).
     """
-    allowed = None if inputs is None else set(between(root, inputs))
+    allowed = None if inputs is None else set(between(root, inputs, since))
     anomaly = current().anomaly
     collected: dict[Node, Any] = {root: gradient}
     results: dict[Node, Any] = {}

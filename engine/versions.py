@@ -12,12 +12,13 @@ of an array share one owner, so `w.T` saved by a product is found as well as `w`
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Any
 from weakref import finalize
 
 import numpy as np
 
-from engine.graph import Node, next_serial
+from engine.graph import next_serial
 
 # For the memory at this id: how often it was assigned, and the serial numbers of the last few assignments.
 _history: dict[int, tuple[int, deque[int]]] = {}
@@ -48,14 +49,18 @@ def version(array: Any) -> int:
     return _history.get(id(_owner(array)), (0, ()))[0]
 
 
-def check(node: Node) -> None:
-    """Raise RuntimeError if a value that `node` saved has been assigned since. Ask only if `last_assigned` is later."""
-    for value in node.saved or ():
+def check(op: str, serial: int, saved: Iterable[Any]) -> None:
+    """Raise RuntimeError if a value saved at that serial number has been assigned since.
+
+    Worth asking only if `last_assigned` is later.
+    """
+    flat = [one for value in saved for one in (value if isinstance(value, tuple) else (value,))]
+    for value in flat:
         times, recent = _history.get(id(_owner(value)), (0, ()))
-        since = sum(serial > node.serial for serial in recent)
+        since = sum(assigned > serial for assigned in recent)
         if since:
             raise RuntimeError(
-                f"{node.op}: a value it saved for the backward pass has been assigned since "
+                f"{op}: a value it saved for the backward pass has been assigned since "
                 f"(saved at version {times - since}, now version {times}); "
                 "run backward before assign, or compute the loss again"
             )

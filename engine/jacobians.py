@@ -1,0 +1,81 @@
+"""Whole matrices of derivatives, built row by row (reverse) or column by column (forward) from one evaluation.
+
+Read next: `engine/checkpoint.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from engine import ops
+from engine.tensor import Tensor, wrap
+from engine.transforms import Argnums, Evaluation, Function, _tensor, grad_or_zeros, positions
+
+
+def jacobian(f: Function, argnums: Argnums = 0, *, mode: str = "reverse") -> Function:
+    """A function that returns the derivative of every element of f's result in every element of its arguments.
+
+    Shape: result shape + argument shape, in the form of the argument (a tuple of them if `argnums` is one). `mode` is
+    "reverse", one sweep per element of the result, or "forward", one per element of the arguments.
+    """
+    if mode not in ("reverse", "forward"):
+        raise ValueError(f'jacobian: mode must be "reverse" or "forward", not {mode!r}')
+
+    def matrix(*args: Any, **keywords: Any) -> Any:
+        run = Evaluation(
+            "jacobian", f, args, keywords, positions("jacobian", argnums, len(args)), forward=mode == "forward"
+        )
+        if len(run.results) != 1:
+            raise TypeError(f"jacobian: the function must return one tensor, not {len(run.results)}")
+        found = _by_rows(run) if mode == "reverse" else _by_columns(run)
+        matrices = run.like_inputs(found, lambda _, x: wrap(np.zeros(run.results[0].shape + x.shape, x.dtype), None))
+        return matrices[0] if isinstance(argnums, int) else tuple(matrices)
+
+    return matrix
+
+
+def hessian(f: Function, argnums: Argnums = 0) -> Function:
+    """A function that returns the second derivatives of f, which returns one number, forward over reverse.
+
+    Shape: argument shape + argument shape; with a tuple of `argnums`, a tuple of tuples.
+    """
+    if isinstance(argnums, int):
+        return jacobian(grad_or_zeros(f, argnums), argnums, mode="forward")
+    rows = [jacobian(grad_or_zeros(f, k), argnums, mode="forward") for k in argnums]
+    return lambda *args: tuple(row(*args) for row in rows)
+
+
+def _units(x: Tensor) -> Iterator[Tensor]:
+    """For each element, a tensor of zeros with a one in its place."""
+    for k in range(x.size):
+        unit = np.zeros(x.size, x.dtype)
+        unit[k] = 1
+        yield wrap(unit.reshape(x.shape), None)
+
+
+def _by_rows(run: Evaluation) -> dict[Any, Any]:
+    (result,) = run.results
+    sweeps = [run.pull([unit], retain_graph=True) for unit in _units(result)]
+    return {
+        x.node: ops.reshape(
+            ops.stack([_tensor(found.get(x.node), x) for found in sweeps]), shape=result.shape + x.shape
+        )
+        for tensors in run.inputs
+        for x in tensors
+        if any(x.node in found for found in sweeps)
+    }
+
+
+def _by_columns(run: Evaluation) -> dict[Any, Any]:
+    (result,) = run.results
+    return {
+        x.node: ops.reshape(
+            ops.stack([run.push({x.node: unit})[0] for unit in _units(x)], axis=-1), shape=result.shape + x.shape
+        )
+        for tensors in run.inputs
+        for x in tensors
+        if x.size
+    }
