@@ -1,4 +1,4 @@
-"""Functions that bend: what networks put between their linear maps."""
+"""Functions that bend: what networks put between their linear maps. None of them overflows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from engine import special
 from engine.examples import NONZERO, REAL, elementwise
-from engine.ops.elementwise.powers import exp
+from engine.ops.elementwise.powers import exp, expm1
 from engine.primitive import primitive
 
 
@@ -17,6 +17,45 @@ from engine.primitive import primitive
 def relu(x: Any) -> Any:
     """Elementwise max(x, 0); derivative 0 at the kink."""
     return np.maximum(x, 0)
+
+
+def _floating(x: Any) -> Any:
+    """Integers and booleans as float64, so that a minus sign cannot wrap round."""
+    x = np.asarray(x)
+    return x if x.dtype.kind == "f" else x.astype(np.float64)
+
+
+@primitive(
+    vjp=(lambda g, out: g * (out * (1 - out)),),
+    jvp=(lambda t, x: t * (sigmoid(x) * sigmoid(-x)),),
+    examples=elementwise(REAL),
+)
+def sigmoid(x: Any) -> Any:
+    """Elementwise 1 / (1 + exp(-x)); d sigmoid(x) = sigmoid(x) (1 - sigmoid(x)) dx."""
+    with np.errstate(over="ignore"):  # far below 0 the exponential is inf, and its reciprocal the right answer, 0
+        return 1 / (1 + np.exp(-_floating(x)))
+
+
+@primitive(vjp=(lambda g, x: g * sigmoid(x),), jvp=(lambda t, out: t * -expm1(-out),), examples=elementwise(REAL))
+def softplus(x: Any) -> Any:
+    """Elementwise log(1 + exp(x)), a smooth relu; d softplus(x) = sigmoid(x) dx."""
+    x = _floating(x)
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
+def _silu_slope(x: Any, out: Any) -> Any:
+    gate = sigmoid(x)
+    return gate + out * (1 - gate)
+
+
+@primitive(
+    vjp=(lambda g, x, out: g * _silu_slope(x, out),),
+    jvp=(lambda t, x: t * (sigmoid(x) * (1 + x * sigmoid(-x))),),
+    examples=elementwise(REAL),
+)
+def silu(x: Any) -> Any:
+    """Elementwise x sigmoid(x), also called swish; d = (s + x s (1 - s)) dx with s = sigmoid(x)."""
+    return x * sigmoid(x)
 
 
 _SLOPE_AT_ZERO = 2 / math.sqrt(math.pi)

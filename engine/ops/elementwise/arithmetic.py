@@ -7,11 +7,14 @@ Read next: `powers.py`.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from engine.examples import NONZERO, REAL, Arguments, Draw, broadcasting, elementwise
+from engine.ops.elementwise.choices import where
+from engine.ops.elementwise.weighing import weigh
 from engine.plan import LINEAR
 from engine.primitive import as_operand, primitive
 
@@ -49,9 +52,14 @@ def multiply(x: Any, y: Any) -> Any:
     return np.multiply(x, y)
 
 
+def _reciprocal(y: Any) -> Any:
+    """1 / y, also for the Python number 0, by which Python refuses to divide."""
+    return math.copysign(math.inf, y) if isinstance(y, int | float) and y == 0 else 1 / y
+
+
 @primitive(
-    vjp=(lambda g, y: g / y, lambda g, y, out: -g * (out / y)),
-    jvp=(lambda t, y: t / y, lambda t, y, out: -t * (out / y)),
+    vjp=(lambda g, y: weigh(g, _reciprocal(y)), lambda g, y, out: -weigh(g, out / y)),
+    jvp=(lambda t, y: weigh(t, _reciprocal(y)), lambda t, y, out: weigh(weigh(-t, 1 / y), out)),
     examples=broadcasting(REAL, NONZERO),
     broadcasts=True,
 )
@@ -80,6 +88,16 @@ def square(x: Any) -> Any:
 def abs(x: Any) -> Any:
     """Elementwise absolute value; derivative 0 at the kink."""
     return np.abs(x)
+
+
+@primitive(
+    vjp=(lambda g: where(False, g, 0.0),),  # zeros, also for an infinite g; a rule, so that the edge can be watched
+    jvp=(lambda t: where(False, t, 0.0),),
+    examples=elementwise(NONZERO),
+)
+def sign(x: Any) -> Any:
+    """Elementwise -1, 0 or 1; derivative 0, at the jump too."""
+    return np.sign(x)
 
 
 def _cast_example(draw: Draw) -> Arguments:

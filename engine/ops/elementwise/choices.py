@@ -47,6 +47,47 @@ def minimum(x: Any, y: Any) -> Any:
     return np.minimum(x, y)
 
 
+def _clip_example(draw: Draw) -> Arguments:
+    """Whole numbers between bounds at halves, so nothing is near a bound; either bound, or both, may be None."""
+    shapes = draw.broadcastable(3)
+    x = 1.0 * draw.integers(shapes[0], -3, 3)
+    low = draw.choice([draw.integers(shapes[1], -2, 0) - 0.5, None])
+    high = draw.choice([draw.integers(shapes[2], 0, 2) + 0.5, None])
+    return Arguments([x, low, high])
+
+
+def _outside(x: Any, min: Any, max: Any) -> Any:
+    below = False if min is None else as_operand(x) < as_operand(min)
+    above = False if max is None else as_operand(x) > as_operand(max)
+    return below | above
+
+
+_TO_THE_ONE_IN_FORCE = (
+    lambda g, x, min, max: where(_outside(x, min, max), 0.0, g),
+    lambda g, x, min: where(as_operand(x) < as_operand(min), g, 0.0),
+    lambda g, x, max: where(as_operand(x) > as_operand(max), g, 0.0),
+)
+
+
+@primitive(
+    vjp=_TO_THE_ONE_IN_FORCE,
+    jvp=_TO_THE_ONE_IN_FORCE,
+    examples=_clip_example,
+    broadcasts=True,
+)
+def clip(x: Any, min: Any = None, max: Any = None) -> Any:
+    """Elementwise x kept between two bounds, each optional; at a bound the gradient is x's, beyond it the bound's.
+
+    Raises ValueError where min > max.
+    """
+    if min is None and max is None:
+        return x
+    if min is not None and max is not None and (crossed := np.greater(min, max)).any():
+        low, high = (np.broadcast_to(bound, crossed.shape)[crossed][0] for bound in (min, max))
+        raise ValueError(f"clip: min {low} is greater than max {high}; there is nothing between them")
+    return np.clip(x, min, max)
+
+
 def _where_example(draw: Draw) -> Arguments:
     shapes = draw.broadcastable(3)
     return Arguments([draw.integers(shapes[0], 0, 1) == 1, draw.array(shapes[1], REAL), draw.array(shapes[2], REAL)])
