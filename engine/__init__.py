@@ -1,7 +1,7 @@
 """A tensor-level reverse-mode autodiff engine on NumPy whose backward pass can be looked at.
 
 Read in this order: `graph.py` (what is recorded), `tensor.py` (the handle), `primitive.py` (what an op is),
-`ops/elementwise.py` (many of them), `sweeps.py` (the chain rule).
+`ops/elementwise/` (many of them), `sweeps.py` (the chain rule).
 """
 
 from engine.tensor import Tensor, set_default_dtype  # isort: skip (first: ops need the class when imported)

@@ -35,6 +35,7 @@ class Domain:
 
 REAL = Domain()
 POSITIVE = Domain(0.5, 3.0)
+UNIT = Domain(-0.75, 0.75)  # inside (-1, 1), where inverse sine and cosine live
 NONZERO = Domain(avoid=(0.0,), gap=0.5)
 DISTINCT = Domain(distinct=True)
 

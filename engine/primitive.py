@@ -26,7 +26,7 @@ Fused ops, whose hand-derived rules use what the forward pass left behind, name 
 composed of small ops. A recorded sweep differentiates the reference, so such an op's node keeps its arguments
 as well.
 
-Read next: `engine/ops/elementwise.py` for examples, then `engine/sweeps.py`.
+Read next: `engine/ops/elementwise/` for examples, then `engine/sweeps.py`.
 """
 
 from __future__ import annotations

@@ -1,0 +1,71 @@
+"""Functions that bend: what networks put between their linear maps. None of them overflows."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from engine import special
+from engine.examples import NONZERO, REAL, elementwise
+from engine.ops.elementwise.powers import exp, expm1
+from engine.primitive import primitive
+
+
+@primitive(vjp=(lambda g, out: g * (out > 0),), jvp=(lambda t, out: t * (out > 0),), examples=elementwise(NONZERO))
+def relu(x: Any) -> Any:
+    """Elementwise max(x, 0); derivative 0 at the kink."""
+    return np.maximum(x, 0)
+
+
+def _floating(x: Any) -> Any:
+    """Integers and booleans as float64, so that a minus sign cannot wrap round."""
+    x = np.asarray(x)
+    return x if x.dtype.kind == "f" else x.astype(np.float64)
+
+
+@primitive(
+    vjp=(lambda g, out: g * (out * (1 - out)),),
+    jvp=(lambda t, x: t * (sigmoid(x) * sigmoid(-x)),),
+    examples=elementwise(REAL),
+)
+def sigmoid(x: Any) -> Any:
+    """Elementwise 1 / (1 + exp(-x)); d sigmoid(x) = sigmoid(x) (1 - sigmoid(x)) dx."""
+    with np.errstate(over="ignore"):  # far below 0 the exponential is inf, and its reciprocal the right answer, 0
+        return 1 / (1 + np.exp(-_floating(x)))
+
+
+@primitive(vjp=(lambda g, x: g * sigmoid(x),), jvp=(lambda t, out: t * -expm1(-out),), examples=elementwise(REAL))
+def softplus(x: Any) -> Any:
+    """Elementwise log(1 + exp(x)), a smooth relu; d softplus(x) = sigmoid(x) dx."""
+    x = _floating(x)
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
+def _silu_slope(x: Any, out: Any) -> Any:
+    gate = sigmoid(x)
+    return gate + out * (1 - gate)
+
+
+@primitive(
+    vjp=(lambda g, x, out: g * _silu_slope(x, out),),
+    jvp=(lambda t, x: t * (sigmoid(x) * (1 + x * sigmoid(-x))),),
+    examples=elementwise(REAL),
+)
+def silu(x: Any) -> Any:
+    """Elementwise x sigmoid(x), also called swish; d = (s + x s (1 - s)) dx with s = sigmoid(x)."""
+    return x * sigmoid(x)
+
+
+_SLOPE_AT_ZERO = 2 / math.sqrt(math.pi)
+
+
+@primitive(
+    vjp=(lambda g, x: g * (_SLOPE_AT_ZERO * exp(-(x * x))),),
+    jvp=(lambda t, x: t * (_SLOPE_AT_ZERO * exp(-(x * x))),),
+    examples=elementwise(REAL),
+)
+def erf(x: Any) -> Any:
+    """Elementwise error function; d erf(x) = 2 / sqrt(pi) exp(-x*x) dx."""
+    return special.erf(np.asarray(x))

@@ -1,0 +1,116 @@
+"""Arithmetic of one and of two arguments, and the ops that leave values as they are.
+
+The smallest ops, and the place to learn how any op is written: forward, rules and examples in one block.
+
+Read next: `powers.py`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from engine.examples import NONZERO, REAL, Arguments, Draw, broadcasting, elementwise
+from engine.ops.elementwise.choices import where
+from engine.ops.elementwise.weighing import weigh
+from engine.plan import LINEAR
+from engine.primitive import as_operand, primitive
+
+
+@primitive(
+    vjp=(lambda g: g, lambda g: g),
+    jvp=(lambda t: t, lambda t: t),
+    examples=broadcasting(REAL, REAL),
+    broadcasts=True,
+)
+def add(x: Any, y: Any) -> Any:
+    """Elementwise sum; d(x + y) = dx + dy."""
+    return np.add(x, y)
+
+
+@primitive(
+    vjp=(lambda g: g, lambda g: -g),
+    jvp=(lambda t: t, lambda t: -t),
+    examples=broadcasting(REAL, REAL),
+    broadcasts=True,
+)
+def subtract(x: Any, y: Any) -> Any:
+    """Elementwise difference; d(x - y) = dx - dy."""
+    return np.subtract(x, y)
+
+
+@primitive(
+    vjp=(lambda g, y: g * y, lambda g, x: g * x),
+    jvp=LINEAR,
+    examples=broadcasting(REAL, REAL),
+    broadcasts=True,
+)
+def multiply(x: Any, y: Any) -> Any:
+    """Elementwise product; d(xy) = y dx + x dy."""
+    return np.multiply(x, y)
+
+
+def _reciprocal(y: Any) -> Any:
+    """1 / y, also for the Python number 0, by which Python refuses to divide."""
+    return math.copysign(math.inf, y) if isinstance(y, int | float) and y == 0 else 1 / y
+
+
+@primitive(
+    vjp=(lambda g, y: weigh(g, _reciprocal(y)), lambda g, y, out: -weigh(g, out / y)),
+    jvp=(lambda t, y: weigh(t, _reciprocal(y)), lambda t, y, out: weigh(weigh(-t, 1 / y), out)),
+    examples=broadcasting(REAL, NONZERO),
+    broadcasts=True,
+)
+def divide(x: Any, y: Any) -> Any:
+    """Elementwise quotient; d(x/y) = dx/y - (x/y) dy/y."""
+    return np.divide(x, y)
+
+
+@primitive(vjp=(lambda g: -g,), jvp=(lambda t: -t,), examples=elementwise(REAL))
+def negative(x: Any) -> Any:
+    """Elementwise -x."""
+    return np.negative(x)
+
+
+@primitive(vjp=(lambda g, x: g * (2 * x),), jvp=(lambda t, x: t * (2 * x),), examples=elementwise(REAL))
+def square(x: Any) -> Any:
+    """Elementwise x*x; d = 2x dx."""
+    return np.square(x)
+
+
+@primitive(
+    vjp=(lambda g, x: g * np.sign(as_operand(x)),),
+    jvp=(lambda t, x: t * np.sign(as_operand(x)),),
+    examples=elementwise(NONZERO),
+)
+def abs(x: Any) -> Any:
+    """Elementwise absolute value; derivative 0 at the kink."""
+    return np.abs(x)
+
+
+@primitive(
+    vjp=(lambda g: where(False, g, 0.0),),  # zeros, also for an infinite g; a rule, so that the edge can be watched
+    jvp=(lambda t: where(False, t, 0.0),),
+    examples=elementwise(NONZERO),
+)
+def sign(x: Any) -> Any:
+    """Elementwise -1, 0 or 1; derivative 0, at the jump too."""
+    return np.sign(x)
+
+
+def _cast_example(draw: Draw) -> Arguments:
+    return Arguments([draw.array(draw.shape(), REAL)], {"dtype": np.dtype(np.float64)})
+
+
+@primitive(vjp=(lambda g: g,), jvp=LINEAR, examples=_cast_example, broadcasts=True)
+def astype(x: Any, *, dtype: Any) -> Any:
+    """The values in another floating dtype; the sweep casts the gradient back."""
+    return x.astype(dtype)
+
+
+@primitive(vjp=(lambda g: g,), jvp=LINEAR, examples=elementwise(REAL))
+def alias(x: Any) -> Any:
+    """The same tensor as a new node: a place for a sweep to end, or for a name to hang."""
+    return x
