@@ -2,10 +2,11 @@
 
 Memory for time: of a whole stack of layers only the inputs of each stay alive, at the price of a second forward pass.
 
-The function runs once with recording on. Whatever it depends on, arguments or tensors it closes over such as the parameters
-of a layer, is where its graph leads outside; one node that has those as parents takes the place of all of it. Going
-backward, that node's rule runs the function again and sweeps the new graph. The second run must be the first one's
-twin: random numbers are drawn from the same state, and a parameter assigned meanwhile, or another result, is an error.
+The function runs once with recording on. Whatever it depends on, arguments or tensors it closes over such as the
+parameters of a layer, is where its graph leads outside; one node that has those as parents takes the place of all of
+it. Going backward, that node's rule runs the function again and sweeps the new graph. The second run must be the first
+one's twin: random numbers are drawn from the same state, and a parameter assigned meanwhile, or another result, is an
+error.
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ class _Replay(NamedTuple):
 def checkpoint(f: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """f with the same result and gradients, keeping nothing of its graph but its inputs.
 
-    f returns one tensor, and is pure but for numbers drawn from `engine.random`. Under a forward transform it simply runs.
-    Raises RuntimeError in the backward pass if f gives another result than before.
+    f returns one tensor, and is pure but for numbers drawn from `engine.random`. Under a forward transform it simply
+    runs. Raises RuntimeError in the backward pass if f gives another result than before.
     """
 
     @wraps(f)

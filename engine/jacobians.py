@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from engine import ops
+from engine.graph import Node
 from engine.tensor import Tensor, wrap
-from engine.transforms import Argnums, Evaluation, Function, _tensor, grad_or_zeros, positions
+from engine.transforms import Argnums, Evaluation, Function, grad_or_zeros, positions, swept, zeros
 
 
 def jacobian(f: Function, argnums: Argnums = 0, *, mode: str = "reverse") -> Function:
@@ -31,7 +32,7 @@ def jacobian(f: Function, argnums: Argnums = 0, *, mode: str = "reverse") -> Fun
         if len(run.results) != 1:
             raise TypeError(f"jacobian: the function must return one tensor, not {len(run.results)}")
         found = _by_rows(run) if mode == "reverse" else _by_columns(run)
-        matrices = run.like_inputs(found, lambda _, x: wrap(np.zeros(run.results[0].shape + x.shape, x.dtype), None))
+        matrices = run.like_inputs(found, lambda _, x: zeros(run.results[0].shape + x.shape, x.dtype))
         return matrices[0] if isinstance(argnums, int) else tuple(matrices)
 
     return matrix
@@ -56,26 +57,24 @@ def _units(x: Tensor) -> Iterator[Tensor]:
         yield wrap(unit.reshape(x.shape), None)
 
 
-def _by_rows(run: Evaluation) -> dict[Any, Any]:
+def _by_rows(run: Evaluation) -> dict[Node, Any]:
     (result,) = run.results
     sweeps = [run.pull([unit], retain_graph=True) for unit in _units(result)]
     return {
-        x.node: ops.reshape(
-            ops.stack([_tensor(found.get(x.node), x) for found in sweeps]), shape=result.shape + x.shape
-        )
-        for tensors in run.inputs
-        for x in tensors
-        if any(x.node in found for found in sweeps)
+        node: _joined([swept(found.get(node), x) for found in sweeps], 0, result.shape + x.shape)
+        for node, x in run.by_node().items()
+        if any(node in found for found in sweeps)
     }
 
 
-def _by_columns(run: Evaluation) -> dict[Any, Any]:
+def _by_columns(run: Evaluation) -> dict[Node, Any]:
     (result,) = run.results
     return {
-        x.node: ops.reshape(
-            ops.stack([run.push({x.node: unit})[0] for unit in _units(x)], axis=-1), shape=result.shape + x.shape
-        )
-        for tensors in run.inputs
-        for x in tensors
+        node: _joined([run.push({node: unit})[0] for unit in _units(x)], -1, result.shape + x.shape)
+        for node, x in run.by_node().items()
         if x.size
     }
+
+
+def _joined(pieces: list[Tensor], axis: int, shape: tuple[int, ...]) -> Tensor:
+    return ops.reshape(ops.stack(pieces, axis=axis), shape=shape)

@@ -167,9 +167,11 @@ class Unary(Primitive):
         self.first = self.plan(False, 1, 0b1)
 
     def __call__(self, *args: Any, **metadata: Any) -> Any:
-        if len(args) != 1 or metadata or type(args[0]) is not Tensor:
+        if len(args) != 1 or metadata:
             return Primitive.__call__(self, *args, **metadata)
         (x,) = args
+        if type(x) is not Tensor:
+            return np.asarray(self.forward(x)) if type(x) is np.ndarray else Primitive.__call__(self, x)
         now = current()
         before = x.node
         if before is None or not now.plain:
@@ -195,6 +197,8 @@ class Binary(Primitive):
             return Primitive.__call__(self, *args, **metadata)
         x, y = args
         if type(x) is not Tensor or type(y) is not Tensor:
+            if type(x) is np.ndarray and type(y) is np.ndarray:  # so rules call each other
+                return np.asarray(self.forward(x, y))
             return Primitive.__call__(self, x, y)
         now = current()
         left, right, before, behind = x.array, y.array, x.node, y.node

@@ -4,14 +4,14 @@
     grad(grad(lambda x: x**3))(2.0)           12
     jvp(grad(f), (x,), (v,))                  a Hessian times a vector, forward over reverse
 
-The idea: evaluate f once, on fresh copies of its inputs, and sweep what was recorded from the output back to these copies
-(or from the copies forward). The invariant that rules out perturbation confusion: a sweep visits only nodes made during its
-own evaluation and ends at its own copies, so what an inner function closes over is a constant to the inner transform and,
-through the copies' parents, a variable to the outer one.
+The idea: evaluate f once, on fresh copies of its inputs, and sweep what was recorded from the output back to these
+copies (or from the copies forward). The invariant that rules out perturbation confusion: a sweep visits only nodes made
+during its own evaluation and ends at its own copies, so what an inner function closes over is a constant to the inner
+transform and, through the copies' parents, a variable to the outer one.
 
-The sweep is recorded where its result may be differentiated again: if recording is on and the evaluation used any tensor
-from outside that has a graph. Under `no_grad` results are constants, which is the fast way for a training step. Results
-are tensors whatever the arguments were.
+The sweep is recorded where its result may be differentiated again: if recording is on and the evaluation used any
+tensor from outside that has a graph. Under `no_grad` results are constants, which is the fast way for a training step.
+Results are tensors whatever the arguments were.
 
 Read next: `engine/jacobians.py`, then `engine/checkpoint.py`.
 """
@@ -59,19 +59,19 @@ class Evaluation:
                 fresh = [_fresh(who, k, one, outside) for one in found]
                 handed[k] = trees.with_leaves(args[k], fresh)
                 self.inputs.append(fresh)
-            self.out = f(*handed, **keywords)
-        self.results: list[Tensor] = [one.value for one in trees.leaves(self.out)]
-        for result in self.results:
-            if not isinstance(result, Tensor):
-                raise TypeError(
-                    f"{who}: the function returned {type(result).__name__}, which has no graph; use engine's ops"
-                )
+            out = f(*handed, **keywords)
+        self.results = [_operand(f"{who}: the function's result", one) for one in trees.leaves(out)]
+        self.out = trees.same_form(out, self.results)
         used = {node for result in self.results if result.node for node in reachable(result.node, self.since)}
         self.leads_out = any(p is not None and p.serial < self.since for n in used for p in (n, *n.parents))
 
+    def by_node(self) -> dict[Node, Tensor]:
+        """All inputs, by node."""
+        return {x.node: x for tensors in self.inputs for x in tensors if x.node is not None}
+
     def ends(self) -> set[Node]:
-        """The nodes of all inputs."""
-        return {x.node for tensors in self.inputs for x in tensors if x.node is not None}
+        """The nodes of all inputs, where sweeps end or begin."""
+        return set(self.by_node())
 
     def value(self) -> Any:
         """What f returned; as constants where nothing outside could be reached from it."""
@@ -80,7 +80,7 @@ class Evaluation:
         return trees.same_form(self.out, [wrap(result.array, None) for result in self.results])
 
     def pull(self, cotangents: Sequence[Tensor], retain_graph: bool) -> dict[Node, Any]:
-        """One reverse sweep: the gradient of <cotangents, results> in each input, by node; missing where there is none."""
+        """One reverse sweep: the gradient of <cotangents, results> by input node; missing where there is none."""
         recorded = current().enabled and (self.leads_out or any(g.node is not None for g in cotangents))
         with changed(enabled=True, forward=current().forward):
             root, seed = self._root(cotangents)
@@ -110,7 +110,7 @@ class Evaluation:
         way = {node for r in self.results if r.node for node in between(r.node, self.ends(), self.since)}
         with changed(enabled=recorded):
             found = forward_sweep(sorted(way, key=lambda node: node.serial), given, create_graph=recorded)
-        return [_tensor(found.get(r.node), r) for r in self.results]  # type: ignore[arg-type]
+        return [swept(found.get(r.node), r) for r in self.results]  # type: ignore[arg-type]
 
     def like_inputs(self, found: dict[Node, Any], missing: Callable[[str, Tensor], Any]) -> list[Any]:
         """Gradients in the form of the arguments; `missing(path, input)` stands in where none arrived."""
@@ -118,7 +118,7 @@ class Evaluation:
         for number, (tree, tensors) in enumerate(zip(self.given, self.inputs, strict=True)):
             paths = [one.path for one in trees.leaves(tree)]
             values = [
-                _tensor(found[x.node], x) if x.node in found else missing(f"argument {number}{path}", x)
+                swept(found[x.node], x) if x.node in found else missing(f"argument {number}{path}", x)
                 for path, x in zip(paths, tensors, strict=True)
             ]
             grown.append(trees.same_form(tree, values))
@@ -129,7 +129,7 @@ def _fresh(who: str, argument: int, given: trees.Leaf, outside: bool) -> Tensor:
     """The input that f is handed: an alias of a tensor that somebody outside may differentiate, else a new leaf."""
     if given.parameter:
         return given.value  # a module keeps its parameters; the sweep ends at their nodes
-    x = given.value if isinstance(given.value, Tensor) else _as_tensor(who, argument, given)
+    x = _operand(f"{who}: argument {argument}", given)
     if x.dtype.kind != "f":
         raise TypeError(
             f"{who}: argument {argument}{given.path} has dtype {x.dtype}; only floating ones have gradients"
@@ -139,22 +139,28 @@ def _fresh(who: str, argument: int, given: trees.Leaf, outside: bool) -> Tensor:
     return wrap(x.array, leaf(x.shape, x.dtype))
 
 
-def _as_tensor(who: str, argument: int, given: trees.Leaf) -> Tensor:
+def _operand(what: str, given: trees.Leaf) -> Tensor:
+    if isinstance(given.value, Tensor):
+        return given.value
     if isinstance(given.value, int | float | np.ndarray | np.generic):
         return Tensor(given.value)
-    kind = type(given.value).__name__
-    raise TypeError(f"{who}: argument {argument}{given.path} is a {kind}; give numbers, arrays or tensors")
+    raise TypeError(f"{what}{given.path} is a {type(given.value).__name__}; numbers, arrays and tensors have gradients")
 
 
-def _tensor(value: Any, like: Tensor) -> Tensor:
+def swept(value: Any, like: Tensor) -> Tensor:
     """A swept value as a tensor of its own memory; zeros for None."""
     if isinstance(value, Tensor):
         return value
     return wrap(np.zeros_like(like.array) if value is None else np.array(value), None)
 
 
-def _zeros(_: str, x: Tensor) -> Tensor:
-    return wrap(np.zeros_like(x.array), None)
+def zeros(shape: tuple[int, ...], dtype: Any) -> Tensor:
+    """A constant."""
+    return wrap(np.zeros(shape, dtype), None)
+
+
+def _zeros_like(_: str, x: Tensor) -> Tensor:
+    return zeros(x.shape, x.dtype)
 
 
 def positions(who: str, argnums: Argnums, count: int) -> list[int]:
@@ -169,9 +175,9 @@ def positions(who: str, argnums: Argnums, count: int) -> list[int]:
 def value_and_grad(f: Function, argnums: Argnums = 0, *, allow_unused: bool = False) -> Function:
     """A function that returns (f(...), its gradient in the arguments `argnums`).
 
-    f returns one number. Arguments may be arrays, numbers, tensors, nested lists, tuples and dicts of these, or modules,
-    whose gradients come as a dict by parameter name. The gradient has the form of the argument; a tuple of them if `argnums`
-    is a tuple.
+    f returns one number. Arguments may be arrays, numbers, tensors, nested lists, tuples and dicts of these, or
+    modules, whose gradients come as a dict by parameter name. The gradient has the form of the argument; a tuple of
+    them if `argnums` is a tuple.
 
     Raises RuntimeError if f does not return one number, or does not depend on an argument; with `allow_unused` that
     gradient is None.
@@ -210,12 +216,12 @@ def grad(f: Function, argnums: Argnums = 0, *, allow_unused: bool = False) -> Fu
 
 def grad_or_zeros(f: Function, argnums: Argnums) -> Function:
     """Like `grad`, with zeros where f does not depend on an argument: a linear function has a second derivative, 0."""
-    both = _value_and_grad(f, argnums, _zeros)
+    both = _value_and_grad(f, argnums, _zeros_like)
     return lambda *args: both(*args)[1]
 
 
 def vjp(f: Function, *xs: Any) -> tuple[Any, Function]:
-    """(f(*xs), pullback), where pullback(g) is the tuple of J^T g, one for each of xs, zero where f does not depend on it.
+    """(f(*xs), pullback), where pullback(g) is a tuple: J^T g for each of xs, zero where f does not depend on it.
 
     g has the form and shapes of f's result. The pullback may be called any number of times.
     """
@@ -226,7 +232,7 @@ def vjp(f: Function, *xs: Any) -> tuple[Any, Function]:
         if len(given) != len(run.results):
             raise ValueError(f"vjp: {len(given)} cotangents given for {len(run.results)} results")
         cotangents = [seed_for(r, g, "vjp") for r, g in zip(run.results, given, strict=True)]
-        return tuple(run.like_inputs(run.pull(cotangents, retain_graph=True), _zeros))
+        return tuple(run.like_inputs(run.pull(cotangents, retain_graph=True), _zeros_like))
 
     return run.value(), pullback
 

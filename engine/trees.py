@@ -1,4 +1,4 @@
-"""Trees: nested lists, tuples and dicts of arrays, and modules, as arguments of the functions that transforms differentiate.
+"""Trees: nested lists, tuples and dicts of arrays, and modules, as arguments of the functions to be differentiated.
 
 A tree is taken apart into its leaves, and leaves are put together again into a tree of the same form. `None` is a tree
 without leaves. A module (anything with `named_parameters`) is a tree of its parameters: a function is handed the module

@@ -42,8 +42,8 @@ def subtract(x: Any, y: Any) -> Any:
 
 
 @primitive(
-    vjp=(lambda g, y: g * y, lambda g, x: g * x),
-    jvp=LINEAR,
+    vjp=(lambda g, y: weigh(g, y), lambda g, x: weigh(g, x)),
+    jvp=(lambda t, y: weigh(t, y), lambda t, x: weigh(t, x)),
     examples=broadcasting(REAL, REAL),
     broadcasts=True,
 )
