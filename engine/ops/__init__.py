@@ -1,5 +1,8 @@
 """All ops, by the names of the Array API standard and NumPy. Each is defined in one place; here they are gathered."""
 
+from engine.ops.contraction import outer, tensordot
+from engine.ops.creation import arange, eye, full, full_like, ones, ones_like, zeros, zeros_like
+from engine.ops.einsum import einsum
 from engine.ops.elementwise import (
     abs,
     add,
@@ -40,26 +43,51 @@ from engine.ops.fused import (
     scaled_dot_product_attention,
     softmax,
 )
-from engine.ops.indexing import getitem
+from engine.ops.indexing import getitem, take, take_along_axis
 from engine.ops.linalg import matmul
-from engine.ops.reductions import max, mean, sum, sum_to
-from engine.ops.shapes import broadcast_to, concat, expand_dims, permute_dims, reshape, stack, swapaxes
+from engine.ops.moments import norm, std, var
+from engine.ops.moves import flip, pad, roll, tril, triu
+from engine.ops.order import argmax, argmin, argsort, max, min, sort
+from engine.ops.reductions import logsumexp, mean, prod, sum, sum_to
+from engine.ops.scans import cumprod, cumsum
+from engine.ops.shapes import (
+    broadcast_to,
+    concat,
+    expand_dims,
+    permute_dims,
+    reshape,
+    split,
+    squeeze,
+    stack,
+    swapaxes,
+)
 
 __all__ = [
     "abs",
     "add",
     "alias",
+    "arange",
+    "argmax",
+    "argmin",
+    "argsort",
     "astype",
     "broadcast_to",
     "concat",
     "cross_entropy",
+    "cumprod",
+    "cumsum",
     "divide",
     "dropout",
+    "einsum",
     "embedding",
     "equal",
     "erf",
     "exp",
     "expand_dims",
+    "eye",
+    "flip",
+    "full",
+    "full_like",
     "gelu",
     "getitem",
     "greater",
@@ -70,29 +98,50 @@ __all__ = [
     "linear",
     "log",
     "log_softmax",
+    "logsumexp",
     "matmul",
     "max",
     "maximum",
     "mean",
+    "min",
     "minimum",
     "multiply",
     "negative",
+    "norm",
     "not_equal",
+    "ones",
+    "ones_like",
+    "outer",
+    "pad",
     "permute_dims",
     "pow",
+    "prod",
     "relu",
     "reshape",
     "rms_norm",
+    "roll",
     "rotary",
     "scaled_dot_product_attention",
     "softmax",
+    "sort",
+    "split",
     "sqrt",
     "square",
+    "squeeze",
     "stack",
+    "std",
     "subtract",
     "sum",
     "sum_to",
     "swapaxes",
+    "take",
+    "take_along_axis",
     "tanh",
+    "tensordot",
+    "tril",
+    "triu",
+    "var",
     "where",
+    "zeros",
+    "zeros_like",
 ]
