@@ -1,5 +1,8 @@
 """All ops, by the names of the Array API standard and NumPy. Each is defined in one place; here they are gathered."""
 
+from engine.ops.contraction import outer, tensordot
+from engine.ops.creation import arange, eye, full, full_like, ones, ones_like, zeros, zeros_like
+from engine.ops.einsum import einsum
 from engine.ops.elementwise import (
     abs,
     acos,
@@ -57,16 +60,34 @@ from engine.ops.fused import (
     scaled_dot_product_attention,
     softmax,
 )
-from engine.ops.indexing import getitem
+from engine.ops.indexing import getitem, take, take_along_axis
 from engine.ops.linalg import matmul
-from engine.ops.reductions import max, mean, sum, sum_to
-from engine.ops.shapes import broadcast_to, concat, expand_dims, permute_dims, reshape, stack, swapaxes
+from engine.ops.moments import norm, std, var
+from engine.ops.moves import flip, pad, roll, tril, triu
+from engine.ops.order import argmax, argmin, argsort, max, min, sort
+from engine.ops.reductions import logsumexp, mean, prod, sum, sum_to
+from engine.ops.scans import cumprod, cumsum
+from engine.ops.shapes import (
+    broadcast_to,
+    concat,
+    expand_dims,
+    permute_dims,
+    reshape,
+    split,
+    squeeze,
+    stack,
+    swapaxes,
+)
 
 __all__ = [
     "abs",
     "acos",
     "add",
     "alias",
+    "arange",
+    "argmax",
+    "argmin",
+    "argsort",
     "asin",
     "astype",
     "atan",
@@ -77,14 +98,21 @@ __all__ = [
     "cos",
     "cosh",
     "cross_entropy",
+    "cumprod",
+    "cumsum",
     "divide",
     "dropout",
+    "einsum",
     "embedding",
     "equal",
     "erf",
     "exp",
     "expand_dims",
     "expm1",
+    "eye",
+    "flip",
+    "full",
+    "full_like",
     "gelu",
     "getitem",
     "greater",
@@ -97,19 +125,28 @@ __all__ = [
     "log",
     "log1p",
     "log_softmax",
+    "logsumexp",
     "matmul",
     "max",
     "maximum",
     "mean",
+    "min",
     "minimum",
     "multiply",
     "negative",
+    "norm",
     "not_equal",
+    "ones",
+    "ones_like",
+    "outer",
+    "pad",
     "permute_dims",
     "pow",
+    "prod",
     "relu",
     "reshape",
     "rms_norm",
+    "roll",
     "rotary",
     "scaled_dot_product_attention",
     "sigmoid",
@@ -119,14 +156,26 @@ __all__ = [
     "sinh",
     "softmax",
     "softplus",
+    "sort",
+    "split",
     "sqrt",
     "square",
+    "squeeze",
     "stack",
+    "std",
     "subtract",
     "sum",
     "sum_to",
     "swapaxes",
+    "take",
+    "take_along_axis",
     "tan",
     "tanh",
+    "tensordot",
+    "tril",
+    "triu",
+    "var",
     "where",
+    "zeros",
+    "zeros_like",
 ]

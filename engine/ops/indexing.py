@@ -1,7 +1,9 @@
 """Reading parts of an array, and the transpose of that: adding into parts of an array of zeros.
 
-`getitem` takes whatever NumPy takes: integers, slices, `None`, `...`, integer and boolean arrays. Where an
-index reads a place twice, the cotangents of both readings add up there.
+`getitem` takes whatever NumPy takes: integers, slices, `None`, `...`, integer and boolean arrays. `take` and
+`take_along_axis` read along one axis. Where an index reads a place twice, the cotangents of both readings add up there.
+
+The invariant: an index that is kept for the backward pass shares no memory with what the caller may write later.
 """
 
 from __future__ import annotations
@@ -9,11 +11,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from engine.examples import REAL, Arguments, Draw
 from engine.plan import LINEAR
 from engine.primitive import primitive
-from engine.tensor import Tensor
+from engine.tensor import Array, Tensor
+
+# ---- any index -----------------------------------------------------------------------------------------------------
 
 
 def _index_example(draw: Draw) -> Arguments:
@@ -65,17 +70,75 @@ def put_add(x: Any, *, shape: tuple[int, ...], index: Any) -> Any:
 
 
 def _plain(part: Any) -> Any:
-    """One part of an index as NumPy wants it, sharing no memory with what the caller may write later."""
+    """One part of an index as NumPy wants it; sequences and arrays become arrays of our own."""
     if isinstance(part, Tensor):
         part = part.array
-    if isinstance(part, list | np.ndarray):
-        part = np.array(part) if np.size(part) else np.array(part, dtype=int)
-        if part.dtype.kind not in "iub":
-            raise IndexError(f"getitem: an index array must be integer or boolean, not {part.dtype}")
+    if part is None or part is ... or isinstance(part, slice | int | np.integer):
+        return part
+    part = np.array(part)
+    if not part.size and part.dtype.kind == "f":  # an empty list, which NumPy takes for floating numbers
+        part = part.astype(np.intp)
+    if part.dtype.kind not in "iub":
+        raise IndexError(f"getitem: an index must be integer or boolean, not {part.dtype}")
     return part
 
 
 def getitem(x: Any, index: Any) -> Any:
-    """`x[index]`: basic and advanced indexing as in NumPy; repeated indices accumulate in the gradient."""
+    """`x[index]`: basic and advanced indexing as in NumPy; repeated indices accumulate in the gradient.
+
+    Raises IndexError for an index out of range and for one of floating numbers.
+    """
     index = tuple(_plain(part) for part in index) if isinstance(index, tuple) else _plain(index)
     return gather(x, index=index)
+
+
+# ---- along one axis ------------------------------------------------------------------------------------------------
+
+
+def _integers(indices: Any) -> Array:
+    """Indices as an array."""
+    indices = np.asarray(indices)
+    if not indices.size:  # an empty list has become floating numbers
+        return indices.astype(np.intp)
+    if indices.dtype.kind not in "iu":
+        raise IndexError(f"indices must be integers, not {indices.dtype}")
+    return indices
+
+
+def _take_example(draw: Draw) -> Arguments:
+    shape = draw.shape(min_dims=1, min_side=1)
+    axis = draw.axis(len(shape))
+    indices = draw.integers(draw.choice([(3,), (), (2, 2), (0,)]), -shape[axis], shape[axis] - 1)
+    return Arguments([draw.array(shape, REAL), indices], {"axis": axis})
+
+
+def _take_backward(g: Any, x_shape: tuple[int, ...], indices: Any, *, axis: int) -> Any:
+    return put_add(g, shape=x_shape, index=(slice(None),) * (axis % len(x_shape)) + (_integers(indices),))
+
+
+@primitive(vjp=(_take_backward, None), jvp=(LINEAR, None), examples=_take_example)
+def take(x: Any, indices: Any, *, axis: int) -> Any:
+    """The slices of x at these places of an axis; one taken twice receives both cotangents."""
+    x = np.asarray(x)
+    return np.take(x, _integers(indices), axis=normalize_axis_index(axis, x.ndim))
+
+
+def _along_example(draw: Draw) -> Arguments:
+    shape = draw.shape(min_dims=1, min_side=1)
+    axis = draw.axis(len(shape))
+    others = draw.choice([shape, (1,) * len(shape)])  # the other axes broadcast
+    sides = (*others[: axis % len(shape)], draw.integer(0, 4), *others[axis % len(shape) + 1 :])
+    return Arguments([draw.array(shape, REAL), draw.integers(sides, -shape[axis], shape[axis] - 1)], {"axis": axis})
+
+
+def _along_backward(g: Any, x_shape: tuple[int, ...], indices: Any, *, axis: int) -> Any:
+    index = list(np.indices(x_shape, sparse=True))
+    index[axis] = _integers(indices)
+    return put_add(g, shape=x_shape, index=tuple(index))
+
+
+@primitive(vjp=(_along_backward, None), jvp=(LINEAR, None), examples=_along_example)
+def take_along_axis(x: Any, indices: Any, *, axis: int) -> Any:
+    """In each row along an axis, the values at that row's own indices; the other axes broadcast."""
+    x = np.asarray(x)
+    return np.take_along_axis(x, _integers(indices), axis=normalize_axis_index(axis, x.ndim))

@@ -1,16 +1,22 @@
-"""Ops that move values without changing them. Each is linear, and the vjp of each is the move back."""
+"""Ops that lay the same values out in another shape, join them and take them apart.
+
+Each is linear, and the vjp of each is the way back. Read next: `engine/ops/moves.py`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from engine.examples import REAL, Arguments, Draw
 from engine.ops.indexing import getitem
 from engine.plan import LINEAR, Joint
-from engine.primitive import primitive
+from engine.primitive import as_operand, from_list, primitive
+from engine.tensor import Array, Tensor
 
 
 def _reshape_example(draw: Draw) -> Arguments:
@@ -65,6 +71,41 @@ def broadcast_to(x: Any, *, shape: tuple[int, ...]) -> Any:
     return np.broadcast_to(x, shape)
 
 
+def expand_dims(x: Any, *, axis: int = 0) -> Any:
+    """A new axis of size 1 at position `axis` of the result."""
+    shape = np.shape(as_operand(x))
+    at = normalize_axis_index(axis, len(shape) + 1, "expand_dims")
+    return reshape(x, shape=(*shape[:at], 1, *shape[at:]))
+
+
+def squeeze(x: Any, *, axis: Any = None) -> Any:
+    """Without the named axes of size 1, or without all of them. Raises ValueError for an axis of another size."""
+    shape = np.shape(as_operand(x))
+    if axis is None:
+        return reshape(x, shape=tuple(side for side in shape if side != 1))
+    axes = normalize_axis_tuple(axis, len(shape), "squeeze")
+    if any(shape[a] != 1 for a in axes):
+        raise ValueError(f"squeeze: axis {axis} of shape {shape} cannot go: only axes of size 1 can")
+    return reshape(x, shape=tuple(side for a, side in enumerate(shape) if a not in axes))
+
+
+# ---- joining and taking apart --------------------------------------------------------------------------------------
+
+
+def beside_tensors(values: Iterable[Any]) -> list[Tensor | Array]:
+    """Operands with lists and numbers made arrays; a number takes the dtype of a tensor, so that it widens nothing."""
+    values = list(values)
+    dtype = next((x.dtype for x in values if isinstance(x, Tensor) and x.dtype.kind == "f"), None)
+
+    def with_axes(x: Any) -> Tensor | Array:
+        if isinstance(x, Tensor):
+            return x
+        x = from_list(x) if isinstance(x, list) else np.asarray(x)
+        return x if x.ndim else x.astype(dtype or x.dtype)
+
+    return [with_axes(x) for x in values]
+
+
 def _concat_example(draw: Draw) -> Arguments:
     shape = draw.shape(min_dims=1)
     axis = draw.axis(len(shape))
@@ -84,37 +125,49 @@ def _concat_backward(g: Any, tensors_shape: Any, *, axis: int, position: int) ->
 
 
 def _concat_forward(tangents: Any, tensors: Any, *, axis: int) -> Any:
-    return concatenate(
-        *[np.zeros_like(x) if t is None else t for t, x in zip(tangents, tensors, strict=True)], axis=axis
-    )
+    still = [np.zeros_like(as_operand(x)) if t is None else t for t, x in zip(tangents, tensors, strict=True)]
+    return concatenate(*still, axis=axis)
 
 
-@primitive(vjp=(_concat_backward,), jvp=Joint(_concat_forward), examples=_concat_example)
+@primitive(vjp=(_concat_backward,), jvp=Joint(_concat_forward), examples=_concat_example, broadcasts=True)
 def concatenate(*tensors: Any, axis: int) -> Any:
-    """Arrays joined along an axis they have; each receives its slice of the cotangent."""
+    """Arrays joined along an axis they have; each receives its slice of the cotangent, in its own dtype."""
     return np.concatenate(tensors, axis=axis)
 
 
-def concat(tensors: Sequence[Any], *, axis: int = 0) -> Any:
+def concat(tensors: Iterable[Any], *, axis: int = 0) -> Any:
     """Join tensors along an existing axis. Raises ValueError for an empty list or shapes that do not fit."""
+    tensors = list(tensors)
     if not tensors:
         raise ValueError("concat: needs at least one tensor")
     return concatenate(*tensors, axis=axis)
 
 
-def expand_dims(x: Any, *, axis: int = 0) -> Any:
-    """A new axis of size 1 at position `axis` of the result."""
-    ndim = np.ndim(x) if not hasattr(x, "ndim") else x.ndim
-    if not -ndim - 1 <= axis <= ndim:
-        raise IndexError(f"expand_dims: axis {axis} is out of range for a tensor with {ndim} axes")
-    at = axis % (ndim + 1)
-    return reshape(x, shape=(*x.shape[:at], 1, *x.shape[at:]))
-
-
-def stack(tensors: Sequence[Any], *, axis: int = 0) -> Any:
-    """Join tensors of one shape along a new axis."""
-    if not tensors:
+def stack(tensors: Iterable[Any], *, axis: int = 0) -> Any:
+    """Join tensors of one shape along a new axis. Raises ValueError for an empty list or shapes that differ."""
+    parts = beside_tensors(tensors)
+    if not parts:
         raise ValueError("stack: needs at least one tensor")
-    if len({x.shape for x in tensors}) > 1:
-        raise ValueError(f"stack: shapes differ: {[x.shape for x in tensors]}")
-    return concat([expand_dims(x, axis=axis) for x in tensors], axis=axis)
+    if len({x.shape for x in parts}) > 1:
+        raise ValueError(f"stack: shapes differ: {[x.shape for x in parts]}")
+    axis = normalize_axis_index(axis, parts[0].ndim + 1, "stack")
+    return concat([expand_dims(x, axis=axis) for x in parts], axis=axis)
+
+
+def split(x: Any, sections: int | Sequence[int], *, axis: int = 0) -> list[Any]:
+    """The opposite of concat: a list of parts of x along an axis.
+
+    Args:
+        x: what to take apart.
+        sections: how many equal parts (ValueError if they do not come out even), or the positions to cut at.
+        axis: the axis to cut.
+    """
+    shape = np.shape(as_operand(x))
+    axis = normalize_axis_index(axis, len(shape), "split")
+    side = shape[axis]
+    if isinstance(sections, int | np.integer):
+        if sections < 1 or side % sections:
+            raise ValueError(f"split: axis {axis} of size {side} has no {sections} equal parts; give cut positions")
+        sections = [side // sections * k for k in range(1, sections)]
+    parts = pairwise([0, *sections, side])
+    return [getitem(x, (*(slice(None),) * axis, slice(start, stop))) for start, stop in parts]

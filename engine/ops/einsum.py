@@ -1,0 +1,166 @@
+"""einsum: sums of products, in index notation.
+
+    einsum("bij,bjk->bik", x, y)        a batch of matrix products
+    einsum("...i,i", x, w)              each row of x with w; without an arrow, labels that occur once are the result's
+
+The idea: three small steps make every operand plain (each label once, and as long as it is elsewhere), and from there
+on pairs of operands are contracted until one is left. Each step is an op with a derivative, so einsum needs none.
+
+The invariant after the three steps: every label of an operand occurs in another operand or in the result.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from engine.ops.contraction import Labels, contract
+from engine.ops.indexing import getitem
+from engine.ops.reductions import sum
+from engine.ops.shapes import beside_tensors, permute_dims, reshape
+
+_TERM = re.compile(r"[a-zA-Z]*(\.\.\.)?[a-zA-Z]*")
+
+
+class Part(NamedTuple):
+    """An operand, or what some were contracted to, with the labels of its axes."""
+
+    x: Any
+    labels: Labels
+
+
+def einsum(subscripts: str, *operands: Any) -> Any:
+    """Multiply operands with labelled axes, and sum over the labels that the result lacks.
+
+    A label repeated in one operand means its diagonal; `...` stands for axes that broadcast; sides of size 1
+    broadcast as well. Without `->` the result has the labels that occur once, in alphabetical order.
+
+    Raises ValueError where subscripts and operands do not fit.
+    """
+    arrays = beside_tensors(operands)
+    shapes = [x.shape for x in arrays]
+    inputs, output = parse(subscripts, shapes)
+    sizes = sizes_of(subscripts, inputs, shapes)
+    parts = [_diagonal(Part(x, labels)) for x, labels in zip(arrays, inputs, strict=True)]
+    parts = [_without_stretched(part, sizes) for part in parts]
+    parts = [_without_lonely(k, parts, output) for k in range(len(parts))]
+    while len(parts) > 1:
+        (x, left), (y, right), parts = _next_pair(parts, output, sizes)
+        result = _needed((*left, *right), parts, output) if parts else output
+        parts.append(Part(contract(x, y, left=left, right=right, result=result), result))
+    x, labels = parts[0]
+    return x if labels == output else permute_dims(x, axes=tuple(labels.index(label) for label in output))
+
+
+# ---- reading -------------------------------------------------------------------------------------------------------
+
+
+def parse(subscripts: str, shapes: Sequence[tuple[int, ...]]) -> tuple[list[Labels], Labels]:
+    """The labels of each operand and of the result: letters, and for the axes of an ellipsis ..., -2, -1."""
+    if not isinstance(subscripts, str):
+        raise TypeError("einsum: the first argument is a string of subscripts, such as 'ij,jk->ik'")
+    source, arrow, target = subscripts.replace(" ", "").partition("->")
+    terms = source.split(",")
+    for term in (*terms, target):
+        if not _TERM.fullmatch(term):
+            raise _wrong(subscripts, f"{term!r} is not made of letters and at most one '...'")
+    if len(terms) != len(shapes):
+        raise _wrong(subscripts, f"{len(terms)} terms for {len(shapes)} operands")
+    inputs = [_labels(subscripts, term, shape) for term, shape in zip(terms, shapes, strict=True)]
+    labels = {label for labels in inputs for label in labels}
+    ellipsis = tuple(sorted(label for label in labels if isinstance(label, int)))
+    if not arrow:
+        once = (label for label in labels if isinstance(label, str) and source.count(label) == 1)
+        return inputs, (*ellipsis, *sorted(once))
+    if ellipsis and "..." not in target:
+        raise _wrong(subscripts, "the result needs '...' as well, to place the axes it stands for")
+    output = _expanded(target, ellipsis)
+    if not labels.issuperset(output) or len(set(output)) < len(output):
+        raise _wrong(subscripts, "each label of the result must be an operand's, and occur in it once")
+    return inputs, output
+
+
+def _labels(subscripts: str, term: str, shape: tuple[int, ...]) -> Labels:
+    """One label for each axis of an operand."""
+    broadcast = len(shape) - len(term.replace("...", ""))
+    if broadcast < 0 or (broadcast > 0 and "..." not in term):
+        raise _wrong(subscripts, f"{term!r} does not name the {len(shape)} axes of shape {shape}")
+    return _expanded(term, tuple(range(-broadcast, 0)))
+
+
+def _expanded(term: str, ellipsis: Labels) -> Labels:
+    before, _, after = term.partition("...")
+    return (*before, *(ellipsis if "..." in term else ()), *after)
+
+
+def sizes_of(subscripts: str, inputs: Sequence[Labels], shapes: Sequence[tuple[int, ...]]) -> dict[Any, int]:
+    """The size of each label. Sides of size 1 broadcast to it, but not along a diagonal."""
+    sizes: dict[Any, int] = {}
+    for labels, shape in zip(inputs, shapes, strict=True):
+        own: dict[Any, int] = {}
+        for label, side in zip(labels, shape, strict=True):
+            known = sizes.get(label, 1)
+            if own.setdefault(label, side) != side or (side != known and 1 not in (side, known)):
+                raise _wrong(subscripts, f"{label!r} has several sizes in shapes {', '.join(map(str, shapes))}")
+            sizes[label] = side if known == 1 else known
+    return sizes
+
+
+def _wrong(subscripts: str, what: str) -> ValueError:
+    return ValueError(f"einsum: {subscripts!r}: {what}")
+
+
+# ---- making operands plain -----------------------------------------------------------------------------------------
+
+
+def _diagonal(part: Part) -> Part:
+    """Each label once: where one is repeated, only the diagonal is left."""
+    x, labels = part
+    for label in [label for label in dict.fromkeys(labels) if labels.count(label) > 1]:
+        axes = [a for a, other in enumerate(labels) if other == label]
+        others = [a for a, other in enumerate(labels) if other != label]
+        places = np.arange(x.shape[axes[0]])
+        x = getitem(permute_dims(x, axes=(*axes, *others)), (places,) * len(axes))
+        labels = (label, *(labels[a] for a in others))
+    return Part(x, labels)
+
+
+def _without_stretched(part: Part, sizes: dict[Any, int]) -> Part:
+    """Without the sides of size 1 that broadcast: to multiply by a value needs no axis."""
+    x, labels = part
+    kept = tuple(label for label, side in zip(labels, x.shape, strict=True) if side == sizes[label])
+    return part if kept == labels else Part(reshape(x, shape=tuple(sizes[label] for label in kept)), kept)
+
+
+def _without_lonely(k: int, parts: Sequence[Part], output: Labels) -> Part:
+    """Operand k summed over the labels that are nobody else's."""
+    x, labels = parts[k]
+    needed = _needed(labels, [*parts[:k], *parts[k + 1 :]], output)
+    lonely = tuple(a for a, label in enumerate(labels) if label not in needed)
+    return Part(sum(x, axis=lonely), needed) if lonely else parts[k]
+
+
+# ---- contracting ---------------------------------------------------------------------------------------------------
+
+
+def _needed(labels: Labels, others: Sequence[Part], output: Labels) -> Labels:
+    """Those of the labels that the result or another operand has."""
+    wanted = {*output, *(label for part in others for label in part.labels)}
+    return tuple(label for label in dict.fromkeys(labels) if label in wanted)
+
+
+def _next_pair(parts: list[Part], output: Labels, sizes: dict[Any, int]) -> tuple[Part, Part, list[Part]]:
+    """The two operands whose contraction is smallest, and the rest."""
+
+    def size(pair: tuple[int, int]) -> int:
+        i, j = pair
+        rest = [part for k, part in enumerate(parts) if k not in pair]
+        return math.prod(sizes[label] for label in _needed((*parts[i].labels, *parts[j].labels), rest, output))
+
+    i, j = min(combinations(range(len(parts)), 2), key=size)
+    return parts[i], parts[j], [part for k, part in enumerate(parts) if k not in (i, j)]
