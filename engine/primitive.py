@@ -153,9 +153,7 @@ class Primitive:
         if message.startswith(f"{self.name}:"):
             return error
         shapes = ", ".join(str(np.shape(array)) for array in arrays if array is not None)
-        kind = (
-            IndexError if isinstance(error, IndexError) else ValueError
-        )  # not a subclass with a constructor of its own
+        kind = next(k for k in (np.exceptions.AxisError, IndexError, ValueError) if isinstance(error, k))
         return kind(f"{self.name}: {message} (argument shapes: {shapes})")
 
 
