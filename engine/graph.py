@@ -39,15 +39,17 @@ class Notes:
         target: a weak reference to the tensor whose `.grad` a backward pass fills, or None.
         hooks: functions that see, and may replace, the node's gradient, in the order they were given.
         origin: the line of user code that made the node, noted under `detect_anomaly`.
+        suspect: made by a recorded sweep from a nan that a zero cotangent met; so it may have saved one.
     """
 
-    __slots__ = ("hooks", "name", "origin", "target")
+    __slots__ = ("hooks", "name", "origin", "suspect", "target")
 
     def __init__(self) -> None:
         self.name: str | None = None
         self.target: ref[Tensor] | None = None
         self.hooks: dict[int, Callable[[Tensor], Any]] = {}
         self.origin: str | None = None
+        self.suspect = False
 
 
 class Node:

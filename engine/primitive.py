@@ -58,6 +58,7 @@ class Primitive:
         vjp, jvp: the rules, one per argument; None where an argument has no derivative (an index, a condition).
         examples: draws arguments for the laws of `engine.testing`.
         broadcasts: the function broadcasts its arguments, so the sweep sums contributions back to their shapes.
+        pointwise: each element of the result depends on the elements in its own place only.
         reference: the same function composed of other primitives, for a fused op.
     """
 
@@ -69,6 +70,7 @@ class Primitive:
         jvp: Sequence[Rule | None] | Joint | Rule | None = None,
         examples: Example | None = None,
         broadcasts: bool = False,
+        pointwise: bool = False,
         residuals: tuple[str, ...] = (),
         reference: Callable[..., Any] | None = None,
     ) -> None:
@@ -82,6 +84,7 @@ class Primitive:
         self.jvp = jvp
         self.examples = examples
         self.broadcasts = broadcasts
+        self.pointwise = pointwise
         self.residuals = residuals
         self.reference = reference
         self.arity = self.signature.arity

@@ -4,6 +4,11 @@ An op's rules know nothing of broadcasting, of mixed dtypes, or of who asked. He
 shape of the argument it belongs to and cast to its dtype; for an op that does not broadcast, another shape is a mistake
 in its rule and is said so.
 
+Nor do they know of the law of the zero cotangent: a place whose value was not used sends no gradient, however steep
+the op is there. In `where(x > 0, sqrt(x), x)` at 0 the root gets the cotangent 0, its slope is inf, and 0 * inf is nan.
+Looking for that nan would cost a pass over every contribution; NumPy tells for nothing, by its `invalid` flag. So the
+sweeps listen for it, and only when it rings is a pointwise op's contribution mended.
+
 Recorded (`create_graph`): the same rules run on tensors. What the node saved becomes tensors again: its arguments with
 the node's parents as their nodes, `out` with the node itself. So the derivative of the derivative finds its way.
 
@@ -15,15 +20,49 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
+import numpy as np
+
 from engine import ops, versions
-from engine.graph import Node
+from engine.graph import Node, next_serial, reachable
 from engine.plan import LINEAR, Call
+from engine.primitive import as_operand
 from engine.tensor import Tensor, wrap
 
 Contribution = tuple[int, Node, Any]
 
 
-def pull(node: Node, g: Any, allowed: Collection[Node] | None, create_graph: bool) -> list[Contribution]:
+class Alarm:
+    """Rings when NumPy meets an invalid operation (0 * inf, 0 / 0, the root of -1); its other warnings are silenced."""
+
+    __slots__ = ("rang", "since")
+
+    def __init__(self) -> None:
+        self.rang = False
+        self.since = next_serial()
+
+    def __call__(self, *_: Any) -> None:
+        self.rang = True
+
+    def listening(self) -> np.errstate:
+        """A context in which it is heard."""
+        return np.errstate(all="ignore", invalid="call", call=self)
+
+    def mend(self, node: Node, g: Any, contribution: Any) -> Any:
+        """The contribution of a pointwise op, with 0 in place of a nan that a zero cotangent (or tangent) met."""
+        self.rang = False
+        assert node.primitive is not None
+        if not node.primitive.pointwise or contribution.shape != g.shape:
+            return contribution
+        unasked = np.isnan(as_operand(contribution)) & (as_operand(g) == 0)
+        if not unasked.any():
+            return contribution
+        if isinstance(contribution, Tensor) and contribution.node is not None:
+            for made in reachable(contribution.node, since=self.since if g.node is None else g.node.serial):
+                made.note().suspect = True  # the nan is saved now, and will ring no more
+        return ops.where(unasked, 0.0, contribution)
+
+
+def pull(node: Node, g: Any, allowed: Collection[Node] | None, create_graph: bool, alarm: Alarm) -> list[Contribution]:
     """Run the vjp rules: (argument number, parent, contribution) for each parent, or for each one allowed."""
     plan, parents, saved = node.plan, node.parents, node.saved
     assert plan is not None
@@ -39,6 +78,8 @@ def pull(node: Node, g: Any, allowed: Collection[Node] | None, create_graph: boo
                 continue
             values = saved if pick is None else pick(saved)
             contribution = rule(g, *values, **keywords_of(node, argument, keywords)) if keywords else rule(g, *values)
+            if alarm.rang or (node.notes is not None and node.notes.suspect):
+                contribution = alarm.mend(node, g, contribution)
             if contribution.shape != parent.shape or contribution.dtype is not parent.dtype:
                 contribution = _fit(node, argument, contribution, parent)
             sent.append((argument, parent, contribution))
@@ -71,7 +112,7 @@ def keywords_of(node: Node, argument: int | None, names: Sequence[str]) -> dict[
     return {name: known[name] for name in names}
 
 
-def push(node: Node, incoming: Sequence[Any], create_graph: bool) -> Any:
+def push(node: Node, incoming: Sequence[Any], create_graph: bool, alarm: Alarm) -> Any:
     """Run the jvp rules: the tangent of the output, given those of the arguments (None for zero); None for zero."""
     assert node.plan is not None
     calls = pushes(node)
@@ -82,10 +123,9 @@ def push(node: Node, incoming: Sequence[Any], create_graph: bool) -> Any:
             t = incoming if call.argument is None else incoming[call.argument]
             if t is None or (call.argument is None and all(one is None for one in incoming)):
                 continue
-            if call.rule is LINEAR:
-                pieces.append(_linear(node, call, t, saved))
-            else:
-                pieces.append(run_rule(node, call, t, saved))
+            piece = _linear(node, call, t, saved) if call.rule is LINEAR else run_rule(node, call, t, saved)
+            suspect = alarm.rang or (node.notes is not None and node.notes.suspect)
+            pieces.append(alarm.mend(node, t, piece) if suspect else piece)
         total = None
         for piece in pieces:
             total = piece if total is None else total + piece

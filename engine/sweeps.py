@@ -31,13 +31,12 @@ from engine import ops
 from engine.anomaly import inspect_contribution
 from engine.graph import Node, between
 from engine.recording import changed, current
-from engine.rules import apply_hooks, pull, push, pushes, saved_values
+from engine.rules import Alarm, apply_hooks, pull, push, pushes, saved_values
 from engine.tensor import Tensor, wrap
 
 Observer = Callable[[Node, int, Node, Any], None]
 
 
-@np.errstate(all="ignore")
 def reverse_sweep(
     root: Node,
     gradient: Any,
@@ -64,29 +63,30 @@ def reverse_sweep(
     collected: dict[Node, Any] = {root: gradient}
     results: dict[Node, Any] = {}
     pending = [(-root.serial, root)]
-    while pending:
-        node = heappop(pending)[1]
-        g = collected.pop(node)
-        if node.notes is not None or inputs is not None:
+    alarm = Alarm()
+    with alarm.listening():
+        while pending:
+            node = heappop(pending)[1]
+            g = collected.pop(node)
             if node.notes is not None and node.notes.hooks:
                 g = apply_hooks(node, g)
             if (node.plan is None or _retains(node)) if inputs is None else node in inputs:
                 results[node] = g
             if node.plan is None:
                 continue
-        run = _pull_through_reference if create_graph and _is_fused(node) else pull
-        for argument, parent, contribution in run(node, g, allowed, create_graph):
-            if anomaly:
-                inspect_contribution(node, argument, g, contribution)
-            if observe is not None:
-                observe(node, argument, parent, contribution)
-            if parent in collected:
-                collected[parent] = collected[parent] + contribution
-            else:
-                collected[parent] = contribution
-                heappush(pending, (-parent.serial, parent))
-        if not (retain_graph or create_graph):
-            node.free()
+            run = _pull_through_reference if create_graph and _is_fused(node) else pull
+            for argument, parent, contribution in run(node, g, allowed, create_graph, alarm):
+                if anomaly:
+                    inspect_contribution(node, argument, g, contribution)
+                if observe is not None:
+                    observe(node, argument, parent, contribution)
+                if parent in collected:
+                    collected[parent] = collected[parent] + contribution
+                else:
+                    collected[parent] = contribution
+                    heappush(pending, (-parent.serial, parent))
+            if not (retain_graph or create_graph):
+                node.free()
     return results
 
 
@@ -94,7 +94,6 @@ def _retains(node: Node) -> bool:
     return node.notes is not None and node.notes.target is not None
 
 
-@np.errstate(all="ignore")
 def forward_sweep(nodes: Sequence[Node], tangents: dict[Node, Any], *, create_graph: bool = False) -> dict[Node, Any]:
     """Push tangents through `nodes`, oldest first; adds each node's to `tangents` and returns that.
 
@@ -103,13 +102,15 @@ def forward_sweep(nodes: Sequence[Node], tangents: dict[Node, Any], *, create_gr
         tangents: of the inputs; arrays, or tensors when `create_graph`.
         create_graph: run the rules on tensors, so that the results can be differentiated.
     """
-    for node in nodes:
-        if node.plan is not None and node not in tangents:
-            incoming = [None if parent is None else tangents.get(parent) for parent in node.parents]
-            run = _push_through_reference if create_graph and _is_fused(node) else push
-            total = run(node, incoming, create_graph)
-            if total is not None:
-                tangents[node] = total
+    alarm = Alarm()
+    with alarm.listening():
+        for node in nodes:
+            if node.plan is not None and node not in tangents:
+                incoming = [None if parent is None else tangents.get(parent) for parent in node.parents]
+                run = _push_through_reference if create_graph and _is_fused(node) else push
+                total = run(node, incoming, create_graph, alarm)
+                if total is not None:
+                    tangents[node] = total
     return tangents
 
 
@@ -131,7 +132,9 @@ def _rerun(node: Node, forward: bool) -> tuple[Tensor, dict[int, Node]]:
     return out, {k: x.node for k, x in enumerate(inputs) if isinstance(x, Tensor) and x.node is not None}
 
 
-def _pull_through_reference(node: Node, g: Any, allowed: Any, create_graph: bool) -> list[tuple[int, Node, Any]]:
+def _pull_through_reference(
+    node: Node, g: Any, allowed: Any, create_graph: bool, _: Alarm
+) -> list[tuple[int, Node, Any]]:
     out, ends = _rerun(node, forward=current().forward)
     found = {} if out.node is None else reverse_sweep(out.node, g, ends.values(), create_graph=create_graph)
     sent = []
@@ -143,7 +146,7 @@ def _pull_through_reference(node: Node, g: Any, allowed: Any, create_graph: bool
     return sent
 
 
-def _push_through_reference(node: Node, incoming: Sequence[Any], create_graph: bool) -> Any:
+def _push_through_reference(node: Node, incoming: Sequence[Any], create_graph: bool, _: Alarm) -> Any:
     pushes(node)  # raises if it has none
     out, ends = _rerun(node, forward=True)
     if out.node is None:

@@ -27,7 +27,6 @@ from engine.ops.elementwise.choices import clip, maximum, minimum, where
 from engine.ops.elementwise.comparisons import equal, greater, greater_equal, less, less_equal, not_equal
 from engine.ops.elementwise.powers import exp, expm1, log, log1p, pow, sqrt
 from engine.ops.elementwise.trigonometry import acos, asin, atan, atan2, cos, cosh, hypot, sin, sinh, tan, tanh
-from engine.ops.elementwise.weighing import weigh, weigh_both
 
 __all__ = [
     "abs",
@@ -71,7 +70,5 @@ __all__ = [
     "subtract",
     "tan",
     "tanh",
-    "weigh",
-    "weigh_both",
     "where",
 ]

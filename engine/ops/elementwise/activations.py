@@ -13,7 +13,12 @@ from engine.ops.elementwise.powers import exp, expm1
 from engine.primitive import primitive
 
 
-@primitive(vjp=(lambda g, out: g * (out > 0),), jvp=(lambda t, out: t * (out > 0),), examples=elementwise(NONZERO))
+@primitive(
+    vjp=(lambda g, out: g * (out > 0),),
+    jvp=(lambda t, out: t * (out > 0),),
+    examples=elementwise(NONZERO),
+    pointwise=True,
+)
 def relu(x: Any) -> Any:
     """Elementwise max(x, 0); derivative 0 at the kink."""
     return np.maximum(x, 0)
@@ -29,6 +34,7 @@ def _floating(x: Any) -> Any:
     vjp=(lambda g, out: g * (out * (1 - out)),),
     jvp=(lambda t, x: t * (sigmoid(x) * sigmoid(-x)),),
     examples=elementwise(REAL),
+    pointwise=True,
 )
 def sigmoid(x: Any) -> Any:
     """Elementwise 1 / (1 + exp(-x)); d sigmoid(x) = sigmoid(x) (1 - sigmoid(x)) dx."""
@@ -36,7 +42,12 @@ def sigmoid(x: Any) -> Any:
         return 1 / (1 + np.exp(-_floating(x)))
 
 
-@primitive(vjp=(lambda g, x: g * sigmoid(x),), jvp=(lambda t, out: t * -expm1(-out),), examples=elementwise(REAL))
+@primitive(
+    vjp=(lambda g, x: g * sigmoid(x),),
+    jvp=(lambda t, out: t * -expm1(-out),),
+    examples=elementwise(REAL),
+    pointwise=True,
+)
 def softplus(x: Any) -> Any:
     """Elementwise log(1 + exp(x)), a smooth relu; d softplus(x) = sigmoid(x) dx."""
     x = _floating(x)
@@ -52,6 +63,7 @@ def _silu_slope(x: Any, out: Any) -> Any:
     vjp=(lambda g, x, out: g * _silu_slope(x, out),),
     jvp=(lambda t, x: t * (sigmoid(x) * (1 + x * sigmoid(-x))),),
     examples=elementwise(REAL),
+    pointwise=True,
 )
 def silu(x: Any) -> Any:
     """Elementwise x sigmoid(x), also called swish; d = (s + x s (1 - s)) dx with s = sigmoid(x)."""
@@ -65,6 +77,7 @@ _SLOPE_AT_ZERO = 2 / math.sqrt(math.pi)
     vjp=(lambda g, x: g * (_SLOPE_AT_ZERO * exp(-(x * x))),),
     jvp=(lambda t, x: t * (_SLOPE_AT_ZERO * exp(-(x * x))),),
     examples=elementwise(REAL),
+    pointwise=True,
 )
 def erf(x: Any) -> Any:
     """Elementwise error function; d erf(x) = 2 / sqrt(pi) exp(-x*x) dx."""

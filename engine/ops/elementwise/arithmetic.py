@@ -7,14 +7,12 @@ Read next: `powers.py`.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
 from engine.examples import NONZERO, REAL, Arguments, Draw, broadcasting, elementwise
 from engine.ops.elementwise.choices import where
-from engine.ops.elementwise.weighing import weigh
 from engine.plan import LINEAR
 from engine.primitive import as_operand, primitive
 
@@ -24,6 +22,7 @@ from engine.primitive import as_operand, primitive
     jvp=(lambda t: t, lambda t: t),
     examples=broadcasting(REAL, REAL),
     broadcasts=True,
+    pointwise=True,
 )
 def add(x: Any, y: Any) -> Any:
     """Elementwise sum; d(x + y) = dx + dy."""
@@ -35,6 +34,7 @@ def add(x: Any, y: Any) -> Any:
     jvp=(lambda t: t, lambda t: -t),
     examples=broadcasting(REAL, REAL),
     broadcasts=True,
+    pointwise=True,
 )
 def subtract(x: Any, y: Any) -> Any:
     """Elementwise difference; d(x - y) = dx - dy."""
@@ -42,39 +42,36 @@ def subtract(x: Any, y: Any) -> Any:
 
 
 @primitive(
-    vjp=(lambda g, y: weigh(g, y), lambda g, x: weigh(g, x)),
-    jvp=(lambda t, y: weigh(t, y), lambda t, x: weigh(t, x)),
+    vjp=(lambda g, y: g * y, lambda g, x: g * x),
+    jvp=LINEAR,
     examples=broadcasting(REAL, REAL),
     broadcasts=True,
+    pointwise=True,
 )
 def multiply(x: Any, y: Any) -> Any:
     """Elementwise product; d(xy) = y dx + x dy."""
     return np.multiply(x, y)
 
 
-def _reciprocal(y: Any) -> Any:
-    """1 / y, also for the Python number 0, by which Python refuses to divide."""
-    return math.copysign(math.inf, y) if isinstance(y, int | float) and y == 0 else 1 / y
-
-
 @primitive(
-    vjp=(lambda g, y: weigh(g, _reciprocal(y)), lambda g, y, out: -weigh(g, out / y)),
-    jvp=(lambda t, y: weigh(t, _reciprocal(y)), lambda t, y, out: weigh(weigh(-t, 1 / y), out)),
+    vjp=(lambda g, y: g / y, lambda g, x, y: -g * (x / y) / y),
+    jvp=(lambda t, y: t / y, lambda t, y, out: -(t / y) * out),
     examples=broadcasting(REAL, NONZERO),
     broadcasts=True,
+    pointwise=True,
 )
 def divide(x: Any, y: Any) -> Any:
     """Elementwise quotient; d(x/y) = dx/y - (x/y) dy/y."""
     return np.divide(x, y)
 
 
-@primitive(vjp=(lambda g: -g,), jvp=(lambda t: -t,), examples=elementwise(REAL))
+@primitive(vjp=(lambda g: -g,), jvp=(lambda t: -t,), examples=elementwise(REAL), pointwise=True)
 def negative(x: Any) -> Any:
     """Elementwise -x."""
     return np.negative(x)
 
 
-@primitive(vjp=(lambda g, x: g * (2 * x),), jvp=(lambda t, x: t * (2 * x),), examples=elementwise(REAL))
+@primitive(vjp=(lambda g, x: g * (2 * x),), jvp=(lambda t, x: t * (2 * x),), examples=elementwise(REAL), pointwise=True)
 def square(x: Any) -> Any:
     """Elementwise x*x; d = 2x dx."""
     return np.square(x)
@@ -84,6 +81,7 @@ def square(x: Any) -> Any:
     vjp=(lambda g, x: g * np.sign(as_operand(x)),),
     jvp=(lambda t, x: t * np.sign(as_operand(x)),),
     examples=elementwise(NONZERO),
+    pointwise=True,
 )
 def abs(x: Any) -> Any:
     """Elementwise absolute value; derivative 0 at the kink."""
@@ -94,6 +92,7 @@ def abs(x: Any) -> Any:
     vjp=(lambda g: where(False, g, 0.0),),  # zeros, also for an infinite g; a rule, so that the edge can be watched
     jvp=(lambda t: where(False, t, 0.0),),
     examples=elementwise(NONZERO),
+    pointwise=True,
 )
 def sign(x: Any) -> Any:
     """Elementwise -1, 0 or 1; derivative 0, at the jump too."""
@@ -104,13 +103,13 @@ def _cast_example(draw: Draw) -> Arguments:
     return Arguments([draw.array(draw.shape(), REAL)], {"dtype": np.dtype(np.float64)})
 
 
-@primitive(vjp=(lambda g: g,), jvp=LINEAR, examples=_cast_example, broadcasts=True)
+@primitive(vjp=(lambda g: g,), jvp=LINEAR, examples=_cast_example, broadcasts=True, pointwise=True)
 def astype(x: Any, *, dtype: Any) -> Any:
     """The values in another floating dtype; the sweep casts the gradient back."""
     return x.astype(dtype)
 
 
-@primitive(vjp=(lambda g: g,), jvp=LINEAR, examples=elementwise(REAL))
+@primitive(vjp=(lambda g: g,), jvp=LINEAR, examples=elementwise(REAL), pointwise=True)
 def alias(x: Any) -> Any:
     """The same tensor as a new node: a place for a sweep to end, or for a name to hang."""
     return x

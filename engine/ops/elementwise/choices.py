@@ -30,6 +30,7 @@ def _apart(draw: Draw) -> Arguments:
     jvp=_TO_THE_WINNER,
     examples=_apart,
     broadcasts=True,
+    pointwise=True,
 )
 def maximum(x: Any, y: Any) -> Any:
     """Elementwise larger of two; a tie sends half to each."""
@@ -41,6 +42,7 @@ def maximum(x: Any, y: Any) -> Any:
     jvp=_TO_THE_WINNER,
     examples=_apart,
     broadcasts=True,
+    pointwise=True,
 )
 def minimum(x: Any, y: Any) -> Any:
     """Elementwise smaller of two; a tie sends half to each."""
@@ -74,6 +76,7 @@ _TO_THE_ONE_IN_FORCE = (
     jvp=_TO_THE_ONE_IN_FORCE,
     examples=_clip_example,
     broadcasts=True,
+    pointwise=True,
 )
 def clip(x: Any, min: Any = None, max: Any = None) -> Any:
     """Elementwise x kept between two bounds, each optional; at a bound the gradient is x's, beyond it the bound's.
@@ -98,6 +101,7 @@ def _where_example(draw: Draw) -> Arguments:
     jvp=(None, lambda t, condition: where(condition, t, 0.0), lambda t, condition: where(condition, 0.0, t)),
     examples=_where_example,
     broadcasts=True,
+    pointwise=True,
 )
 def where(condition: Any, x: Any, y: Any) -> Any:
     """x where the condition holds, else y; each receives the gradient of the places it filled."""

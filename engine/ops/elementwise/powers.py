@@ -8,7 +8,6 @@ import numpy as np
 
 from engine.examples import POSITIVE, REAL, Domain, broadcasting, elementwise
 from engine.ops.elementwise.choices import where
-from engine.ops.elementwise.weighing import weigh
 from engine.primitive import as_operand, primitive
 
 
@@ -16,14 +15,14 @@ def _pow_base(g: Any, x: Any, y: Any) -> Any:
     undefined = (as_operand(x) == 0) & (as_operand(y) == 0)  # 0 * 0**-1; x**0 is constant, so the slope is 0
     if np.any(undefined):
         x = where(undefined, 1.0, x)
-    return weigh(g, y * pow(x, y - 1))
+    return g * (y * pow(x, y - 1))
 
 
 def _pow_exponent(g: Any, x: Any, y: Any, out: Any) -> Any:
     vanishing = (as_operand(x) == 0) & (as_operand(y) >= 0)  # 0**y log 0, whose limit is 0; for y < 0 it is -inf
     if np.any(vanishing):
         x = where(vanishing, 1.0, x)
-    return weigh(g, out * _log(x))
+    return g * (out * _log(x))
 
 
 def _log(x: Any) -> Any:
@@ -36,6 +35,7 @@ def _log(x: Any) -> Any:
     jvp=(_pow_base, _pow_exponent),
     examples=broadcasting(POSITIVE, REAL),
     broadcasts=True,
+    pointwise=True,
 )
 def pow(x: Any, y: Any) -> Any:
     """Elementwise x**y; d = y x**(y-1) dx + x**y log(x) dy, with 0 log 0 taken as its limit 0."""
@@ -45,37 +45,39 @@ def pow(x: Any, y: Any) -> Any:
 
 
 @primitive(
-    vjp=(lambda g, out: weigh(g, 0.5 / out),),
-    jvp=(lambda t, out: weigh(t / 2, 1 / out),),
+    vjp=(lambda g, x: g / (2 * sqrt(x)),),
+    jvp=(lambda t, x: 0.5 * t * pow(x, -0.5),),
     examples=elementwise(POSITIVE),
+    pointwise=True,
 )
 def sqrt(x: Any) -> Any:
     """Elementwise square root; d sqrt(x) = dx / (2 sqrt(x))."""
     return np.sqrt(x)
 
 
-@primitive(vjp=(lambda g, out: weigh(g, out),), jvp=(lambda t, out: weigh(t, out),), examples=elementwise(REAL))
+@primitive(vjp=(lambda g, out: g * out,), jvp=(lambda t, out: t * out,), examples=elementwise(REAL), pointwise=True)
 def exp(x: Any) -> Any:
     """Elementwise e**x, its own derivative."""
     return np.exp(x)
 
 
-@primitive(vjp=(lambda g, x: weigh(g, exp(x)),), jvp=(lambda t, x: weigh(t, exp(x)),), examples=elementwise(REAL))
+@primitive(vjp=(lambda g, x: g * exp(x),), jvp=(lambda t, x: t * exp(x),), examples=elementwise(REAL), pointwise=True)
 def expm1(x: Any) -> Any:
     """Elementwise e**x - 1, exact near 0; d = e**x dx, not (out + 1) dx, which would cancel far below 0."""
     return np.expm1(x)
 
 
-@primitive(vjp=(lambda g, x: weigh(g, 1 / x),), jvp=(lambda t, x: weigh(t, 1 / x),), examples=elementwise(POSITIVE))
+@primitive(vjp=(lambda g, x: g / x,), jvp=(lambda t, x: t / x,), examples=elementwise(POSITIVE), pointwise=True)
 def log(x: Any) -> Any:
     """Elementwise natural logarithm; d log x = dx / x."""
     return np.log(x)
 
 
 @primitive(
-    vjp=(lambda g, x: weigh(g, 1 / (1 + x)),),
-    jvp=(lambda t, x: weigh(t, 1 / (1 + x)),),
+    vjp=(lambda g, x: g / (1 + x),),
+    jvp=(lambda t, x: t / (1 + x),),
     examples=elementwise(Domain(-0.5, 3.0)),
+    pointwise=True,
 )
 def log1p(x: Any) -> Any:
     """Elementwise log(1 + x), exact near 0; d = dx / (1 + x)."""
