@@ -18,12 +18,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from engine import random, trees, versions
-from engine.graph import Node, next_serial, reachable, record
+from engine.graph import Node, next_serial, reachable
 from engine.plan import Joint
 from engine.primitive import Primitive
 from engine.recording import changed, current
 from engine.sweeps import reverse_sweep
-from engine.tensor import Array, Tensor, wrap
+from engine.tensor import Array, Tensor, recorded, wrap
 
 
 class _Replay(NamedTuple):
@@ -63,8 +63,7 @@ def checkpoint(f: Callable[..., Tensor]) -> Callable[..., Tensor]:
             lambda: f(*args, **keywords), since, _values(ends, (args, keywords)), out.array, state, now.scope, ends
         )
         plan = _replayed.plan(False, len(ends), (1 << len(ends)) - 1)
-        node = record(_replayed, ends, plan, (), {"replay": replay}, out.shape, out.dtype, now.scope)
-        return wrap(out.array, node)
+        return recorded(out.array, _replayed, ends, plan, (), {"replay": replay}, now.scope)
 
     return forgetful
 

@@ -81,16 +81,27 @@ class Node:
         "shape",
     )
 
-    serial: int
-    primitive: Primitive | None
-    parents: Sequence[Node | None]
-    plan: Plan | None
-    saved: tuple[Any, ...] | None
-    metadata: dict[str, Any]
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    scope: tuple[str, ...]
-    notes: Notes | None
+    def __init__(
+        self,
+        primitive: Primitive | None,
+        parents: Sequence[Node | None],
+        plan: Plan | None,
+        saved: tuple[Any, ...],
+        metadata: dict[str, Any],
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        scope: tuple[str, ...],
+    ) -> None:
+        self.serial = next_serial()
+        self.primitive = primitive
+        self.parents = parents
+        self.plan = plan
+        self.saved: tuple[Any, ...] | None = saved
+        self.metadata = metadata
+        self.shape = shape
+        self.dtype = dtype
+        self.scope = scope
+        self.notes: Notes | None = None
 
     @property
     def op(self) -> str:
@@ -126,37 +137,9 @@ class Node:
         return f"<Node {self.serial}: {self.op}{where}, shape {self.shape}>"
 
 
-_new = object.__new__
-
-
-def record(
-    primitive: Primitive | None,
-    parents: Sequence[Node | None],
-    plan: Plan | None,
-    saved: tuple[Any, ...],
-    metadata: dict[str, Any],
-    shape: tuple[int, ...],
-    dtype: np.dtype[Any],
-    scope: tuple[str, ...],
-) -> Node:
-    """A new node, the youngest of all. (A function, because calling a class costs a third more.)"""
-    node = _new(Node)
-    node.serial = next_serial()
-    node.primitive = primitive
-    node.parents = parents
-    node.plan = plan
-    node.saved = saved
-    node.metadata = metadata
-    node.shape = shape
-    node.dtype = dtype
-    node.scope = scope
-    node.notes = None
-    return node
-
-
 def leaf(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Node:
     """A node for a tensor made by the user: nothing to differentiate, only a place for the gradient to arrive."""
-    return record(None, (), None, (), {}, shape, dtype, ())
+    return Node(None, (), None, (), {}, shape, dtype, ())
 
 
 def reachable(root: Node, since: int = 0, also: Collection[Node] = ()) -> list[Node]:

@@ -40,12 +40,14 @@ import numpy as np
 from engine.anomaly import inspect_result
 from engine.describe import describe
 from engine.examples import Example
-from engine.graph import Node, record
+from engine.graph import Node
 from engine.plan import Joint, Plan, Rule, Signature
-from engine.recording import current
-from engine.tensor import Array, Tensor, default_dtype, wrap
+from engine.recording import current, stack
+from engine.tensor import Array, Tensor, default_dtype, recorded, wrap
 
 registry: dict[str, Primitive] = {}
+
+ndarray = np.ndarray
 
 _PLAIN = {float, int, bool, type(None)}  # what needs no care: NumPy lets these take the other argument's dtype
 
@@ -131,15 +133,17 @@ class Primitive:
         if dtype is None:
             return out
         now = current()
-        made = None
+        result = None
         if wanted and now.enabled:
             plan = self.plan(now.forward, len(args), wanted)
             if plan.pulls or plan.pushes:
                 saved = plan.collect(arrays, out, residuals, args if bare else None)
-                made = record(self, parents, plan, saved, metadata, out.shape, out.dtype, now.scope)
+                result = recorded(out, self, parents, plan, saved, metadata, now.scope)
+        if result is None:
+            result = wrap(out, None)
         if now.anomaly:
-            inspect_result(self.name, out, arrays, made, now.scope)
-        return wrap(out, made)
+            inspect_result(self.name, out, arrays, result.node, now.scope)
+        return result
 
     def plan(self, forward: bool, count: int, wanted: int) -> Plan:
         """Which rules run when the arguments in the bit mask `wanted` want a derivative, and what they need kept."""
@@ -172,18 +176,18 @@ class Unary(Primitive):
             return Primitive.__call__(self, *args, **metadata)
         (x,) = args
         if type(x) is not Tensor:
-            return np.asarray(self.forward(x)) if type(x) is np.ndarray else Primitive.__call__(self, x)
-        now = current()
+            return np.asarray(self.forward(x)) if type(x) is ndarray else Primitive.__call__(self, x)
+        now = stack.get()
         before = x.node
         if before is None or not now.plain:
             return Primitive.__call__(self, x)
         array = x.array
         out = self.forward(array)
-        if type(out) is not np.ndarray:
+        if type(out) is not ndarray:
             out = np.asarray(out)
         plan = self.first
         saved = plan.pick((array, out)) if plan.quick else plan.collect((array,), out, ())
-        return wrap(out, record(self, (before,), plan, saved, _NOTHING, out.shape, out.dtype, now.scope))
+        return recorded(out, self, (before,), plan, saved, _NOTHING, now.scope)
 
 
 class Binary(Primitive):
@@ -198,13 +202,13 @@ class Binary(Primitive):
             return Primitive.__call__(self, *args, **metadata)
         x, y = args
         if type(x) is not Tensor or type(y) is not Tensor:
-            if type(x) is np.ndarray and type(y) is np.ndarray:  # so rules call each other
+            if type(x) is ndarray and type(y) is ndarray:  # so rules call each other
                 return np.asarray(self.forward(x, y))
             return Primitive.__call__(self, x, y)
-        now = current()
-        left, right, before, behind = x.array, y.array, x.node, y.node
-        if left.dtype is not right.dtype or not now.plain:
+        now = stack.get()
+        if not now.plain:
             return Primitive.__call__(self, x, y)
+        left, right, before, behind = x.array, y.array, x.node, y.node
         if before is None:
             if behind is None:
                 return Primitive.__call__(self, x, y)
@@ -215,10 +219,12 @@ class Binary(Primitive):
             out = self.forward(left, right)
         except ValueError as error:
             raise self._explained(error, (left, right)) from error
-        if type(out) is not np.ndarray:
+        if type(out) is not ndarray:
             out = np.asarray(out)
+        if out.dtype is not left.dtype:  # dtypes differ: there may be something to promote
+            return Primitive.__call__(self, x, y)
         saved = plan.pick((left, right, out)) if plan.quick else plan.collect((left, right), out, ())
-        return wrap(out, record(self, (before, behind), plan, saved, _NOTHING, out.shape, out.dtype, now.scope))
+        return recorded(out, self, (before, behind), plan, saved, _NOTHING, now.scope)
 
 
 _NOTHING: dict[str, Any] = {}

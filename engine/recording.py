@@ -54,15 +54,15 @@ class Recording:
         self.outer = outer
         self.frame = frame
         self.left = False
-        self.plain = enabled and not forward and not anomaly
+        self.plain = enabled and not forward and not anomaly and frame is None
 
 
-_stack: ContextVar[Recording] = ContextVar("recording", default=Recording())  # noqa: B039 (never written but `left`)
+stack: ContextVar[Recording] = ContextVar("recording", default=Recording())  # noqa: B039 (never written but `left`)
 
 
 def current() -> Recording:
     """The entry in force here: the topmost that was not left and whose generator, if it has one, is running."""
-    now = _stack.get()
+    now = stack.get()
     while now.left or (now.frame is not None and now.frame.f_back is None):  # a suspended frame has no caller
         assert now.outer is not None
         now = now.outer
@@ -95,15 +95,18 @@ class changed:  # noqa: N801 (reads as a statement: with changed(enabled=False))
         fields = {"enabled": now.enabled, "forward": now.forward, "anomaly": now.anomaly, "scope": now.scope}
         entry = Recording(**{**fields, **self.changes}, outer=now, frame=_generator(sys._getframe(1)))
         self.entries.append(entry)
-        _stack.set(entry)
+        stack.set(entry)
 
     def __exit__(self, *_: object) -> None:
         entry = self.entries.pop()
-        if _stack.get() is not entry:
-            entry.left = True  # a generator interleaved its `with` with ours; who lies on top will skip this one
+        if stack.get() is not entry:
+            entry.left, entry.plain = (
+                True,
+                False,
+            )  # a generator interleaved its `with` with ours; who lies on top will skip this one
             return
         assert entry.outer is not None
-        _stack.set(entry.outer)
+        stack.set(entry.outer)
 
     def __call__(self, function: F) -> F:
         if inspect.isgeneratorfunction(function) or inspect.iscoroutinefunction(function):

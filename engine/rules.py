@@ -68,6 +68,7 @@ def pull(node: Node, g: Any, allowed: Collection[Node] | None, create_graph: boo
     assert plan is not None
     if saved is None or create_graph or versions.last_assigned > node.serial:
         saved = saved_values(node, create_graph)
+    suspect = node.notes is not None and node.notes.suspect
     sent: list[Contribution] = []
     try:
         for argument, rule, pick, keywords in plan.pulls:
@@ -77,8 +78,11 @@ def pull(node: Node, g: Any, allowed: Collection[Node] | None, create_graph: boo
             if allowed is not None and parent not in allowed:
                 continue
             values = saved if pick is None else pick(saved)
-            contribution = rule(g, *values, **keywords_of(node, argument, keywords)) if keywords else rule(g, *values)
-            if alarm.rang or (node.notes is not None and node.notes.suspect):
+            if keywords:
+                contribution = rule(g, *values, **keywords_of(node, argument, keywords))
+            else:
+                contribution = rule(g, *values) if values else rule(g)
+            if alarm.rang or suspect:
                 contribution = alarm.mend(node, g, contribution)
             if contribution.shape != parent.shape or contribution.dtype is not parent.dtype:
                 contribution = _fit(node, argument, contribution, parent)

@@ -47,7 +47,7 @@ def reverse_sweep(
     retain_graph: bool = False,
     observe: Observer | None = None,
 ) -> dict[Node, Any]:
-    """The gradients of `inputs`; of every leaf below `root`, and every node that retains its own, where None are given.
+    """The gradients of `inputs`; where None are given, of every node below `root` whose tensor awaits its gradient.
 
     Args:
         root: where to begin.
@@ -68,9 +68,9 @@ def reverse_sweep(
         while pending:
             node = heappop(pending)[1]
             g = collected.pop(node)
-            if node.notes is not None and node.notes.hooks:
+            if node.notes is not None:
                 g = apply_hooks(node, g)
-            if (node.plan is None or _retains(node)) if inputs is None else node in inputs:
+            if node in inputs if inputs is not None else node.notes is not None and node.notes.target is not None:
                 results[node] = g
             if node.plan is None:
                 continue
@@ -88,10 +88,6 @@ def reverse_sweep(
             if not (retain_graph or create_graph):
                 node.free()
     return results
-
-
-def _retains(node: Node) -> bool:
-    return node.notes is not None and node.notes.target is not None
 
 
 def forward_sweep(nodes: Sequence[Node], tangents: dict[Node, Any], *, create_graph: bool = False) -> dict[Node, Any]:

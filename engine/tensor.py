@@ -17,15 +17,19 @@ Read next: `engine/primitive.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, final
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, final
 from weakref import ref
 
 import numpy as np
 
 from engine import graph, versions
-from engine.graph import Node
+from engine.graph import Node, next_serial
 from engine.operators import Operators
+
+if TYPE_CHECKING:
+    from engine.plan import Plan
+    from engine.primitive import Primitive
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -62,6 +66,34 @@ _new = object.__new__
 
 def wrap(array: Array, node: Node | None) -> Tensor:
     """A tensor on this very array, without copying it: what ops return."""
+    tensor = _new(Tensor)
+    tensor.array = array
+    tensor.node = node
+    tensor.grad = None
+    return tensor
+
+
+def recorded(
+    array: Array,
+    primitive: Primitive,
+    parents: Sequence[Node | None],
+    plan: Plan,
+    saved: tuple[Any, ...],
+    metadata: dict[str, Any],
+    scope: tuple[str, ...],
+) -> Tensor:
+    """A tensor on this very array and a new node, the youngest of all: what `wrap` and `Node` do, in half the time."""
+    node = _new(Node)
+    node.serial = next_serial()
+    node.primitive = primitive
+    node.parents = parents
+    node.plan = plan
+    node.saved = saved
+    node.metadata = metadata
+    node.shape = array.shape
+    node.dtype = array.dtype
+    node.scope = scope
+    node.notes = None
     tensor = _new(Tensor)
     tensor.array = array
     tensor.node = node

@@ -31,7 +31,7 @@ def _floating(x: Any) -> Any:
 
 
 @primitive(
-    vjp=(lambda g, out: g * (out * (1 - out)),),
+    vjp=(lambda g, out: g * (out - out * out),),
     jvp=(lambda t, x: t * (sigmoid(x) * sigmoid(-x)),),
     examples=elementwise(REAL),
     pointwise=True,
