@@ -7,6 +7,7 @@ Read in this order: `graph.py` (what is recorded), `tensor.py` (the handle), `pr
 from engine.tensor import Tensor, set_default_dtype  # isort: skip (first: ops need the class when imported)
 from engine import random
 from engine.checkpoint import checkpoint
+from engine.explain import explain
 from engine.graph import Node
 from engine.jacobians import hessian, jacobian
 from engine.ops import *  # noqa: F403 (every op, by its name)
@@ -22,6 +23,7 @@ __all__ = [
     "checkpoint",
     "detect_anomaly",
     "enable_grad",
+    "explain",
     "grad",
     "hessian",
     "hvp",

@@ -50,13 +50,17 @@ def gradients(output: Tensor, inputs: Sequence[Tensor], gradient: Any = None) ->
 
 
 def seed_for(tensor: Tensor, gradient: Any, who: str) -> Tensor:
-    """The cotangent a sweep starts with: the given one, checked, or 1 for a tensor of one element.
-
-    Raises RuntimeError where there is no graph to sweep, or no single number to differentiate; ValueError for a
-    cotangent of another shape.
-    """
+    """The cotangent a sweep from a tensor starts with. Raises RuntimeError where there is no graph to sweep."""
     if tensor.node is None:
         raise RuntimeError(f"{who}: no graph leads here: no input requires a gradient, or it was made under no_grad")
+    return cotangent_for(tensor, gradient, who)
+
+
+def cotangent_for(tensor: Tensor, gradient: Any, who: str) -> Tensor:
+    """The given cotangent (or tangent), checked to fit the tensor; 1 by default, for a tensor of one element.
+
+    Raises RuntimeError where there is no single number to differentiate, ValueError for another shape.
+    """
     if gradient is None:
         if tensor.size != 1:
             raise RuntimeError(

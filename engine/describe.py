@@ -11,6 +11,7 @@ multiply(x, y)
 
 from __future__ import annotations
 
+import inspect
 import linecache
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 def describe(primitive: Primitive) -> str:
     """Several lines: how to call the op, what it computes, how it is differentiated."""
     formula = (primitive.__doc__ or "").strip().partition("\n")[0]
-    lines = [f"{primitive.name}{_plain(primitive.__signature__)}"]
+    lines = [f"{primitive.name}{_plain(inspect.signature(primitive.forward))}"]
     lines += [f"    {formula}"] if formula else []
     for kind, given in (("vjp", primitive.vjp), ("jvp", primitive.jvp)):
         rows = _rows(primitive.signature.arguments, given)

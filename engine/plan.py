@@ -36,6 +36,36 @@ class Joint:
     rule: Rule
 
 
+class Names(NamedTuple):
+    """The parameters of a function by kind, straight from its code: `inspect.signature` would double the import time.
+
+    Fields: positional ones, those of them that default to None, keyword-only ones, and the name of `*arrays` or None.
+    """
+
+    positional: tuple[str, ...]
+    optional: frozenset[str]
+    keywords: tuple[str, ...]
+    variable: str | None
+
+    @classmethod
+    def of(cls, function: Any) -> Names:
+        """Of a Python function. TypeError for anything else: a rule is a def or a lambda."""
+        code = getattr(function, "__code__", None)
+        if code is None:
+            raise TypeError(
+                f"{function!r} has no Python code; wrap it in a def or a lambda whose parameters name its values"
+            )
+        count, all_named = code.co_argcount, code.co_argcount + code.co_kwonlyargcount
+        defaults = function.__defaults__ or ()
+        defaulted = zip(code.co_varnames[count - len(defaults) : count], defaults, strict=True)
+        return cls(
+            code.co_varnames[:count],
+            frozenset(name for name, default in defaulted if default is None),
+            code.co_varnames[count:all_named],
+            code.co_varnames[all_named] if code.co_flags & inspect.CO_VARARGS else None,
+        )
+
+
 class Signature:
     """The names an op's rules can ask for, and the binding of a call's arguments to them.
 
@@ -45,17 +75,15 @@ class Signature:
     def __init__(
         self, op: str, forward: Callable[..., Any], residuals: Sequence[str] = (), keep_arguments: bool = False
     ) -> None:
-        parameters = inspect.signature(forward).parameters.values()
-        arguments = [p for p in parameters if p.kind is not p.KEYWORD_ONLY]
-        metadata = [p for p in parameters if p.kind is p.KEYWORD_ONLY]
+        names = Names.of(forward)
         self.op = op
-        self.arguments = tuple(p.name for p in arguments)
-        self.optional = {p.name for p in arguments if p.default is None}
-        self.variadic = any(p.kind is p.VAR_POSITIONAL for p in arguments)
-        self.arity = -1 if self.variadic else len(arguments)
-        self.metadata = tuple(p.name for p in metadata)
+        self.arguments = names.positional if names.variable is None else (names.variable,)
+        self.optional = names.optional
+        self.variadic = names.variable is not None
+        self.arity = -1 if self.variadic else len(self.arguments)
+        self.metadata = names.keywords
         self.required = frozenset(self.metadata)
-        self.defaults = {p.name: p.default for p in metadata if p.default is not p.empty}
+        self.defaults = forward.__kwdefaults__ or {}
         self.keep_arguments = keep_arguments
         slots = (*self.arguments, "out", *residuals, *(f"{name}_shape" for name in self.arguments))
         self.slots = {name: slot for slot, name in enumerate(slots)}
@@ -183,13 +211,13 @@ def _names(signature: Signature, rule: Rule, argument: int | None) -> tuple[tupl
     if rule is LINEAR:
         others = [name for k, name in enumerate(signature.arguments) if k != argument or signature.variadic]
         return tuple(others), signature.metadata
-    first, *parameters = inspect.signature(rule).parameters.values()
-    values = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
-    keywords = tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+    names = Names.of(rule)
+    first, *values = names.positional
+    keywords = names.keywords
     known = (*signature.metadata, "wanted", "position")
     for name in [n for n in values if n not in signature.slots] + [n for n in keywords if n not in known]:
         raise TypeError(
-            f"{signature.op}: a rule asks for {name!r}; after {first.name!r} it can name {[*signature.slots]} "
+            f"{signature.op}: a rule asks for {name!r}; after {first!r} it can name {[*signature.slots]} "
             f"and, keyword-only, {[*known]}"
         )
-    return values, keywords
+    return tuple(values), keywords

@@ -31,7 +31,6 @@ Read next: `engine/ops/elementwise/` for examples, then `engine/sweeps.py`.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -41,7 +40,7 @@ from engine.anomaly import inspect_result
 from engine.describe import describe
 from engine.examples import Example
 from engine.graph import Node
-from engine.plan import Joint, Plan, Rule, Signature
+from engine.plan import Joint, Names, Plan, Rule, Signature
 from engine.recording import current, stack
 from engine.tensor import Array, Tensor, default_dtype, recorded, wrap
 
@@ -80,7 +79,7 @@ class Primitive:
         self.name = forward.__name__
         self.__doc__ = forward.__doc__
         self.__module__ = forward.__module__
-        self.__signature__ = inspect.signature(forward)
+        self.__wrapped__ = forward  # where `inspect.signature` and editors find the signature
         self.signature = Signature(self.name, forward, residuals, keep_arguments=reference is not None)
         self.vjp = vjp
         self.jvp = jvp
@@ -246,10 +245,10 @@ def primitive(**knowledge: Any) -> Callable[[Callable[..., Any]], Primitive]:
 
 def _kind(forward: Callable[..., Any], knowledge: dict[str, Any]) -> type[Primitive]:
     """The class with the shortest way to call such a function."""
-    parameters = inspect.signature(forward).parameters.values()
-    if "residuals" in knowledge or any(p.kind is not p.POSITIONAL_OR_KEYWORD or p.default is None for p in parameters):
+    names = Names.of(forward)
+    if "residuals" in knowledge or names.optional or names.keywords or names.variable:
         return Primitive
-    return {1: Unary, 2: Binary}.get(len(parameters), Primitive)
+    return {1: Unary, 2: Binary}.get(len(names.positional), Primitive)
 
 
 def promote(args: Sequence[Any], arrays: list[Any]) -> list[Any]:

@@ -15,7 +15,7 @@ import numpy as np
 from engine import tensor
 from engine.tensor import Tensor, wrap
 
-_generator = np.random.default_rng()
+_generator: np.random.Generator | None = None  # made when first asked for: `numpy.random` takes a while to import
 
 
 def seed(number: int) -> None:
@@ -26,14 +26,17 @@ def seed(number: int) -> None:
 
 def generator() -> np.random.Generator:
     """The generator itself."""
+    global _generator
+    if _generator is None:
+        _generator = np.random.default_rng()
     return _generator
 
 
 def normal(shape: tuple[int, ...], *, std: float = 1.0, dtype: Any = None) -> Tensor:
     """Independent normal numbers with mean 0."""
-    return wrap((_generator.normal(size=shape) * std).astype(dtype or tensor.default_dtype()), None)
+    return wrap((generator().normal(size=shape) * std).astype(dtype or tensor.default_dtype()), None)
 
 
 def uniform(shape: tuple[int, ...], *, low: float = 0.0, high: float = 1.0, dtype: Any = None) -> Tensor:
     """Independent numbers, uniform in [low, high)."""
-    return wrap(_generator.uniform(low, high, size=shape).astype(dtype or tensor.default_dtype()), None)
+    return wrap(generator().uniform(low, high, size=shape).astype(dtype or tensor.default_dtype()), None)

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from engine import ops, trees
-from engine.backward import seed_for
+from engine.backward import cotangent_for
 from engine.graph import Node, between, leaf, next_serial, reachable
 from engine.recording import changed, current
 from engine.sweeps import forward_sweep, reverse_sweep
@@ -231,7 +231,7 @@ def vjp(f: Function, *xs: Any) -> tuple[Any, Function]:
         given = [one.value for one in trees.leaves(g)]
         if len(given) != len(run.results):
             raise ValueError(f"vjp: {len(given)} cotangents given for {len(run.results)} results")
-        cotangents = [seed_for(r, g, "vjp") for r, g in zip(run.results, given, strict=True)]
+        cotangents = [cotangent_for(r, g, "vjp") for r, g in zip(run.results, given, strict=True)]
         return tuple(run.like_inputs(run.pull(cotangents, retain_graph=True), _zeros_like))
 
     return run.value(), pullback
@@ -249,7 +249,9 @@ def jvp(f: Function, xs: Any, ts: Any) -> tuple[Any, Any]:
     inputs = [x for tensors in run.inputs for x in tensors]
     if len(directions) != len(inputs):
         raise ValueError(f"jvp: {len(directions)} tangents given for {len(inputs)} inputs")
-    tangents = {x.node: seed_for(x, t, "jvp") for x, t in zip(inputs, directions, strict=True) if x.node is not None}
+    tangents = {
+        x.node: cotangent_for(x, t, "jvp") for x, t in zip(inputs, directions, strict=True) if x.node is not None
+    }
     return run.value(), trees.same_form(run.out, run.push(tangents))
 
 

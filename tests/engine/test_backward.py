@@ -237,3 +237,62 @@ def test_an_error_in_a_rule_names_the_op_and_its_scope_and_leaves_no_half_gradie
     with pytest.raises(RuntimeError, match=r"exp: its vjp rule failed \(in layer\)"):
         loss.backward()
     assert x.grad is None
+
+
+def test_a_hook_sees_the_whole_gradient_and_may_replace_it() -> None:
+    x = leaf(1.0, 2.0)
+    y = x * 3.0
+    seen: list[Any] = []
+    y.register_hook(lambda g: seen.append(g.numpy().tolist()))
+    remove = y.register_hook(lambda g: g * 10.0)
+    (y * y + y).sum().backward()
+    assert seen == [[7.0, 13.0]]  # 2y + 1, once, although two paths arrive
+    np.testing.assert_array_equal(grad_of(x), [210.0, 390.0])
+    remove()
+    x.zero_grad()
+    y = x * 3.0
+    x.register_hook(lambda g: g + 1.0)
+    y.sum().backward()
+    np.testing.assert_array_equal(grad_of(x), [4.0, 4.0])
+
+
+def test_a_hook_that_returns_nonsense_is_an_error() -> None:
+    x = leaf(1.0, 2.0)
+    y = x * 1.0
+    remove = y.register_hook(lambda g: g.sum())
+    with pytest.raises(ValueError, match=r"multiply: a gradient hook returned shape \(\) for a gradient \(2,\)"):
+        y.sum().backward()
+    remove()
+    y = x * 1.0
+    y.register_hook(lambda g: 3.0)  # type: ignore[arg-type, return-value]
+    with pytest.raises(TypeError, match="must return a Tensor or None, not float"):
+        y.sum().backward()
+    with pytest.raises(RuntimeError, match="register_hook"):
+        Tensor(1.0).register_hook(print)
+    assert x.grad is None
+
+
+def test_hooks_work_in_recorded_sweeps() -> None:
+    x = leaf(3.0)
+    x.register_hook(lambda g: g * g)
+    (x * x).sum().backward(create_graph=True)
+    first = x.grad
+    assert first is not None
+    assert first.item() == 36
+    x.grad = None
+    first.sum().backward()  # d(2x)^2 = 8x, and the hook squares that
+    assert grad_of(x).item() == 24**2
+
+
+def test_anomaly_mode_names_the_op_the_scope_and_the_line() -> None:
+    x = leaf(-1.0)
+    with np.errstate(all="ignore"), engine.detect_anomaly(), engine.scope("layer"):
+        with pytest.raises(
+            FloatingPointError, match=r"log: .* at \(0,\).*in layer.*test_backward\.py:\d+ in test_anomaly"
+        ):
+            engine.log(x)
+        loss = engine.pow(Tensor([-2.0]), leaf(3.0)).sum()  # 8 log(-2) has no value
+        with pytest.raises(
+            FloatingPointError, match=r"pow: the gradient it sends to argument 1 is nan \(in layer, made at"
+        ):
+            loss.backward()

@@ -1,0 +1,123 @@
+"""explain: the chain rule of one small graph, step by step, with its numbers.
+
+    >>> from engine import Tensor, explain, sin
+    >>> x = Tensor(2.0, requires_grad=True, name="x")
+    >>> explain(x * x + sin(x), wrt=x)
+    d/d add = 1
+      add -> multiply   1 x 1 = 1
+      add -> sin        1 x 1 = 1
+    d/d sin = 1
+      sin -> x          -0.4161 x 1 = -0.4161
+    d/d multiply = 1
+      multiply -> x     2 x 1 = 2
+      multiply -> x     2 x 1 = 2
+    d/d x = -0.4161 + 2 + 2 = 3.584
+
+Each line is one edge: the local derivative of the op, times the cotangent that came in, is the contribution it sends
+on; what arrives by several edges is added up. Between arrays the local derivative is a Jacobian: a row of numbers if it
+is diagonal, else a matrix with a row for each element of the argument, to be read as (matrix) x (cotangent).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+
+from engine.backward import seed_for
+from engine.graph import Node, between
+from engine.recording import no_grad
+from engine.rules import Alarm, pull
+from engine.sweeps import reverse_sweep
+from engine.tensor import Array, Tensor
+
+MOST_NODES = 100
+MOST_NUMBERS = 64
+
+
+def explain(loss: Tensor, wrt: Tensor) -> None:
+    """Print every step of the chain rule from `loss` to `wrt`, for a graph of at most a hundred nodes.
+
+    The graph is kept and no `.grad` is touched. Raises RuntimeError where no graph leads from one to the other,
+    ValueError for a graph too large to read.
+    """
+    print(explanation(loss, wrt))
+
+
+def explanation(loss: Tensor, wrt: Tensor) -> str:
+    """The text that `explain` prints."""
+    seed = seed_for(loss, None, "explain").array
+    assert loss.node is not None
+    nodes = between(loss.node, set() if wrt.node is None else {wrt.node})
+    if not nodes:
+        raise RuntimeError("explain: the loss does not depend on this tensor, so there is no step to show")
+    if len(nodes) > MOST_NODES:
+        raise ValueError(f"explain: {len(nodes)} nodes are too many to read (at most {MOST_NODES}); viz draws them")
+    labels = _labels(nodes)
+    arrived: dict[Node, list[Array]] = defaultdict(list)
+    steps: dict[Node, list[tuple[str, str]]] = defaultdict(list)
+
+    def observe(node: Node, argument: int, parent: Node, contribution: Any) -> None:
+        g = np.asarray(sum(arrived[node]))
+        local = _local(node, argument, parent, g)
+        times = f"{local} x {_number(g)} = {_number(contribution)}"
+        steps[node].append((f"{labels[node]} -> {labels[parent]}", times))
+        arrived[parent].append(np.asarray(contribution))
+
+    arrived[loss.node].append(seed)
+    with no_grad():
+        reverse_sweep(loss.node, seed, nodes[:1], retain_graph=True, observe=observe)
+    width = max((len(edge) for rows in steps.values() for edge, _ in rows), default=0)
+    lines = []
+    for node in reversed(nodes):
+        lines.append(f"d/d {labels[node]} = {_sum(arrived[node])}")
+        lines += [f"  {edge:{width}}   {times}" for edge, times in steps[node]]
+    return "\n".join(lines)
+
+
+def _labels(nodes: list[Node]) -> dict[Node, str]:
+    """What each node is called: its name, or its op, numbered where the same op occurs again."""
+    plain = [node.name or node.op for node in nodes]
+    seen: dict[str, int] = defaultdict(int)
+    labels = {}
+    for node, label in zip(nodes, plain, strict=True):
+        seen[label] += 1
+        labels[node] = label if plain.count(label) == 1 else f"{label}{seen[label]}"
+    return labels
+
+
+def _local(node: Node, argument: int, parent: Node, g: Array) -> str:
+    """The op's own derivative in one argument: what the rule makes of each unit cotangent."""
+    inputs, outputs = int(np.prod(parent.shape)), g.size
+    if inputs * outputs > MOST_NUMBERS:
+        return f"(Jacobian {parent.shape} by {g.shape})"
+    columns = []
+    for k in range(outputs):
+        unit = np.zeros(outputs, g.dtype)
+        unit[k] = 1
+        alarm = Alarm()
+        with alarm.listening():
+            sent = pull(node, unit.reshape(g.shape), {parent}, False, alarm)
+        columns.append(next(np.ravel(c) for at, _, c in sent if at == argument))
+    matrix = np.array(columns).reshape(outputs, inputs).T
+    if parent.shape == g.shape and np.array_equal(matrix, np.diag(np.diag(matrix))):
+        return _number(np.diag(matrix).reshape(g.shape))
+    return _number(matrix)
+
+
+def _sum(terms: list[Array]) -> str:
+    """a + b + c = total, or the single one."""
+    total = _number(sum(terms))
+    return total if len(terms) == 1 else f"{' + '.join(map(_number, terms))} = {total}"
+
+
+def _number(value: Any) -> str:
+    """Four digits; arrays on one line."""
+    array = np.asarray(value)
+    if array.size == 1 and array.ndim == 0:
+        return f"{array.item() + 0.0:.4g}"  # + 0.0: no minus before a zero
+    text = np.array2string(
+        array, formatter={"float_kind": lambda v: f"{v + 0.0:.4g}"}, threshold=20, max_line_width=10**6
+    )
+    return text.replace("\n", "")
