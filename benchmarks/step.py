@@ -2,23 +2,20 @@
 
     python benchmarks/step.py [--model calculator|w1|w2|w3] [--rounds 7] [--steps 20]
 
-Each contestant lives in a process of its own, started from this one; they take turns, so that a slow moment of the
-machine hits both, and the median of the ratios is what counts. Both start from the same parameters and the first loss
-must agree. PyTorch runs as installed, with its own number of threads.
+Both start from the same parameters and the losses must agree. PyTorch runs as installed, with its number of threads.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
-import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.contest import Contest, repeat, report, serve
 
 MODELS: dict[str, tuple[dict[str, Any], int]] = {  # shape, batch size; every text fills the block
     "calculator": (
@@ -100,30 +97,6 @@ def pytorch(name: str) -> Callable[[], float]:
 CONTESTANTS = {"blameflow": ours, "pytorch": pytorch}
 
 
-def work(contestant: str, name: str) -> None:
-    """A contestant's process: read a number of steps, run them, print the seconds and the first loss."""
-    step = CONTESTANTS[contestant](name)
-    for line in sys.stdin:
-        began = time.perf_counter()
-        losses = [step() for _ in range(int(line))]
-        print(time.perf_counter() - began, losses[0], flush=True)
-
-
-def ask(worker: subprocess.Popen[str], steps: int) -> tuple[float, float]:
-    assert worker.stdin is not None
-    assert worker.stdout is not None
-    worker.stdin.write(f"{steps}\n")
-    worker.stdin.flush()
-    answer = worker.stdout.readline().split()
-    if len(answer) != 2:
-        raise SystemExit("a contestant ended early; is PyTorch installed? pip install 'blameflow[bench]'")
-    return float(answer[0]) / steps, float(answer[1])
-
-
-def spread(values: list[float]) -> str:
-    return f"median {statistics.median(values):.2f}, {min(values):.2f} to {max(values):.2f}"
-
-
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     arguments.add_argument("--model", choices=MODELS, default="calculator")
@@ -132,34 +105,18 @@ def main() -> None:
     arguments.add_argument("--worker", choices=CONTESTANTS, help=argparse.SUPPRESS)
     args = arguments.parse_args()
     if args.worker:
-        work(args.worker, args.model)
+        step = CONTESTANTS[args.worker](args.model)
+        serve(lambda steps: repeat(step, steps))
         return
-    workers = {
-        contestant: subprocess.Popen(
-            [sys.executable, __file__, "--worker", contestant, "--model", args.model],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for contestant in CONTESTANTS
-    }
-    first = {contestant: ask(worker, 1)[1] for contestant, worker in workers.items()}
-    print(f"model {args.model}; first losses " + ", ".join(f"{name} {loss:.6f}" for name, loss in first.items()))
-    if abs(first["blameflow"] - first["pytorch"]) > 1e-4:
-        raise SystemExit("the first losses differ: these are not the same model")
-    for worker in workers.values():
-        ask(worker, 5)
-    times: dict[str, list[float]] = {contestant: [] for contestant in CONTESTANTS}
-    for _ in range(args.rounds):
-        for contestant, worker in workers.items():
-            times[contestant].append(1000 * ask(worker, args.steps)[0])
-    for contestant, found in times.items():
-        print(f"{contestant:>10}: {spread(found)} ms per step")
-    print(f"     ratio: {spread([a / b for a, b in zip(*times.values(), strict=True)])}, ours over PyTorch's")
-    for worker in workers.values():
-        assert worker.stdin is not None
-        worker.stdin.close()
-        worker.wait()
+    contest = Contest(__file__, list(CONTESTANTS), ["--model", args.model])
+    # the first step was the warm-up's, so this is the second one's loss
+    losses = {name: contest.ask(name, 1)[1] for name in contest.workers}
+    print(f"model {args.model}; losses " + ", ".join(f"{name} {loss:.6f}" for name, loss in losses.items()))
+    if max(losses.values()) - min(losses.values()) > 1e-3:
+        raise SystemExit("the losses differ: these are not the same model")
+    contest.rounds(1, 5)
+    report(contest.rounds(args.rounds, args.steps), "ms per step", 1000)
+    contest.close()
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 The names in a rule's signature are resolved once per primitive and per set of arguments that want a gradient; each call
 then only picks array references out of a tuple by position:
 
-    slots of a call:   arguments ...   out   residuals ...   shapes of the arguments ...
+    slots of a call:   arguments ...   out   residuals ...   shapes of the arguments ...   metadata ...
 
 A plan is the link between `engine/primitive.py`, which saves through it, and `engine/sweeps.py`, which runs its rules.
 """
@@ -85,7 +85,8 @@ class Signature:
         self.required = frozenset(self.metadata)
         self.defaults = forward.__kwdefaults__ or {}
         self.keep_arguments = keep_arguments
-        slots = (*self.arguments, "out", *residuals, *(f"{name}_shape" for name in self.arguments))
+        shapes = tuple(f"{name}_shape" for name in self.arguments)
+        slots = (*self.arguments, "out", *residuals, *shapes, *self.metadata)
         self.slots = {name: slot for slot, name in enumerate(slots)}
 
     def bind(self, args: tuple[Any, ...], metadata: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -113,16 +114,12 @@ class Signature:
         return args, metadata
 
 
-class Call(NamedTuple):
-    """One rule to run: for which argument (None: a joint rule), on which saved values, with which metadata.
+Run = Callable[[Any, tuple[Any, ...]], Any]
+Call = tuple[int, Run]
+"""One rule to run: for which argument, and a function of the cotangent (or tangent) and of what the node saved.
 
-    `pick` takes what a node saved and returns the rule's values; None where the rule wants all of them in order.
-    """
-
-    argument: int | None
-    rule: Rule
-    pick: Callable[[tuple[Any, ...]], tuple[Any, ...]] | None
-    keywords: tuple[str, ...]
+A plain tuple, because a sweep unpacks one for every edge. A joint rule stands under argument 0.
+"""
 
 
 class Plan:
@@ -130,43 +127,60 @@ class Plan:
 
     Fields:
         wanted: for each argument, whether its gradient is wanted.
-        pulls: the vjp rules.
-        pushes: the jvp rules; None where nobody said that a forward sweep would come.
+        pulls: the vjp rules; a single one if `joint`.
+        pushes: the jvp rules, LINEAR marked as such; None where nobody said that a forward sweep would come.
         keep: the slots those read, which are what a node saves, in this order.
         quick: whether these are among the arguments and the result, so that `pick` finds them.
         pick: takes (*arguments, result) and returns what to save.
     """
 
-    __slots__ = ("keep", "pick", "pulls", "pushes", "quick", "shapes", "signature", "wanted")
+    __slots__ = ("joint", "keep", "pick", "pulls", "pushes", "quick", "signature", "wanted")
 
     def __init__(self, signature: Signature, vjp: Any, jvp: Any, count: int, wanted: int) -> None:
         self.signature = signature
         self.wanted = tuple(bool(wanted >> k & 1) for k in range(count))
         pulls = self._named(vjp, count)
         pushes = [] if jvp is None else self._named(jvp, count)
-        read = {signature.slots[name] for _, _, values, _ in (*pulls, *pushes) for name in values}
+        read = {signature.slots[name] for named in (*pulls, *pushes) for name in (*named.values, *named.metadata)}
         if signature.keep_arguments and pulls:
             read |= {signature.slots[name] for name in signature.arguments}
         self.keep = tuple(sorted(read))
-        self.shapes = any(slot >= signature.slots[f"{signature.arguments[0]}_shape"] for slot in read)
         self.quick = all(slot <= signature.slots["out"] for slot in read)
         self.pick = _picker(list(self.keep))
-        self.pulls = tuple(self._call(*named) for named in pulls)
-        self.pushes = None if jvp is None else tuple(self._call(*named) for named in pushes)
+        self.joint = isinstance(vjp, Joint)
+        self.pulls = tuple(self._call(named) for named in pulls)
+        self.pushes = None if jvp is None else tuple(self._call(named) for named in pushes)
 
-    def _named(self, given: Any, count: int) -> list[tuple[int | None, Rule, tuple[str, ...], tuple[str, ...]]]:
+    def _named(self, given: Any, count: int) -> list[_Named]:
         """The rules of the arguments that want a derivative, with the names each asks for."""
         return [
-            (argument, rule, *_names(self.signature, rule, argument))
+            _names(self.signature, rule, argument)
             for argument, rule in _rules(self.signature, given, count)
-            if argument is None or self.wanted[argument]
+            if self.wanted[argument] or isinstance(given, Joint)
         ]
 
-    def _call(self, argument: int | None, rule: Rule, values: tuple[str, ...], keywords: tuple[str, ...]) -> Call:
-        at = [self.keep.index(self.signature.slots[name]) for name in values]
-        return Call(argument, rule, None if at == [*range(len(self.keep))] else _picker(at), keywords)
+    def _call(self, named: _Named) -> Call:
+        if named.rule is LINEAR:
+            return named.argument, LINEAR
+        at = [self.keep.index(self.signature.slots[name]) for name in (*named.values, *named.metadata)]
+        known = {"wanted": self.wanted, "position": named.argument}
+        rule = named.rule
+        if named.metadata or named.constants:
+            rule = _with_keywords(rule, named.metadata, {name: known[name] for name in named.constants})
+        return named.argument, _on_saved(rule, at)
 
-    def collect(self, arrays: Sequence[Any], out: Any, residuals: Sequence[Any], args: Any = None) -> tuple[Any, ...]:
+    def others(self, argument: int, saved: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The arguments beside this one, from what a node saved for a LINEAR rule."""
+        slots = self.signature.slots
+        found = [saved[self.keep.index(slots[name])] for name in _beside(self.signature, argument)]
+        if not self.signature.variadic:
+            return tuple(found)
+        (everything,) = found
+        return (*everything[:argument], *everything[argument + 1 :])
+
+    def collect(
+        self, arrays: Sequence[Any], out: Any, residuals: Sequence[Any], metadata: dict[str, Any], args: Any = None
+    ) -> tuple[Any, ...]:
         """The values to keep, picked from a call's arrays and results.
 
         `args` are the call's arguments where some are arrays of the user's; those may be written before the sweep, so
@@ -178,12 +192,34 @@ class Plan:
             arrays = [
                 a.copy() if a is raw and isinstance(a, np.ndarray) else a for a, raw in zip(arrays, args, strict=True)
             ]
-        variadic = self.signature.variadic
-        slots = [tuple(arrays), out, *residuals] if variadic else [*arrays, out, *residuals]
-        if self.shapes:
-            shapes = [np.shape(array) for array in arrays]
-            slots += [tuple(shapes)] if variadic else shapes
+        shapes = [np.shape(array) for array in arrays]
+        given = [metadata[name] for name in self.signature.metadata]
+        if self.signature.variadic:
+            slots = [tuple(arrays), out, *residuals, tuple(shapes), *given]
+        else:
+            slots = [*arrays, out, *residuals, *shapes, *given]
         return tuple([slots[slot] for slot in self.keep])
+
+
+def _on_saved(rule: Rule, at: list[int]) -> Run:
+    """The rule as a function of what a node saved, where its values are at these positions."""
+    if not at:
+        return lambda g, saved: rule(g)
+    if len(at) == 1:
+        (k,) = at
+        return lambda g, saved: rule(g, saved[k])
+    pick = itemgetter(*at)
+    return lambda g, saved: rule(g, *pick(saved))
+
+
+def _with_keywords(rule: Rule, names: tuple[str, ...], constants: dict[str, Any]) -> Rule:
+    """The same rule, taking the metadata of these names behind its other values instead of by keyword."""
+
+    def adapted(first: Any, *values: Any) -> Any:
+        count = len(values) - len(names)
+        return rule(first, *values[:count], **dict(zip(names, values[count:], strict=True)), **constants)
+
+    return adapted
 
 
 def _picker(at: list[int]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
@@ -191,10 +227,10 @@ def _picker(at: list[int]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
     return itemgetter(*at) if len(at) > 1 else itemgetter(slice(at[0], at[0] + 1) if at else slice(0))
 
 
-def _rules(signature: Signature, given: Any, count: int) -> list[tuple[int | None, Rule]]:
+def _rules(signature: Signature, given: Any, count: int) -> list[tuple[int, Rule]]:
     """Pairs of argument position and rule."""
     if isinstance(given, Joint):
-        return [(None, given.rule)]
+        return [(0, given.rule)]
     if given is LINEAR:
         given = (LINEAR,) * count
     if signature.variadic:
@@ -206,18 +242,33 @@ def _rules(signature: Signature, given: Any, count: int) -> list[tuple[int | Non
     return [(argument, rule) for argument, rule in enumerate(given) if rule is not None]
 
 
-def _names(signature: Signature, rule: Rule, argument: int | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The values and the keywords that a rule asks for, by the names of its parameters."""
+def _beside(signature: Signature, argument: int) -> tuple[str, ...]:
+    """The names of the other arguments; of all of them for `*arrays`."""
+    return tuple(name for k, name in enumerate(signature.arguments) if k != argument or signature.variadic)
+
+
+class _Named(NamedTuple):
+    """A rule and what it asks for: values, metadata, and what the plan itself knows."""
+
+    argument: int
+    rule: Rule
+    values: tuple[str, ...]
+    metadata: tuple[str, ...] = ()
+    constants: tuple[str, ...] = ()
+
+
+def _names(signature: Signature, rule: Rule, argument: int) -> _Named:
+    """What a rule asks for, by the names of its parameters."""
     if rule is LINEAR:
-        others = [name for k, name in enumerate(signature.arguments) if k != argument or signature.variadic]
-        return tuple(others), signature.metadata
+        return _Named(argument, rule, _beside(signature, argument))
     names = Names.of(rule)
     first, *values = names.positional
-    keywords = names.keywords
+    arrays = [name for name in signature.slots if name not in signature.metadata]
     known = (*signature.metadata, "wanted", "position")
-    for name in [n for n in values if n not in signature.slots] + [n for n in keywords if n not in known]:
+    for name in [n for n in values if n not in arrays] + [n for n in names.keywords if n not in known]:
         raise TypeError(
-            f"{signature.op}: a rule asks for {name!r}; after {first!r} it can name {[*signature.slots]} "
+            f"{signature.op}: a rule asks for {name!r}; after {first!r} it can name {arrays} "
             f"and, keyword-only, {[*known]}"
         )
-    return tuple(values), keywords
+    metadata = tuple(name for name in names.keywords if name in signature.metadata)
+    return _Named(argument, rule, tuple(values), metadata, tuple(n for n in names.keywords if n not in metadata))

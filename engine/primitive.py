@@ -136,7 +136,7 @@ class Primitive:
         if wanted and now.enabled:
             plan = self.plan(now.forward, len(args), wanted)
             if plan.pulls or plan.pushes:
-                saved = plan.collect(arrays, out, residuals, args if bare else None)
+                saved = plan.collect(arrays, out, residuals, metadata, args if bare else None)
                 result = recorded(out, self, parents, plan, saved, metadata, now.scope)
         if result is None:
             result = wrap(out, None)
@@ -185,7 +185,7 @@ class Unary(Primitive):
         if type(out) is not ndarray:
             out = np.asarray(out)
         plan = self.first
-        saved = plan.pick((array, out)) if plan.quick else plan.collect((array,), out, ())
+        saved = plan.pick((array, out)) if plan.quick else plan.collect((array,), out, (), _NOTHING)
         return recorded(out, self, (before,), plan, saved, _NOTHING, now.scope)
 
 
@@ -200,20 +200,26 @@ class Binary(Primitive):
         if len(args) != 2 or metadata:
             return Primitive.__call__(self, *args, **metadata)
         x, y = args
-        if type(x) is not Tensor or type(y) is not Tensor:
-            if type(x) is ndarray and type(y) is ndarray:  # so rules call each other
-                return np.asarray(self.forward(x, y))
-            return Primitive.__call__(self, x, y)
         now = stack.get()
-        if not now.plain:
-            return Primitive.__call__(self, x, y)
-        left, right, before, behind = x.array, y.array, x.node, y.node
-        if before is None:
-            if behind is None:
+        right: Any
+        if type(x) is Tensor and now.plain:
+            left, before = x.array, x.node
+            if type(y) is Tensor:
+                right, behind = y.array, y.node
+            elif type(y) is float:
+                right, behind = y, None
+            else:
                 return Primitive.__call__(self, x, y)
+        elif type(x) is ndarray and type(y) is ndarray:  # so rules call each other
+            return np.asarray(self.forward(x, y))
+        else:
+            return Primitive.__call__(self, x, y)
+        if before is not None:
+            plan = self.first if behind is None else self.both
+        elif behind is not None:
             plan = self.second
         else:
-            plan = self.first if behind is None else self.both
+            return Primitive.__call__(self, x, y)
         try:
             out = self.forward(left, right)
         except ValueError as error:
@@ -222,7 +228,7 @@ class Binary(Primitive):
             out = np.asarray(out)
         if out.dtype is not left.dtype:  # dtypes differ: there may be something to promote
             return Primitive.__call__(self, x, y)
-        saved = plan.pick((left, right, out)) if plan.quick else plan.collect((left, right), out, ())
+        saved = plan.pick((left, right, out)) if plan.quick else plan.collect((left, right), out, (), _NOTHING)
         return recorded(out, self, (before, behind), plan, saved, _NOTHING, now.scope)
 
 

@@ -17,18 +17,16 @@ Read next: `engine/backward.py`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from engine import ops, versions
 from engine.graph import Node, next_serial, reachable
-from engine.plan import LINEAR, Call
+from engine.plan import LINEAR, Call, Joint
 from engine.primitive import as_operand
 from engine.tensor import Tensor, wrap
-
-Contribution = tuple[int, Node, Any]
 
 
 class Alarm:
@@ -47,89 +45,58 @@ class Alarm:
         """A context in which it is heard."""
         return np.errstate(all="ignore", invalid="call", call=self)
 
-    def mend(self, node: Node, g: Any, contribution: Any) -> Any:
-        """The contribution of a pointwise op, with 0 in place of a nan that a zero cotangent (or tangent) met."""
-        self.rang = False
-        assert node.primitive is not None
-        if not node.primitive.pointwise or contribution.shape != g.shape:
-            return contribution
-        unasked = np.isnan(as_operand(contribution)) & (as_operand(g) == 0)
-        if not unasked.any():
-            return contribution
-        if isinstance(contribution, Tensor) and contribution.node is not None:
-            for made in reachable(contribution.node, since=self.since if g.node is None else g.node.serial):
-                made.note().suspect = True  # the nan is saved now, and will ring no more
-        return ops.where(unasked, 0.0, contribution)
 
-
-def pull(node: Node, g: Any, allowed: Collection[Node] | None, create_graph: bool, alarm: Alarm) -> list[Contribution]:
-    """Run the vjp rules: (argument number, parent, contribution) for each parent, or for each one allowed."""
-    plan, parents, saved = node.plan, node.parents, node.saved
-    assert plan is not None
-    if saved is None or create_graph or versions.last_assigned > node.serial:
-        saved = saved_values(node, create_graph)
+def mend(alarm: Alarm, node: Node, g: Any, contribution: Any) -> Any:
+    """The contribution of a pointwise op, with 0 in place of a nan that a zero cotangent (or tangent) met."""
     suspect = node.notes is not None and node.notes.suspect
-    sent: list[Contribution] = []
-    try:
-        for argument, rule, pick, keywords in plan.pulls:
-            if argument is None:  # a joint rule: one contribution per argument
-                return _pull_together(node, plan.pulls[0], g, saved, allowed)
-            parent: Any = parents[argument]
-            if allowed is not None and parent not in allowed:
-                continue
-            values = saved if pick is None else pick(saved)
-            if keywords:
-                contribution = rule(g, *values, **keywords_of(node, argument, keywords))
-            else:
-                contribution = rule(g, *values) if values else rule(g)
-            if alarm.rang or suspect:
-                contribution = alarm.mend(node, g, contribution)
-            if contribution.shape != parent.shape or contribution.dtype is not parent.dtype:
-                contribution = _fit(node, argument, contribution, parent)
-            sent.append((argument, parent, contribution))
-    except Exception as error:
-        raise RuntimeError(f"{node.op}: its vjp rule failed{node.place}: {error}") from error
-    return sent
+    assert node.primitive is not None
+    if not (alarm.rang or suspect) or not node.primitive.pointwise or contribution.shape != g.shape:
+        alarm.rang = False
+        return contribution
+    alarm.rang = False
+    unasked = np.isnan(as_operand(contribution)) & (as_operand(g) == 0)
+    if not unasked.any():
+        return contribution
+    if isinstance(contribution, Tensor) and contribution.node is not None:
+        for made in reachable(contribution.node, since=alarm.since if g.node is None else g.node.serial):
+            made.note().suspect = True  # the nan is saved now, and will ring no more
+    return ops.where(unasked, 0.0, contribution)
 
 
-def _pull_together(node: Node, call: Call, g: Any, saved: tuple[Any, ...], allowed: Any) -> list[Contribution]:
-    """The contributions of a joint rule, one per argument."""
+def rule_failed(node: Node, kind: str, error: Exception) -> RuntimeError:
+    """An error in a rule, naming the op and where it was used."""
+    return RuntimeError(f"{node.op}: its {kind} rule failed{node.place}: {error}")
+
+
+def calls_together(node: Node, g: Any, saved: tuple[Any, ...]) -> list[Call]:
+    """A joint rule run at once, as one call for each argument that returns what is already known."""
     assert node.plan is not None
-    together = run_rule(node, call, g, saved)
-    sent = []
-    for k, parent in enumerate(node.parents):
-        if parent is not None and node.plan.wanted[k] and (allowed is None or parent in allowed):
-            sent.append((k, parent, _fit(node, k, together[k], parent)))
-    return sent
+    ((_, run),) = node.plan.pulls
+    together = run(g, saved)
+    return [known(k, together[k]) for k, wanted in enumerate(node.plan.wanted) if wanted]
 
 
-def run_rule(node: Node, call: Call, first: Any, saved: tuple[Any, ...]) -> Any:
-    """One rule applied to the cotangent (or tangent) and to the values it named."""
-    values = saved if call.pick is None else call.pick(saved)
-    return call.rule(first, *values, **keywords_of(node, call.argument, call.keywords))
-
-
-def keywords_of(node: Node, argument: int | None, names: Sequence[str]) -> dict[str, Any]:
-    """The metadata that a rule asks for by keyword."""
-    assert node.plan is not None
-    known = {**node.metadata, "wanted": node.plan.wanted, "position": argument}
-    return {name: known[name] for name in names}
+def known(argument: int, contribution: Any) -> Call:
+    """A call whose contribution has been computed."""
+    return argument, lambda g, saved: contribution
 
 
 def push(node: Node, incoming: Sequence[Any], create_graph: bool, alarm: Alarm) -> Any:
     """Run the jvp rules: the tangent of the output, given those of the arguments (None for zero); None for zero."""
-    assert node.plan is not None
+    assert node.primitive is not None
     calls = pushes(node)
     saved = saved_values(node, create_graph)
+    if all(t is None for t in incoming):
+        return None
+    jointly = isinstance(node.primitive.jvp, Joint)
     pieces = []
     try:
-        for call in calls:
-            t = incoming if call.argument is None else incoming[call.argument]
-            if t is None or (call.argument is None and all(one is None for one in incoming)):
+        for argument, run in calls:
+            t = incoming if jointly else incoming[argument]
+            if t is None:
                 continue
-            piece = _linear(node, call, t, saved) if call.rule is LINEAR else run_rule(node, call, t, saved)
-            suspect = alarm.rang or (node.notes is not None and node.notes.suspect)
-            pieces.append(alarm.mend(node, t, piece) if suspect else piece)
+            piece = _linear(node, argument, t, saved) if run is LINEAR else run(t, saved)
+            pieces.append(piece if jointly else mend(alarm, node, t, piece))
         total = None
         for piece in pieces:
             total = piece if total is None else total + piece
@@ -139,7 +106,7 @@ def push(node: Node, incoming: Sequence[Any], create_graph: bool, alarm: Alarm) 
             total = ops.broadcast_to(total, shape=node.shape)
         return total if total.dtype == node.dtype else ops.astype(total, dtype=node.dtype)
     except Exception as error:
-        raise RuntimeError(f"{node.op}: its jvp rule failed{node.place}: {error}") from error
+        raise rule_failed(node, "jvp", error) from error
 
 
 def pushes(node: Node) -> Sequence[Call]:
@@ -182,7 +149,7 @@ def _as_tensors(node: Node, saved: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(lead_back(value, owners[slot]) if slot < len(owners) else value for slot, value in pairs)
 
 
-def _fit(node: Node, argument: int, contribution: Any, parent: Node) -> Any:
+def fit(node: Node, argument: int, contribution: Any, parent: Node) -> Any:
     """Undo broadcasting and promotion; for any other op a wrong shape or dtype is a mistake in its rule."""
     assert node.primitive is not None
     if node.primitive.broadcasts:
@@ -198,16 +165,12 @@ def _fit(node: Node, argument: int, contribution: Any, parent: Node) -> Any:
     return contribution
 
 
-def _linear(node: Node, call: Call, t: Any, saved: tuple[Any, ...]) -> Any:
+def _linear(node: Node, argument: int, t: Any, saved: tuple[Any, ...]) -> Any:
     """The op itself, with the tangent in place of the argument it belongs to."""
     assert node.primitive is not None
-    assert call.argument is not None
-    others = saved if call.pick is None else call.pick(saved)
-    if node.primitive.signature.variadic:
-        (others,) = others
-        others = (*others[: call.argument], *others[call.argument + 1 :])
-    arguments = (*others[: call.argument], t, *others[call.argument :])
-    return node.primitive(*arguments, **node.metadata)
+    assert node.plan is not None
+    others = node.plan.others(argument, saved)
+    return node.primitive(*others[:argument], t, *others[argument:], **node.metadata)
 
 
 def apply_hooks(node: Node, g: Any) -> Any:

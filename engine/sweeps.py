@@ -27,11 +27,12 @@ from typing import Any
 
 import numpy as np
 
-from engine import ops
+from engine import ops, versions
 from engine.anomaly import inspect_contribution
 from engine.graph import Node, between
+from engine.plan import Call
 from engine.recording import changed, current
-from engine.rules import Alarm, apply_hooks, pull, push, pushes, saved_values
+from engine.rules import Alarm, apply_hooks, calls_together, fit, known, mend, push, pushes, rule_failed, saved_values
 from engine.tensor import Tensor, wrap
 
 Observer = Callable[[Node, int, Node, Any], None]
@@ -74,8 +75,22 @@ def reverse_sweep(
                 results[node] = g
             if node.plan is None:
                 continue
-            run = _pull_through_reference if create_graph and _is_fused(node) else pull
-            for argument, parent, contribution in run(node, g, allowed, create_graph, alarm):
+            saved: tuple[Any, ...] | None = node.saved
+            calls: Sequence[Call] = node.plan.pulls
+            if saved is None or create_graph or node.plan.joint or versions.last_assigned > node.serial:
+                saved, calls = prepared(node, g, create_graph)
+            for argument, run in calls:
+                parent: Any = node.parents[argument]
+                if allowed is not None and parent not in allowed:
+                    continue
+                try:
+                    contribution = run(g, saved)
+                    if alarm.rang or node.notes is not None:
+                        contribution = mend(alarm, node, g, contribution)
+                    if contribution.shape != parent.shape or contribution.dtype is not parent.dtype:
+                        contribution = fit(node, argument, contribution, parent)
+                except Exception as error:
+                    raise rule_failed(node, "vjp", error) from error
                 if anomaly:
                     inspect_contribution(node, argument, g, contribution)
                 if observe is not None:
@@ -88,6 +103,18 @@ def reverse_sweep(
             if not (retain_graph or create_graph):
                 node.free()
     return results
+
+
+def prepared(node: Node, g: Any, create_graph: bool) -> tuple[tuple[Any, ...], Sequence[Call]]:
+    """What a node saved, checked, and the calls to make, for nodes that are not as simple as most."""
+    saved = saved_values(node, create_graph)
+    assert node.plan is not None
+    try:
+        if create_graph and _is_fused(node):
+            return saved, _calls_through_reference(node, g)
+        return saved, calls_together(node, g, saved) if node.plan.joint else node.plan.pulls
+    except Exception as error:
+        raise rule_failed(node, "vjp", error) from error
 
 
 def forward_sweep(nodes: Sequence[Node], tangents: dict[Node, Any], *, create_graph: bool = False) -> dict[Node, Any]:
@@ -128,18 +155,10 @@ def _rerun(node: Node, forward: bool) -> tuple[Tensor, dict[int, Node]]:
     return out, {k: x.node for k, x in enumerate(inputs) if isinstance(x, Tensor) and x.node is not None}
 
 
-def _pull_through_reference(
-    node: Node, g: Any, allowed: Any, create_graph: bool, _: Alarm
-) -> list[tuple[int, Node, Any]]:
+def _calls_through_reference(node: Node, g: Any) -> list[Call]:
     out, ends = _rerun(node, forward=current().forward)
-    found = {} if out.node is None else reverse_sweep(out.node, g, ends.values(), create_graph=create_graph)
-    sent = []
-    for k, end in ends.items():
-        parent = node.parents[k]
-        if parent is not None and (allowed is None or parent in allowed):
-            nothing = wrap(np.zeros(parent.shape, parent.dtype), None)
-            sent.append((k, parent, found.get(end, nothing)))
-    return sent
+    found = {} if out.node is None else reverse_sweep(out.node, g, ends.values(), create_graph=True)
+    return [known(k, found.get(end, wrap(np.zeros(end.shape, end.dtype), None))) for k, end in ends.items()]
 
 
 def _push_through_reference(node: Node, incoming: Sequence[Any], create_graph: bool, _: Alarm) -> Any:

@@ -34,11 +34,9 @@ class GradientError(AssertionError):
 def differentiable(primitive: Primitive, arrays: Sequence[Any]) -> list[int]:
     """The positions of the arguments that have a derivative."""
     plan = primitive.plan(False, len(arrays), (1 << len(arrays)) - 1)
-    ruled = {call.argument for call in plan.pulls}
+    ruled = set(range(len(arrays))) if plan.joint else {argument for argument, _ in plan.pulls}
     return [
-        k
-        for k, array in enumerate(arrays)
-        if (k in ruled or None in ruled) and isinstance(array, np.ndarray) and array.dtype.kind == "f"
+        k for k, array in enumerate(arrays) if k in ruled and isinstance(array, np.ndarray) and array.dtype.kind == "f"
     ]
 
 
