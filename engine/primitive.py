@@ -136,6 +136,7 @@ class Primitive:
         if wanted and now.enabled:
             plan = self.plan(now.forward, len(args), wanted)
             if plan.pulls or plan.pushes:
+                metadata = {name: frozen(value) for name, value in metadata.items()}
                 saved = plan.collect(arrays, out, residuals, metadata, args if bare else None)
                 result = recorded(out, self, parents, plan, saved, metadata, now.scope)
         if result is None:
@@ -272,6 +273,11 @@ def promote(args: Sequence[Any], arrays: list[Any]) -> list[Any]:
             array = array.astype(max(floating))
         promoted.append(array)
     return promoted
+
+
+def frozen(value: Any) -> Any:
+    """Lists as tuples: metadata that the caller may write before the sweep."""
+    return tuple(map(frozen, value)) if isinstance(value, list) else value
 
 
 def from_list(values: list[Any]) -> Array:

@@ -58,7 +58,7 @@ def as_array(data: Any, dtype: Any = None) -> Array:
         raise TypeError(f"Tensor: no support for dtype {array.dtype}; give real numbers")
     if dtype is None and not isinstance(data, np.ndarray | np.generic) and array.dtype.kind != "b":
         array = array.astype(_default_dtype)
-    return array
+    return array.astype(array.dtype.newbyteorder("="), copy=False)  # files may bring foreign byte orders
 
 
 _new = object.__new__
@@ -200,13 +200,16 @@ class Tensor(Operators):
 
     def __len__(self) -> int:
         if not self.shape:
-            raise TypeError("len() of a tensor without axes")
+            raise TypeError("a tensor without axes has no length; use .size, or .item() for its value")
         return self.shape[0]
 
     def __bool__(self) -> bool:
         if self.size != 1:
             raise ValueError(f"a tensor of shape {self.shape} is neither true nor false; use .numpy().any() or .all()")
         return bool(self.item())
+
+    def __format__(self, specification: str) -> str:
+        return format(self.item() if self.size == 1 and specification else str(self), specification)
 
     def __float__(self) -> float:
         return float(self.item())
