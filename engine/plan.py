@@ -10,13 +10,14 @@ A plan is the link between `engine/primitive.py`, which saves through it, and `e
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from engine.signature import Names, Signature
 
 Rule = Callable[..., Any]
 
@@ -36,84 +37,6 @@ class Joint:
     rule: Rule
 
 
-class Names(NamedTuple):
-    """The parameters of a function by kind, straight from its code: `inspect.signature` would double the import time.
-
-    Fields: positional ones, those of them that default to None, keyword-only ones, and the name of `*arrays` or None.
-    """
-
-    positional: tuple[str, ...]
-    optional: frozenset[str]
-    keywords: tuple[str, ...]
-    variable: str | None
-
-    @classmethod
-    def of(cls, function: Any) -> Names:
-        """Of a Python function. TypeError for anything else: a rule is a def or a lambda."""
-        code = getattr(function, "__code__", None)
-        if code is None:
-            raise TypeError(
-                f"{function!r} has no Python code; wrap it in a def or a lambda whose parameters name its values"
-            )
-        count, all_named = code.co_argcount, code.co_argcount + code.co_kwonlyargcount
-        defaults = function.__defaults__ or ()
-        defaulted = zip(code.co_varnames[count - len(defaults) : count], defaults, strict=True)
-        return cls(
-            code.co_varnames[:count],
-            frozenset(name for name, default in defaulted if default is None),
-            code.co_varnames[count:all_named],
-            code.co_varnames[all_named] if code.co_flags & inspect.CO_VARARGS else None,
-        )
-
-
-class Signature:
-    """The names an op's rules can ask for, and the binding of a call's arguments to them.
-
-    `arity` is the number of array arguments, -1 for `*arrays`; array arguments with a default of None are optional.
-    """
-
-    def __init__(
-        self, op: str, forward: Callable[..., Any], residuals: Sequence[str] = (), keep_arguments: bool = False
-    ) -> None:
-        names = Names.of(forward)
-        self.op = op
-        self.arguments = names.positional if names.variable is None else (names.variable,)
-        self.optional = names.optional
-        self.variadic = names.variable is not None
-        self.arity = -1 if self.variadic else len(self.arguments)
-        self.metadata = names.keywords
-        self.required = frozenset(self.metadata)
-        self.defaults = forward.__kwdefaults__ or {}
-        self.keep_arguments = keep_arguments
-        shapes = tuple(f"{name}_shape" for name in self.arguments)
-        slots = (*self.arguments, "out", *residuals, *shapes, *self.metadata)
-        self.slots = {name: slot for slot, name in enumerate(slots)}
-
-    def bind(self, args: tuple[Any, ...], metadata: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Complete a call: array arguments given by keyword, metadata given by position, defaults."""
-        metadata = dict(metadata)
-        if not self.variadic:
-            for name, value in zip(self.metadata, args[self.arity :], strict=False):
-                if name in metadata:
-                    raise TypeError(f"{self.op}: got two values for {name!r}")
-                metadata[name] = value
-            if len(args) > self.arity + len(self.metadata):
-                raise TypeError(
-                    f"{self.op}: takes at most {self.arity + len(self.metadata)} arguments, got {len(args)}"
-                )
-            args = args[: self.arity]
-            for name in self.arguments[len(args) :]:
-                if name not in metadata and name not in self.optional:
-                    raise TypeError(f"{self.op}: missing argument {name!r}")
-                args = (*args, metadata.pop(name, None))
-        metadata = {**self.defaults, **metadata}
-        if metadata.keys() != self.required:
-            unknown = sorted(metadata.keys() - self.required)
-            missing = sorted(self.required - metadata.keys())
-            raise TypeError(f"{self.op}: " + (f"no argument named {unknown}" if unknown else f"missing {missing}"))
-        return args, metadata
-
-
 Run = Callable[[Any, tuple[Any, ...]], Any]
 Call = tuple[int, Run]
 """One rule to run: for which argument, and a function of the cotangent (or tangent) and of what the node saved.
@@ -130,11 +53,11 @@ class Plan:
         pulls: the vjp rules; a single one if `joint`.
         pushes: the jvp rules, LINEAR marked as such; None where nobody said that a forward sweep would come.
         keep: the slots those read, which are what a node saves, in this order.
-        quick: whether these are among the arguments and the result, so that `pick` finds them.
-        pick: takes (*arguments, result) and returns what to save.
+        quick: whether these are among the arguments and the result, so that `save` finds them.
+        save: takes (*arguments, result) and returns what to save.
     """
 
-    __slots__ = ("joint", "keep", "pick", "pulls", "pushes", "quick", "signature", "wanted")
+    __slots__ = ("joint", "keep", "pulls", "pushes", "quick", "save", "signature", "wanted")
 
     def __init__(self, signature: Signature, vjp: Any, jvp: Any, count: int, wanted: int) -> None:
         self.signature = signature
@@ -146,7 +69,7 @@ class Plan:
             read |= {signature.slots[name] for name in signature.arguments}
         self.keep = tuple(sorted(read))
         self.quick = all(slot <= signature.slots["out"] for slot in read)
-        self.pick = _picker(list(self.keep))
+        self.save = _saver(self.keep, count)
         self.joint = isinstance(vjp, Joint)
         self.pulls = tuple(self._call(named) for named in pulls)
         self.pushes = None if jvp is None else tuple(self._call(named) for named in pushes)
@@ -222,9 +145,21 @@ def _with_keywords(rule: Rule, names: tuple[str, ...], constants: dict[str, Any]
     return adapted
 
 
-def _picker(at: list[int]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
-    """A fast function from a tuple to the tuple of its elements at these positions."""
-    return itemgetter(*at) if len(at) > 1 else itemgetter(slice(at[0], at[0] + 1) if at else slice(0))
+# How the smallest ops save, by the number of their arguments and the slots to keep. Written out, because these are
+# called once for every op, and picking from a tuple takes as long as making it.
+_SAVERS: dict[tuple[int, tuple[int, ...]], Callable[..., tuple[Any, ...]]] = {
+    (1, ()): lambda x, out: (),
+    (1, (0,)): lambda x, out: (x,),
+    (1, (1,)): lambda x, out: (out,),
+    (2, ()): lambda x, y, out: (),
+    (2, (0,)): lambda x, y, out: (x,),
+    (2, (1,)): lambda x, y, out: (y,),
+    (2, (0, 1)): lambda x, y, out: (x, y),
+}
+
+
+def _saver(keep: tuple[int, ...], count: int) -> Callable[..., tuple[Any, ...]]:
+    return _SAVERS.get((count, keep)) or (lambda *slots: tuple([slots[slot] for slot in keep]))
 
 
 def _rules(signature: Signature, given: Any, count: int) -> list[tuple[int, Rule]]:

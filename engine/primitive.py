@@ -40,13 +40,16 @@ from engine.anomaly import inspect_result
 from engine.describe import describe
 from engine.examples import Example
 from engine.graph import Node
-from engine.plan import Joint, Names, Plan, Rule, Signature
+from engine.plan import Joint, Plan, Rule
 from engine.recording import current, stack
+from engine.signature import Names, Signature
 from engine.tensor import Array, Tensor, default_dtype, recorded, wrap
 
 registry: dict[str, Primitive] = {}
 
 ndarray = np.ndarray
+_NOTHING: dict[str, Any] = {}
+_MISSING: Any = object()
 
 _PLAIN = {float, int, bool, type(None)}  # what needs no care: NumPy lets these take the other argument's dtype
 
@@ -171,10 +174,9 @@ class Unary(Primitive):
         super().__init__(forward, **knowledge)
         self.first = self.plan(False, 1, 0b1)
 
-    def __call__(self, *args: Any, **metadata: Any) -> Any:
-        if len(args) != 1 or metadata:
-            return Primitive.__call__(self, *args, **metadata)
-        (x,) = args
+    def __call__(self, x: Any = _MISSING, /, *more: Any, **metadata: Any) -> Any:
+        if more or metadata or x is _MISSING:
+            return Primitive.__call__(self, *given(x), *more, **metadata)
         if type(x) is not Tensor:
             return np.asarray(self.forward(x)) if type(x) is ndarray else Primitive.__call__(self, x)
         now = stack.get()
@@ -186,7 +188,7 @@ class Unary(Primitive):
         if type(out) is not ndarray:
             out = np.asarray(out)
         plan = self.first
-        saved = plan.pick((array, out)) if plan.quick else plan.collect((array,), out, (), _NOTHING)
+        saved = plan.save(array, out) if plan.quick else plan.collect((array,), out, (), _NOTHING)
         return recorded(out, self, (before,), plan, saved, _NOTHING, now.scope)
 
 
@@ -197,10 +199,9 @@ class Binary(Primitive):
         super().__init__(forward, **knowledge)
         self.first, self.second, self.both = (self.plan(False, 2, wanted) for wanted in (0b01, 0b10, 0b11))
 
-    def __call__(self, *args: Any, **metadata: Any) -> Any:
-        if len(args) != 2 or metadata:
-            return Primitive.__call__(self, *args, **metadata)
-        x, y = args
+    def __call__(self, x: Any = _MISSING, y: Any = _MISSING, /, *more: Any, **metadata: Any) -> Any:
+        if more or metadata or y is _MISSING:
+            return Primitive.__call__(self, *given(x, y), *more, **metadata)
         now = stack.get()
         right: Any
         if type(x) is Tensor and now.plain:
@@ -229,11 +230,8 @@ class Binary(Primitive):
             out = np.asarray(out)
         if out.dtype is not left.dtype:  # dtypes differ: there may be something to promote
             return Primitive.__call__(self, x, y)
-        saved = plan.pick((left, right, out)) if plan.quick else plan.collect((left, right), out, (), _NOTHING)
+        saved = plan.save(left, right, out) if plan.quick else plan.collect((left, right), out, (), _NOTHING)
         return recorded(out, self, (before, behind), plan, saved, _NOTHING, now.scope)
-
-
-_NOTHING: dict[str, Any] = {}
 
 
 def primitive(**knowledge: Any) -> Callable[[Callable[..., Any]], Primitive]:
@@ -273,6 +271,11 @@ def promote(args: Sequence[Any], arrays: list[Any]) -> list[Any]:
             array = array.astype(max(floating))
         promoted.append(array)
     return promoted
+
+
+def given(*arguments: Any) -> tuple[Any, ...]:
+    """Those that are not missing."""
+    return tuple(argument for argument in arguments if argument is not _MISSING)
 
 
 def frozen(value: Any) -> Any:
