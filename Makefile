@@ -25,6 +25,7 @@ format: $(VENV)/dev.stamp  ## put the source into its canonical form
 bench: $(VENV)/dev.stamp  ## compare with PyTorch; downloads it
 	$(BIN)/python -m pip install --quiet -e '.[bench]'
 	$(BIN)/python benchmarks/step.py
+	$(BIN)/python benchmarks/overhead.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -48,7 +48,7 @@ def test_imports_point_down(path: Path) -> None:
 def test_files_are_short_and_begin_with_their_idea(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert ast.get_docstring(ast.parse(text))
-    assert len(text.splitlines()) <= 400
+    assert len(text.splitlines()) <= (300 if path.relative_to(ROOT).parts[0] == "engine" else 400)
 
 
 def test_every_registered_op_is_public_or_a_helper_of_one() -> None:

@@ -4,6 +4,7 @@
     jvp = numeric               the forward rule, likewise, under a random tangent
     <u, J v> = <J' u, v>        the two rules, written independently, against each other
     recorded = raw              the sweep run on tensors gives what it gives on arrays
+    second order                reverse over reverse = numeric, = forward over reverse, = reverse over forward
     fused = reference           value and gradient of a fused op against the composed one
     kept                        shape, dtype and layout do not matter; inputs are not written
 
@@ -23,6 +24,7 @@ from engine.recording import changed
 from engine.sweeps import forward_sweep, reverse_sweep
 from engine.tensor import Array, Tensor, wrap
 from engine.testing.numeric import Estimate, cotangent_gradient, directional
+from engine.transforms import grad_or_zeros, jvp, vjp
 
 Function = Callable[..., Any]
 
@@ -107,10 +109,11 @@ def check_at(primitive: Primitive, arrays: Sequence[Any], metadata: dict[str, An
     gradients = pull_back(function, arrays, wanted, g)
     for k in wanted:
         agree(f"{primitive.name}: vjp of argument {k}", gradients[k], cotangent_gradient(function, arrays, k, g))
-    directions = [tangents.get(k) for k in range(len(arrays))]
-    pushed = push_forward(function, arrays, tangents)
-    agree(f"{primitive.name}: jvp", pushed, directional(function, arrays, directions))
-    _check_transpose(primitive, g, pushed, gradients, tangents)
+    if primitive.jvp is not None:
+        directions = [tangents.get(k) for k in range(len(arrays))]
+        pushed = push_forward(function, arrays, tangents)
+        agree(f"{primitive.name}: jvp", pushed, directional(function, arrays, directions))
+        _check_transpose(primitive, g, pushed, gradients, tangents)
     _check_recorded(primitive, function, arrays, wanted, g, gradients)
     if primitive.reference is not None:
         _check_reference(primitive, metadata, arrays, wanted, g, gradients)
@@ -151,6 +154,27 @@ def _check_recorded(
 
         truth = directional(gradient, arrays, directions)
         agree(f"{primitive.name}: second derivative, argument {k}", second.get(inputs[k].node, np.zeros(())), truth)
+    if primitive.jvp is not None and wanted:
+        expected = [second.get(inputs[k].node, np.zeros(arrays[k].shape)) for k in wanted]
+        _check_mixed_modes(primitive, function, arrays, wanted, g, directions, expected)
+
+
+def _check_mixed_modes(
+    primitive: Primitive, function: Function, arrays: Any, wanted: Any, g: Array, directions: Any, expected: Any
+) -> None:
+    """Forward over reverse and reverse over forward give the second derivative that reverse over reverse gave."""
+
+    def of_wanted(*xs: Any) -> Any:
+        given = dict(zip(wanted, xs, strict=True))
+        return function(*[given.get(k, array) for k, array in enumerate(arrays)])
+
+    xs, ts = tuple(arrays[k] for k in wanted), tuple(directions[k] for k in wanted)
+    _, over_reverse = jvp(lambda *xs: vjp(of_wanted, *xs)[1](g), xs, ts)
+    over_forward = grad_or_zeros(lambda *xs: (jvp(of_wanted, xs, ts)[1] * g).sum(), tuple(range(len(xs))))(*xs)
+    for way, found in (("forward over reverse", over_reverse), ("reverse over forward", over_forward)):
+        for k, one, other in zip(wanted, found, expected, strict=True):
+            allowed = 1e-9 * (1 + np.abs(other).max(initial=0))
+            close(f"{primitive.name}: second derivative, {way}, argument {k}", one, other, allowed)
 
 
 def _check_reference(
