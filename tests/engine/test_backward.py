@@ -296,3 +296,18 @@ def test_anomaly_mode_names_the_op_the_scope_and_the_line() -> None:
             FloatingPointError, match=r"pow: the gradient it sends to argument 1 is nan \(in layer, made at"
         ):
             loss.backward()
+
+
+def test_threads_may_share_parameters() -> None:
+    w = leaf(2.0)
+
+    def work() -> None:
+        for _ in range(100):
+            (w * w).sum().backward()
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    np.testing.assert_array_equal(grad_of(w), [8 * 100 * 4.0])
