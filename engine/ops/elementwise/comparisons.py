@@ -10,31 +10,39 @@ from engine.primitive import as_operand
 from engine.tensor import Array
 
 
+def _compare(ufunc: np.ufunc, x: Any, y: Any) -> Array:
+    x, y = as_operand(x), as_operand(y)
+    try:
+        return ufunc(x, y)
+    except ValueError as error:
+        raise ValueError(f"{ufunc.__name__}: shapes {np.shape(x)}, {np.shape(y)} do not fit") from error
+
+
 def equal(x: Any, y: Any) -> Array:
     """Elementwise x == y, a boolean array."""
-    return np.equal(as_operand(x), as_operand(y))
+    return _compare(np.equal, x, y)
 
 
 def not_equal(x: Any, y: Any) -> Array:
     """Elementwise x != y, a boolean array."""
-    return np.not_equal(as_operand(x), as_operand(y))
+    return _compare(np.not_equal, x, y)
 
 
 def less(x: Any, y: Any) -> Array:
     """Elementwise x < y, a boolean array."""
-    return np.less(as_operand(x), as_operand(y))
+    return _compare(np.less, x, y)
 
 
 def less_equal(x: Any, y: Any) -> Array:
     """Elementwise x <= y, a boolean array."""
-    return np.less_equal(as_operand(x), as_operand(y))
+    return _compare(np.less_equal, x, y)
 
 
 def greater(x: Any, y: Any) -> Array:
     """Elementwise x > y, a boolean array."""
-    return np.greater(as_operand(x), as_operand(y))
+    return _compare(np.greater, x, y)
 
 
 def greater_equal(x: Any, y: Any) -> Array:
     """Elementwise x >= y, a boolean array."""
-    return np.greater_equal(as_operand(x), as_operand(y))
+    return _compare(np.greater_equal, x, y)
