@@ -205,7 +205,7 @@ def rotary(x: Any, *, phases: Any) -> Any:
     transpose is the rotation back.
     """
     if x.shape[-1] != 2 * phases.shape[-1]:
-        raise ValueError(f"rotary: {x.shape[-1]} channels need {x.shape[-1] / 2:g} phases, not {phases.shape[-1]}")
+        raise ValueError(f"rotary: phases of shape {phases.shape} do not fit x of shape {x.shape}, two channels each")
     if x.strides[-1] != x.itemsize:
         x = np.ascontiguousarray(x)
     kind = np.result_type(x.dtype, np.complex64)

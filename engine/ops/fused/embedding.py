@@ -50,6 +50,8 @@ def embedding(ids: Any, weight: Any) -> Any:
     ids = np.asarray(ids)
     if ids.dtype.kind not in "iu":
         raise TypeError(f"embedding: ids must be integers, not {ids.dtype}")
+    if weight.ndim != 2:
+        raise ValueError(f"embedding: weight of shape {weight.shape} is no table, (size, channels); ids {ids.shape}")
     size = weight.shape[0]
     wrong = (ids < 0) | (ids >= size)
     if wrong.any():

@@ -85,7 +85,8 @@ def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, eps: float = 1e-
     if eps <= 0:
         raise ValueError(f"layer_norm: eps must be positive, not {eps}: a constant row has variance 0")
     if x.ndim < 1 or any(v is not None and v.shape != x.shape[-1:] for v in (weight, bias)):
-        raise ValueError(f"layer_norm: weight and bias must have the shape of the last axis of x, {x.shape[-1:]}")
+        shapes = ", ".join(str(None if v is None else v.shape) for v in (weight, bias))
+        raise ValueError(f"layer_norm: weight and bias of shapes {shapes} do not fit the last axis of x of {x.shape}")
     normalized = x - row_means(x)
     inverse = 1.0 / np.sqrt(row_means(normalized * normalized) + eps)
     normalized *= inverse

@@ -73,7 +73,8 @@ def rms_norm(x: Any, weight: Any = None, *, eps: float = 1e-5) -> Any:
     if eps <= 0:
         raise ValueError(f"rms_norm: eps must be positive, not {eps}: a row of zeros has mean square 0")
     if x.ndim < 1 or (weight is not None and weight.shape != x.shape[-1:]):
-        raise ValueError(f"rms_norm: weight must have the shape of the last axis of x, {x.shape[-1:]}")
+        shape = None if weight is None else weight.shape
+        raise ValueError(f"rms_norm: weight of shape {shape} does not fit the last axis of x of {x.shape}")
     inverse = 1.0 / np.sqrt(row_means(x * x) + eps)
     normalized = x * inverse
     return (normalized if weight is None else normalized * weight), normalized, inverse
