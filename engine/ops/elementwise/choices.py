@@ -88,6 +88,8 @@ def clip(x: Any, min: Any = None, max: Any = None) -> Any:
     if min is not None and max is not None and (crossed := np.greater(min, max)).any():
         low, high = (np.broadcast_to(bound, crossed.shape)[crossed][0] for bound in (min, max))
         raise ValueError(f"clip: min {low} is greater than max {high}; there is nothing between them")
+    if not isinstance(x, np.ndarray):
+        x = np.asarray(x, np.result_type(x, *(bound for bound in (min, max) if bound is not None)))
     return np.clip(x, min, max)
 
 
