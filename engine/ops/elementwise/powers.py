@@ -39,8 +39,8 @@ def _log(x: Any) -> Any:
 )
 def pow(x: Any, y: Any) -> Any:
     """Elementwise x**y; d = y x**(y-1) dx + x**y log(x) dy, with 0 log 0 taken as its limit 0."""
-    if isinstance(y, int | float) and y in (2, 3):  # float32 `x ** 3` costs 290 times `x * x * x`
-        return x * x if y == 2 else x * x * x
+    if isinstance(y, int | float) and y in (2, 3) and np.asarray(x).dtype.kind == "f":
+        return x * x if y == 2 else x * x * x  # 290 times as fast as a float32 `x ** 3`
     return np.power(x, y)
 
 
