@@ -139,14 +139,17 @@ class AdamW(Optimizer):
 def clip_grad_norm(parameters: Iterable[Tensor], max_norm: float) -> float:
     """Scale all gradients together so that their joint 2-norm is at most `max_norm`; returns the norm before.
 
-    Raises FloatingPointError, before anything is scaled, if a gradient is infinite or not a number.
+    Raises FloatingPointError, before anything is scaled, if a gradient is infinite or nan, or the norm overflows.
     """
+    if not max_norm >= 0:
+        raise ValueError(f"clip_grad_norm: max_norm must not be negative, and is {max_norm}")
     gradients = [(p, p.grad.array) for p in parameters if p.grad is not None]
     norm = math.sqrt(sum(float(np.vdot(g, g)) for _, g in gradients))
     if not math.isfinite(norm):
-        bad = next((p.name or str(p.shape) for p, g in gradients if not np.isfinite(g).all()), "overflow of the norm")
-        raise FloatingPointError(f"clip_grad_norm: the gradient of {bad} is not finite; lower the learning rate")
+        bad = (f"the gradient of {p.name or p.shape}" for p, g in gradients if not np.isfinite(g).all())
+        what = next(bad, "the norm of the gradients")
+        raise FloatingPointError(f"clip_grad_norm: {what} is not finite; lower the learning rate")
     if norm > max_norm:
         for p, g in gradients:
-            p.grad = Tensor(g * (max_norm / norm))
+            p.grad = Tensor(g * float(max_norm / norm))  # a Python number, which leaves float32 as it is
     return norm
