@@ -24,7 +24,7 @@ def relu(x: Any) -> Any:
     return np.maximum(x, 0)
 
 
-def _floating(x: Any) -> Any:
+def floating(x: Any) -> Any:
     """Integers and booleans as float64, so that a minus sign cannot wrap round."""
     x = np.asarray(x)
     return x if x.dtype.kind == "f" else x.astype(np.float64)
@@ -39,7 +39,7 @@ def _floating(x: Any) -> Any:
 def sigmoid(x: Any) -> Any:
     """Elementwise 1 / (1 + exp(-x)); d sigmoid(x) = sigmoid(x) (1 - sigmoid(x)) dx."""
     with np.errstate(over="ignore"):  # far below 0 the exponential is inf, and its reciprocal the right answer, 0
-        return 1 / (1 + np.exp(-_floating(x)))
+        return 1 / (1 + np.exp(-floating(x)))
 
 
 @primitive(
@@ -50,7 +50,7 @@ def sigmoid(x: Any) -> Any:
 )
 def softplus(x: Any) -> Any:
     """Elementwise log(1 + exp(x)), a smooth relu; d softplus(x) = sigmoid(x) dx."""
-    x = _floating(x)
+    x = floating(x)
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
 
 

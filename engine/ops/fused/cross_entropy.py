@@ -12,6 +12,7 @@ import numpy as np
 
 from engine.examples import REAL, Arguments, Draw
 from engine.ops.elementwise import multiply, negative
+from engine.ops.elementwise.activations import floating
 from engine.ops.fused.softmax import log_softmax
 from engine.ops.indexing import getitem
 from engine.ops.reductions import sum
@@ -98,7 +99,7 @@ def cross_entropy(logits: Any, labels: Any, *, ignore_index: int = -100, reducti
     """
     labels = np.asarray(labels)
     _check(logits, labels, ignore_index, reduction)
-    scores = logits.reshape(labels.size, logits.shape[-1])
+    scores = floating(logits).reshape(labels.size, logits.shape[-1])
     scores = scores - scores.max(axis=-1, keepdims=True)
     right = scores[np.arange(labels.size), _picked(labels, ignore_index)]
     np.exp(scores, out=scores)

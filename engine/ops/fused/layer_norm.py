@@ -17,6 +17,7 @@ import numpy as np
 
 from engine.examples import REAL, Arguments, Draw
 from engine.ops.elementwise import add, divide, multiply, sqrt, square, subtract
+from engine.ops.elementwise.activations import floating
 from engine.ops.fused.linear import rows
 from engine.ops.reductions import mean
 from engine.plan import Joint
@@ -87,8 +88,9 @@ def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, eps: float = 1e-
     if x.ndim < 1 or any(v is not None and v.shape != x.shape[-1:] for v in (weight, bias)):
         shapes = ", ".join(str(None if v is None else v.shape) for v in (weight, bias))
         raise ValueError(f"layer_norm: weight and bias of shapes {shapes} do not fit the last axis of x of {x.shape}")
+    x = floating(x)
     normalized = x - row_means(x)
-    inverse = 1.0 / np.sqrt(row_means(normalized * normalized) + eps)
+    inverse = 1.0 / np.sqrt(row_means(normalized * normalized) + float(eps))
     normalized *= inverse
     out = normalized if weight is None else normalized * weight
     return (out if bias is None else out + bias), normalized, inverse

@@ -15,6 +15,7 @@ import numpy as np
 
 from engine.examples import REAL, Arguments, Draw
 from engine.ops.elementwise import add, divide, multiply, sqrt, square
+from engine.ops.elementwise.activations import floating
 from engine.ops.fused.layer_norm import row_means
 from engine.ops.fused.linear import rows
 from engine.ops.reductions import mean
@@ -75,6 +76,7 @@ def rms_norm(x: Any, weight: Any = None, *, eps: float = 1e-5) -> Any:
     if x.ndim < 1 or (weight is not None and weight.shape != x.shape[-1:]):
         shape = None if weight is None else weight.shape
         raise ValueError(f"rms_norm: weight of shape {shape} does not fit the last axis of x of {x.shape}")
-    inverse = 1.0 / np.sqrt(row_means(x * x) + eps)
+    x = floating(x)
+    inverse = 1.0 / np.sqrt(row_means(x * x) + float(eps))
     normalized = x * inverse
     return (normalized if weight is None else normalized * weight), normalized, inverse

@@ -8,6 +8,7 @@ import numpy as np
 
 from engine.examples import REAL, along_axis
 from engine.ops.elementwise import divide, exp, log, subtract
+from engine.ops.elementwise.activations import floating
 from engine.ops.reductions import sum
 from engine.primitive import as_operand, primitive
 from engine.tensor import Array
@@ -34,7 +35,7 @@ def _softmax_rule(g: Array, out: Array, *, axis: int) -> Array:
 @primitive(vjp=(_softmax_rule,), jvp=(_softmax_rule,), examples=along_axis(REAL), reference=_softmax_reference)
 def softmax(x: Any, *, axis: int = -1) -> Any:
     """exp(x) / sum(exp(x)) along an axis: positive numbers that add up to 1."""
-    e = _shifted(x, axis)
+    e = _shifted(floating(x), axis)
     np.exp(e, out=e)
     e /= e.sum(axis=axis, keepdims=True)
     return e
@@ -53,6 +54,6 @@ def _log_softmax_reference(x: Any, *, axis: int) -> Any:
 )
 def log_softmax(x: Any, *, axis: int = -1) -> Any:
     """log(softmax(x)) along an axis, without the overflow or the log of zero."""
-    shifted = _shifted(x, axis)
+    shifted = _shifted(floating(x), axis)
     shifted -= np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
     return shifted
