@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from engine.examples import REAL, along_axis
 from engine.ops.elementwise import divide, exp, log, subtract
@@ -16,6 +17,7 @@ from engine.tensor import Array
 
 def _shifted(x: Any, axis: int) -> Any:
     """x minus its maximum; a constant shift, which neither function notices. A row of -inf stays as it is."""
+    axis = normalize_axis_index(axis, x.ndim)  # np.max would let -1 pass where there is no axis
     largest = np.max(as_operand(x), axis=axis, keepdims=True, initial=-np.inf)
     return x - np.where(np.isfinite(largest), largest, 0).astype(largest.dtype)
 
