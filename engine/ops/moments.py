@@ -32,19 +32,25 @@ def _deviation(x: Any, axis: Any) -> Any:
     return shifted - mean(shifted, axis=axis, keepdims=True)
 
 
+def _freedom(shape: tuple[int, ...], axis: Any, correction: float) -> float:
+    """What a sum of squares is divided by; a Python number, which leaves float32 as it is."""
+    return float(count(shape, axis) - correction)
+
+
 def _variance(op: str, x: Any, axis: Any, correction: float, keepdims: bool) -> Any:
     n = count(np.shape(x), axis)
     if n == 0 or n <= correction:
         raise ValueError(f"{op}: {n} values along axis {axis} are too few for correction {correction}; n must be more")
-    return np.sum(np.square(_deviation(widened(x), axis)), axis=axis, keepdims=keepdims) / (n - correction)
+    squares = np.square(_deviation(widened(x), axis))
+    return np.sum(squares, axis=axis, keepdims=keepdims) / _freedom(np.shape(x), axis, correction)
 
 
 def _var_backward(g: Any, x: Any, *, axis: Any, correction: float) -> Any:
-    return spread(g, x.shape, axis) * (_deviation(x, axis) * (2.0 / (count(x.shape, axis) - correction)))
+    return spread(g, x.shape, axis) * (_deviation(x, axis) * (2.0 / _freedom(x.shape, axis, correction)))
 
 
 def _var_forward(t: Any, x: Any, *, axis: Any, correction: float, keepdims: bool) -> Any:
-    return sum(t * _deviation(x, axis), axis=axis, keepdims=keepdims) * (2.0 / (count(x.shape, axis) - correction))
+    return sum(t * _deviation(x, axis), axis=axis, keepdims=keepdims) * (2.0 / _freedom(x.shape, axis, correction))
 
 
 @primitive(vjp=(_var_backward,), jvp=(_var_forward,), examples=_with_correction(REAL))
@@ -54,12 +60,12 @@ def var(x: Any, *, axis: Any = None, correction: float = 0.0, keepdims: bool = F
 
 
 def _std_backward(g: Any, x: Any, out: Any, *, axis: Any, correction: float) -> Any:
-    return spread(g / (divisor(out) * (count(x.shape, axis) - correction)), x.shape, axis) * _deviation(x, axis)
+    return spread(g / (divisor(out) * _freedom(x.shape, axis, correction)), x.shape, axis) * _deviation(x, axis)
 
 
 def _std_forward(t: Any, x: Any, out: Any, *, axis: Any, correction: float, keepdims: bool) -> Any:
     along = sum(t * _deviation(x, axis), axis=axis, keepdims=keepdims)
-    return along / (divisor(out) * (count(x.shape, axis) - correction))
+    return along / (divisor(out) * _freedom(x.shape, axis, correction))
 
 
 @primitive(vjp=(_std_backward,), jvp=(_std_forward,), examples=_with_correction(Domain(gap=0.5, distinct=True)))
