@@ -54,6 +54,7 @@ def _forward_tangent(tangents: Any, x: Any, weight: Any, bias: Any) -> Any:
     ),
     jvp=Joint(_forward_tangent),
     examples=_example,
+    broadcasts=True,
     reference=_reference,
 )
 def linear(x: Any, weight: Any, bias: Any = None) -> Any:

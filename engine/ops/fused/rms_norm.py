@@ -63,6 +63,7 @@ def _forward_tangent(tangents: Any, normalized: Array, inverse: Array, weight: A
     vjp=Joint(_backward),
     jvp=Joint(_forward_tangent),
     examples=_example,
+    broadcasts=True,
     residuals=("normalized", "inverse"),
     reference=_reference,
 )
