@@ -18,16 +18,6 @@ def normal(*shape: int) -> Any:
     return RNG.normal(size=shape)
 
 
-@pytest.mark.parametrize(
-    ("left", "right"),
-    [((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 2)), ((4, 2, 3), (3, 2)), ((3,), (4, 3, 2)), ((2, 0), (0, 3))],
-)
-def test_matmul_is_numpys(left: Any, right: Any) -> None:
-    x, y = normal(*left), normal(*right)
-    np.testing.assert_allclose(engine.matmul(Tensor(x), Tensor(y)).numpy(), x @ y)
-    check_gradients(engine.matmul, x, y)
-
-
 @pytest.mark.parametrize(("left", "right"), [((), (3,)), ((3,), ()), ((2, 3), (2, 3)), ((3,), (4,))])
 def test_matrices_that_do_not_fit(left: Any, right: Any) -> None:
     with pytest.raises(ValueError, match=r"^matmul: shapes .* do not fit"):
@@ -75,21 +65,12 @@ EINSUMS = [
     ("ij,kl,jk->il", (2, 3), (2, 2), (3, 2)),
     ("a,b,c,a->cb", (2,), (3,), (2,), (2,)),
     ("i,ij,j->", (2,), (2, 3), (3,)),
-    ("ii->i", (3, 3)),
-    ("ii->", (3, 3)),
-    ("ii", (3, 3)),
-    ("ii,i->i", (3, 3), (3,)),
-    ("iji->j", (2, 3, 2)),
-    ("iii->i", (2, 2, 2)),
-    ("ijij->ji", (2, 3, 2, 3)),
-    ("iij,jk->ik", (2, 2, 3), (3, 2)),
     ("...ij,...jk->...ik", (2, 2, 3), (3, 2)),
     ("...i,i", (2, 3), (3,)),
     ("...i->...", (2, 2, 3)),
     ("i...->...i", (2, 3)),
     ("...,...->...", (2, 1), (3,)),
     ("i...,j...->ij...", (2, 1, 3), (2, 2, 1)),
-    ("...ii->...i", (2, 3, 3)),
     ("ij,ij->ij", (1, 3), (2, 3)),
     ("ij,ij->", (1, 3), (2, 1)),
     ("i,i->", (1,), (3,)),
@@ -134,9 +115,7 @@ def test_einsum_takes_arrays_lists_and_numbers_beside_tensors() -> None:
         ("i", [(2, 3)], r"'i' does not name the 2 axes"),
         ("ijk...", [(2, 3)], r"does not name the 2 axes"),
         ("ij,jk", [(2, 3), (4, 2)], r"'j' has several sizes in shapes \(2, 3\), \(4, 2\)"),
-        ("ii", [(1, 3)], "'i' has several sizes"),
         ("ii,i", [(2, 3), (3,)], "'i' has several sizes"),
-        ("ij->ijj", [(2, 3)], "occur in it once"),
         ("ij->k", [(2, 3)], "must be an operand's"),
         ("ij,jk->ik", [(2, 3)], "2 terms for 1 operands"),
         ("", [], "1 terms for 0 operands"),

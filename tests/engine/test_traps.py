@@ -92,13 +92,13 @@ def test_01_a_saved_parameter_assigned_between_forward_and_backward() -> None:
         assert w.grad is None
 
 
-@fails("only the last eight assignments are remembered, so the saved version is miscounted")
+@fails("only the last eight assignments are remembered, and the message does not say so")
 def test_01_many_assignments() -> None:
     w = leaf([1.0])
     loss = (w * w).sum()
     for _ in range(10):
         w.assign([2.0])
-    with pytest.raises(RuntimeError, match="saved at version 0, now version 10"):
+    with pytest.raises(RuntimeError, match=r"saved at version (0|2 or before), now version 10"):
         loss.backward()
 
 
@@ -135,14 +135,26 @@ def test_04_backward_twice() -> None:
                 again.backward()
 
 
-@fails("a freed node has no parents, so a sweep bounded by its inputs finds no way and says 0")
-def test_04_a_bounded_sweep_through_a_freed_graph() -> None:
+@pytest.mark.parametrize("derivative", [engine.grad, lambda f: lambda x: engine.jvp(f, x, 1.0)[1]], ids=["grad", "jvp"])
+@fails("a freed node has no parents, so a bounded sweep finds no way through it and leaves its part out")
+def test_04_a_transform_through_a_graph_freed_meanwhile(derivative: Function) -> None:
+    def f(x: Any) -> Any:
+        y = x * x
+        y.backward()
+        return y * x
+
+    with pytest.raises(RuntimeError, match="graph was freed"):
+        derivative(f)(3.0)  # or else 27
+
+
+@fails("likewise, and where nothing is left it says 0")
+def test_04_gradients_through_a_freed_graph() -> None:
     x = leaf([3.0])
     y = x * x
-    shared = (y * 2).sum()
-    y.sum().backward()
+    loss = (y * 2).sum()
+    y.backward()
     with pytest.raises(RuntimeError, match="graph was freed"):
-        gradients(shared, [x])
+        gradients(loss, [x])
 
 
 def test_05_backward_of_many_elements_without_a_gradient() -> None:
@@ -199,13 +211,23 @@ def test_09_the_gradient_of_a_non_leaf() -> None:
 
 
 def test_10_an_input_the_output_does_not_depend_on() -> None:
+    def f(x: Any, tree: Any) -> Any:
+        return x * tree["used"]
+
     x, unused = leaf(3.0), leaf(4.0)
-    (x * x).backward()
+    f(x, {"used": x}).backward()
     assert unused.grad is None
-    with pytest.raises(RuntimeError, match="does not depend on argument 1; allow_unused=True"):
-        engine.grad(lambda x, y: x * x, argnums=(0, 1))(3.0, 4.0)
-    slope, nothing = engine.grad(lambda x, y: x * x, argnums=(0, 1), allow_unused=True)(3.0, 4.0)
-    assert (slope.item(), nothing) == (6.0, None)
+    tree = {"used": 2.0, "idle": [1.0]}
+    with pytest.raises(RuntimeError, match=r"does not depend on argument \d\['idle'\]\[0\]; allow_unused=True"):
+        engine.grad(f, 1)(3.0, tree)
+    found = engine.grad(f, 1, allow_unused=True)(3.0, tree)
+    assert (found["used"].item(), found["idle"]) == (3.0, [None])
+
+
+@fails("arguments are counted among those to be differentiated, so this one is called argument 0")
+def test_10_the_number_of_that_argument() -> None:
+    with pytest.raises(RuntimeError, match="does not depend on argument 1"):
+        engine.grad(lambda x, y: x * x, argnums=1)(3.0, 4.0)
 
 
 def test_11_one_tensor_used_many_times() -> None:
@@ -295,7 +317,8 @@ def test_16_losses_kept_over_many_steps() -> None:
         del y
         losses[-1].backward()
         assert node() is array() is None
-    assert all(loss.node.saved is None and reachable(loss.node) == [loss.node] for loss in losses)
+    assert all(reachable(loss.node) == [loss.node] for loss in losses)
+    assert not any(loss.node.saved or loss.node.metadata for loss in losses)
 
 
 TRAINING = """
@@ -362,12 +385,14 @@ def test_19_hash_equality_and_truth() -> None:
 
 
 def test_20_nested_grad() -> None:
+    ways: list[Function] = [lambda f, x: engine.grad(f)(x), lambda f, x: engine.jvp(f, x, 1.0)[1]]
+    for outer, inner in itertools.product(ways, ways):
+        assert outer(lambda x, d=inner: x * d(lambda y: x * y, x), 5.0).item() == 10.0
+        assert outer(lambda x, d=inner: d(lambda y: x * y, x), 5.0).item() == 1.0
+        assert outer(lambda x, d=inner: x * d(lambda y: x + y, 1.0), 1.0).item() == 1.0
+        assert outer(lambda x, d=inner: d(lambda y: x * y * y, x), 5.0).item() == 20.0
     grad: Function = engine.grad
-    assert grad(lambda x: x * grad(lambda y: x * y)(x))(5.0).item() == 10.0
-    assert grad(lambda x: grad(lambda y: x * y)(x))(5.0).item() == 1.0
     assert grad(lambda x: grad(lambda y: grad(lambda z: x * y * z)(y))(x))(5.0).item() == 1.0
-    assert grad(lambda x: engine.jvp(lambda y: x * y, x, 1.0)[1])(5.0).item() == 1.0
-    assert engine.jvp(lambda x: x * grad(lambda y: x * y)(x), 5.0, 1.0)[1].item() == 10.0
 
 
 # ---- shapes and dtypes ---------------------------------------------------------------------------------------------
@@ -450,7 +475,8 @@ def test_26_results_with_no_axes() -> None:
     (abs(x) * y.sum()).backward()
     made += [x.grad, y.grad]
     assert {type(tensor.array) for tensor in made} == {np.ndarray}
-    assert type(engine.sum(np.ones(2))) is type(engine.exp(np.array(1.0))) is np.ndarray
+    with pytest.raises(np.exceptions.AxisError, match=r"^softmax: axis -1"):
+        engine.softmax(x)  # which has no axis to be right about
 
 
 @fails("a hook is given what a rule sent, and there NumPy's operators make scalars")
@@ -479,6 +505,8 @@ def test_28_integer_arithmetic() -> None:
     widens: list[Function] = [lambda x: x / 2, lambda x: x * 2.5, lambda x: x**2.0, lambda x: x**3.0]
     for f in wraps + widens:
         np.testing.assert_array_equal(f(Tensor(small)).numpy(), f(small), strict=True)
+    for f in (engine.rms_norm, engine.layer_norm, engine.softmax, engine.log_softmax, engine.sigmoid):
+        same(f(Tensor(small)), f(small.astype(np.float64)))
     refused: list[tuple[Any, Any, Function]] = [
         (OverflowError, small, lambda x: x + 300),
         (TypeError, truths, lambda x: x - x),
@@ -728,10 +756,11 @@ def test_45_products_with_zeros() -> None:
 
 
 def test_46_sorting_ties() -> None:
-    ties, weights = [2.0, 1.0, 2.0, 1.0], np.array([1.0, 2.0, 3.0, 4.0])
-    for descending, order, gradient in ((False, [1, 3, 0, 2], [3, 1, 4, 2]), (True, [0, 2, 1, 3], [1, 3, 2, 4])):
-        same(engine.argsort(np.array(ties), descending=descending), order)
-        assert slopes(lambda x, d=descending: engine.sort(x, descending=d) * weights, ties) == [gradient]
+    ties, weights = np.tile([2.0, 1.0], 50), np.arange(100.0)  # many, since NumPy sorts a few stably in any case
+    for descending, order in ((False, [*range(1, 100, 2), *range(0, 100, 2)]), (True, np.argsort(-ties, stable=True))):
+        same(engine.argsort(ties, descending=descending), order)
+        (slope,) = slopes(lambda x, d=descending: engine.sort(x, descending=d) * weights, ties)
+        same(np.array(slope)[order], weights)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
