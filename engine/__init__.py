@@ -1,8 +1,8 @@
 """A tensor-level reverse-mode autodiff engine on NumPy whose backward pass can be looked at.
 
-Read in this order: `graph.py` and `recording.py` (what is recorded, and when), `tensor.py` (the handle), `primitive.py`
-(what an op is), `ops/elementwise/arithmetic.py` (the smallest of them), `sweeps.py` (the chain rule), `rules.py` (how it
-treats one node), `backward.py`, `transforms.py` (derivatives of functions).
+Read in this order: `graph.py` and `recording.py` (what is recorded, and when), `tensor.py` (the handle),
+`primitive.py` (what an op is), `ops/elementwise/arithmetic.py` (the smallest of them), `sweeps.py` (the chain rule),
+`rules.py` (how it treats one node), `backward.py`, `transforms.py` (derivatives of functions).
 """
 
 from engine.tensor import Tensor, set_default_dtype  # isort: skip (first: ops need the class when imported)

@@ -37,7 +37,8 @@ def backward(tensor: Tensor, gradient: Any, *, retain_graph: bool, create_graph:
                     continue
                 if target.grad is not None:
                     g = g + (target.grad if create_graph else target.grad.array)
-                target.grad = g if isinstance(g, Tensor) else wrap(np.array(g), None)  # a copy: g may be shared
+                array, way = (g.array, g.node) if isinstance(g, Tensor) else (g, None)
+                target.grad = wrap(np.array(array), way)  # a copy: g may be shared
 
 
 def gradients(output: Tensor, inputs: Sequence[Tensor], gradient: Any = None) -> list[Any]:

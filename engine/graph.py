@@ -137,17 +137,31 @@ class Node:
         return f"<Node {self.serial}: {self.op}{where}, shape {self.shape}>"
 
 
+def freed(node: Node) -> RuntimeError:
+    """The error of whoever comes to a node that a sweep has freed."""
+    return RuntimeError(
+        f"{node.op}: its graph was freed by an earlier backward{node.place}; call that one with retain_graph=True, "
+        "or compute the loss again"
+    )
+
+
 def leaf(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Node:
     """A node for a tensor made by the user: nothing to differentiate, only a place for the gradient to arrive."""
     return Node(None, (), None, (), {}, shape, dtype, ())
 
 
 def reachable(root: Node, since: int = 0, also: Collection[Node] = ()) -> list[Node]:
-    """Every node that leads to `root` and is no older than the number `since`, or is in `also`; oldest first."""
+    """Every node that leads to `root` and is no older than the number `since`, or is in `also`; oldest first.
+
+    Raises RuntimeError where a node on the way was freed.
+    """
     seen = {root}
     stack = [root]
     while stack:
-        for parent in stack.pop().parents:
+        node = stack.pop()
+        if node.saved is None:
+            raise freed(node)  # what led to it is forgotten
+        for parent in node.parents:
             if parent is not None and parent not in seen and (parent.serial >= since or parent in also):
                 seen.add(parent)
                 stack.append(parent)

@@ -25,6 +25,15 @@ _OPERATORS = {"power": "pow"} | {
 }
 
 
+_RENAMED = {
+    "absolute": "abs",
+    "power": "pow",
+    "concatenate": "concat",
+    "transpose": "permute_dims",
+    "dot": "matmul",
+} | {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "arctan2": "atan2"}
+
+
 class Operators:
     """The operators and methods of `Tensor`."""
 
@@ -275,8 +284,6 @@ class Operators:
 
 
 def _instead_of(name: str) -> str:
-    ours = {"absolute": "abs", "power": "pow", "concatenate": "concat", "arcsin": "asin", "arccos": "acos"}.get(
-        name, name
-    )
+    ours = _RENAMED.get(name, name)
     known = f"engine.{ours}, or " if hasattr(engine, ours) else ""
     return f"np.{name} does not take a Tensor: use {known}.numpy() for its value"

@@ -265,7 +265,7 @@ def promote(args: Sequence[Any], arrays: list[Any]) -> list[Any]:
     floating = [array.dtype for array in arrays if isinstance(array, np.ndarray) and array.dtype.kind == "f"]
     promoted = []
     for argument, array in zip(args, arrays, strict=True):
-        if not isinstance(argument, Tensor) and isinstance(array, np.generic | np.ndarray):
+        if floating and not isinstance(argument, Tensor) and isinstance(array, np.generic | np.ndarray):
             array = array.item() if array.ndim == 0 and array.dtype.kind != "b" else array
         if floating and isinstance(array, np.ndarray) and array.dtype.kind in "iu":
             array = array.astype(max(floating))

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from engine import ops, versions
-from engine.graph import Node, next_serial, reachable
+from engine.graph import Node, freed, next_serial, reachable
 from engine.plan import LINEAR, Call, Joint
 from engine.primitive import as_operand
 from engine.tensor import Tensor, wrap
@@ -126,10 +126,7 @@ def saved_values(node: Node, create_graph: bool) -> tuple[Any, ...]:
     """What a node saved, checked to be as it was saved; as tensors that lead back into the graph if `create_graph`."""
     saved = node.saved
     if saved is None:
-        raise RuntimeError(
-            f"{node.op}: its graph was freed by an earlier backward; call that one with retain_graph=True, "
-            "or compute the loss again"
-        )
+        raise freed(node)
     if versions.last_assigned > node.serial:
         versions.check(node.op, node.serial, saved)
     return _as_tensors(node, saved) if create_graph else saved
@@ -177,7 +174,7 @@ def apply_hooks(node: Node, g: Any) -> Any:
     """The gradient after the user's hooks saw it; each may return another of the same shape, or None to leave it."""
     assert node.notes is not None
     for hook in list(node.notes.hooks.values()):
-        returned = hook(g if isinstance(g, Tensor) else wrap(g, None))
+        returned = hook(g if isinstance(g, Tensor) else wrap(np.asarray(g), None))
         if returned is None:
             continue
         if not isinstance(returned, Tensor):

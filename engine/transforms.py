@@ -39,6 +39,7 @@ class Evaluation:
 
     Fields:
         out: what f returned, a tree of tensors; `results` are its leaves.
+        argnums, given: which arguments are to be differentiated, and what they were given as.
         inputs: for each argument to be differentiated, the leaves that f saw in place of the given ones.
         since: the serial number at which the evaluation began.
         leads_out: whether it used a tensor from outside that has a graph.
@@ -49,6 +50,7 @@ class Evaluation:
     ) -> None:
         self.who = who
         self.since = next_serial()
+        self.argnums = argnums
         self.given = [args[k] for k in argnums]
         outside = current().enabled
         handed = list(args)
@@ -115,7 +117,7 @@ class Evaluation:
     def like_inputs(self, found: dict[Node, Any], missing: Callable[[str, Tensor], Any]) -> list[Any]:
         """Gradients in the form of the arguments; `missing(path, input)` stands in where none arrived."""
         grown = []
-        for number, (tree, tensors) in enumerate(zip(self.given, self.inputs, strict=True)):
+        for number, tree, tensors in zip(self.argnums, self.given, self.inputs, strict=True):
             paths = [one.path for one in trees.leaves(tree)]
             values = [
                 swept(found[x.node], x) if x.node in found else missing(f"argument {number}{path}", x)

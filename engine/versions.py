@@ -23,6 +23,7 @@ from engine.graph import next_serial
 # For the memory at this id: how often it was assigned, and the serial numbers of the last few assignments.
 _history: dict[int, tuple[int, deque[int]]] = {}
 last_assigned = 0
+_REMEMBERED = 8
 
 
 def _owner(array: Any) -> Any:
@@ -36,7 +37,7 @@ def bump(array: Any) -> None:
     global last_assigned
     owner = _owner(array)
     if id(owner) not in _history:
-        _history[id(owner)] = (0, deque(maxlen=8))
+        _history[id(owner)] = (0, deque(maxlen=_REMEMBERED))
         finalize(owner, _history.pop, id(owner), None)
     times, recent = _history[id(owner)]
     last_assigned = next_serial()
@@ -56,11 +57,11 @@ def check(op: str, serial: int, saved: Iterable[Any]) -> None:
     """
     flat = [one for value in saved for one in (value if isinstance(value, tuple) else (value,))]
     for value in flat:
-        times, recent = _history.get(id(_owner(value)), (0, ()))
+        times, recent = _history.get(id(_owner(value)), (0, deque(maxlen=_REMEMBERED)))
         since = sum(assigned > serial for assigned in recent)
         if since:
             raise RuntimeError(
                 f"{op}: a value it saved for the backward pass has been assigned since "
-                f"(saved at version {times - since}, now version {times}); "
+                f"(saved at version {times - since}{' or before' * (since == _REMEMBERED)}, now version {times}); "
                 "run backward before assign, or compute the loss again"
             )
