@@ -69,7 +69,7 @@ def _rule(g: Array, x: Array, gate: Array, *, approximate: str) -> Array:
     return result
 
 
-@primitive(vjp=(_rule,), jvp=(_rule,), examples=_example, residuals=("gate",), reference=_reference)
+@primitive(vjp=(_rule,), jvp=(_rule,), examples=_example, pointwise=True, residuals=("gate",), reference=_reference)
 def gelu(x: Any, *, approximate: str = "none") -> Any:
     """Gaussian error linear unit; `approximate` is "none" (exact) or "tanh" (GPT-2's, faster)."""
     if approximate not in ("none", "tanh"):
