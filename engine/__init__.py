@@ -13,11 +13,14 @@ from engine.graph import Node
 from engine.jacobians import hessian, jacobian
 from engine.ops import *  # noqa: F403 (every op, by its name)
 from engine.ops import __all__ as _ops
+from engine.plan import LINEAR, Joint
 from engine.primitive import Primitive, primitive
 from engine.recording import detect_anomaly, enable_grad, no_grad, scope
 from engine.transforms import grad, hvp, jvp, value_and_grad, vjp
 
 __all__ = [
+    "LINEAR",
+    "Joint",
     "Node",
     "Primitive",
     "Tensor",

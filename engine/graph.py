@@ -117,8 +117,8 @@ class Node:
     def place(self) -> str:
         """Where it was made, for messages: its scope, and under `detect_anomaly` the line of user code."""
         origin = None if self.notes is None else self.notes.origin
-        known = [".".join(self.scope)] * bool(self.scope) + [f"made at {origin}"] * bool(origin)
-        return f" (in {', '.join(known)})" if known else ""
+        known = [f"in {'.'.join(self.scope)}"] * bool(self.scope) + [f"made at {origin}"] * bool(origin)
+        return f" ({', '.join(known)})" if known else ""
 
     def note(self) -> Notes:
         """The node's notes, to be written."""

@@ -129,6 +129,8 @@ class Primitive:
             raise self._explained(error, arrays) from error
         residuals: Sequence[Any] = ()
         if self.residuals:
+            if not isinstance(out, tuple) or len(out) != 1 + len(self.residuals):
+                raise TypeError(f"{self.name}: must return its result and {', '.join(self.residuals)}, as a tuple")
             out, *residuals = out
         if isinstance(out, np.generic):
             out = np.asarray(out)  # NumPy turns results without axes into scalars; a tensor holds arrays only
@@ -153,8 +155,7 @@ class Primitive:
         plans = self._plans[forward]
         key = 1 << count | wanted
         if key not in plans:
-            jvp = (self.jvp or ()) if forward else None
-            plans[key] = Plan(self.signature, self.vjp, jvp, count, wanted)
+            plans[key] = Plan(self.signature, self.vjp, self.jvp if forward else None, count, wanted)
         return plans[key]
 
     def _explained(self, error: Exception, arrays: Sequence[Any]) -> Exception:
@@ -279,8 +280,10 @@ def given(*arguments: Any) -> tuple[Any, ...]:
 
 
 def frozen(value: Any) -> Any:
-    """Lists as tuples: metadata that the caller may write before the sweep."""
-    return tuple(map(frozen, value)) if isinstance(value, list) else value
+    """Metadata as it is now, whatever the caller writes before the sweep: lists as tuples, arrays copied."""
+    if isinstance(value, list | tuple):
+        return tuple(map(frozen, value))
+    return value.copy() if isinstance(value, np.ndarray) else value
 
 
 def from_list(values: list[Any]) -> Array:

@@ -73,6 +73,8 @@ def calls_together(node: Node, g: Any, saved: tuple[Any, ...]) -> list[Call]:
     assert node.plan is not None
     ((_, run),) = node.plan.pulls
     together = run(g, saved)
+    if len(together) != len(node.plan.wanted):
+        raise ValueError(f"it sent {len(together)} contributions for {len(node.plan.wanted)} arguments")
     return [known(k, together[k]) for k, wanted in enumerate(node.plan.wanted) if wanted]
 
 

@@ -75,7 +75,7 @@ def _plain(part: Any) -> Any:
         part = part.array
     if part is None or part is ... or isinstance(part, slice | int | np.integer):
         return part
-    part = np.array(part)
+    part = np.asarray(part)
     if not part.size and part.dtype.kind == "f":  # an empty list, which NumPy takes for floating numbers
         part = part.astype(np.intp)
     if part.dtype.kind not in "iub":

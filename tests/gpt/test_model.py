@@ -48,7 +48,7 @@ def test_loss_and_every_gradient_agree_with_the_composed_references(
     loss.backward()
     found = {name: p.grad for name, p in model.named_parameters()}
 
-    fused = [op for op in registry.values() if op.reference is not None]
+    fused = [op for op in registry.values() if op.reference and op.__module__.startswith("engine.")]
     used = set()
     for op in fused:  # every fused op is replaced by small ones
 
