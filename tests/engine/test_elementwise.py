@@ -133,6 +133,7 @@ def test_clip_takes_numbers_arrays_and_tensors_and_keeps_the_dtype() -> None:
         (0.0, -1.0, -inf, -inf),
         (-2.0, 0.0, 0.0, nan),
         (2.0, -1.0, -0.25, 0.5 * math.log(2)),
+        (5e-324, 0.0, 0.0, math.log(5e-324)),  # the smallest number: its reciprocal is inf
     ],
 )
 def test_pow_where_it_is_delicate(x: float, y: float, dx: float, dy: float) -> None:

@@ -12,9 +12,9 @@ from engine.primitive import as_operand, primitive
 
 
 def _pow_base(g: Any, x: Any, y: Any) -> Any:
-    undefined = (as_operand(x) == 0) & (as_operand(y) == 0)  # 0 * 0**-1; x**0 is constant, so the slope is 0
-    if np.any(undefined):
-        x = where(undefined, 1.0, x)
+    constant = as_operand(y) == 0  # x**0, whose slope is 0; 0 * x**-1 is nan at 0, and among the subnormal numbers
+    if np.any(constant):
+        x = where(constant & np.isinf(np.power(as_operand(x), -1.0)), 1.0, x)
     return g * (y * pow(x, y - 1))
 
 
