@@ -41,7 +41,7 @@ def _bias(queries: int, keys: int, mask: Any, causal: bool, dtype: Any) -> Any:
 
 
 def _default_scale(query: Any, scale: float | None) -> float:
-    return 1 / math.sqrt(query.shape[-1]) if scale is None else float(scale)
+    return 1 / math.sqrt(query.shape[-1] or 1) if scale is None else float(scale)  # without channels all scores are 0
 
 
 def _reference(query: Any, key: Any, value: Any, *, mask: Any, causal: bool, scale: float | None) -> Any:

@@ -39,7 +39,9 @@ def _example(draw: Draw) -> Arguments:
 
 
 def row_means(x: Array) -> Array:
-    """The mean of each row, with its axis kept."""
+    """The mean of each row, with its axis kept. Raises ValueError for rows without values."""
+    if not x.shape[-1]:
+        raise ValueError("a row without values has no mean")
     return (x @ np.full(x.shape[-1], 1.0 / x.shape[-1], x.dtype))[..., None]
 
 

@@ -57,5 +57,6 @@ def _log_softmax_reference(x: Any, *, axis: int) -> Any:
 def log_softmax(x: Any, *, axis: int = -1) -> Any:
     """log(softmax(x)) along an axis, without the overflow or the log of zero."""
     shifted = _shifted(floating(x), axis)
-    shifted -= np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
+    with np.errstate(divide="ignore"):  # along an empty axis log 0 is subtracted from nothing
+        shifted -= np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
     return shifted

@@ -1,0 +1,48 @@
+"""Fused ops on arrays with an empty side: an error that names the op, or the right answer without a warning."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import engine
+from engine import Tensor
+
+
+def zeros(*shape: int) -> Any:
+    return Tensor(np.zeros(shape), requires_grad=True)
+
+
+@pytest.mark.parametrize("op", [engine.softmax, engine.log_softmax])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_softmax_along_an_empty_axis_is_empty(op: Any, axis: int) -> None:
+    x = zeros(0, 3) if axis == 0 else zeros(3, 0)
+    out = op(x, axis=axis)
+    out.backward(np.zeros(x.shape))
+    assert out.shape == x.shape == x.grad.shape
+
+
+@pytest.mark.parametrize("op", [engine.layer_norm, engine.rms_norm])
+def test_a_row_without_values_has_no_norm(op: Any) -> None:
+    with pytest.raises(
+        ValueError, match=rf"^{op.name}: a row without values has no mean \(argument shapes: \(2, 0\)\)"
+    ):
+        op(zeros(2, 0))
+
+
+def test_attention_without_channels_weighs_all_values_alike() -> None:
+    query, key, value = zeros(3, 0), zeros(2, 0), Tensor(np.array([[1.0], [3.0]]), requires_grad=True)
+    out = engine.scaled_dot_product_attention(query, key, value)
+    np.testing.assert_array_equal(out.numpy(), [[2.0], [2.0], [2.0]])
+    out.sum().backward()
+    np.testing.assert_array_equal(value.grad.numpy(), [[1.5], [1.5]])  # type: ignore[union-attr]
+    assert query.grad is not None
+    assert query.grad.shape == (3, 0)
+
+
+def test_attention_to_no_keys_is_zero() -> None:
+    out = engine.scaled_dot_product_attention(zeros(3, 2), zeros(0, 2), zeros(0, 4))
+    np.testing.assert_array_equal(out.numpy(), np.zeros((3, 4)))
+    out.sum().backward()
