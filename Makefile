@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check format bench clean
+.PHONY: demo test check format compare bench clean
 
 demo: $(VENV)/run.stamp  ## train the calculator, ask it, and see who was to blame
 	$(BIN)/blameflow train --out runs/calculator
@@ -21,6 +21,10 @@ check: $(VENV)/dev.stamp  ## format, lint, types, tests: what must pass before a
 format: $(VENV)/dev.stamp  ## put the source into its canonical form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+compare: $(VENV)/dev.stamp  ## hold every op against PyTorch's; downloads it
+	$(BIN)/python -m pip install --quiet -e '.[compare]'
+	$(BIN)/python -m pytest tests/against
 
 bench: $(VENV)/dev.stamp  ## compare with PyTorch; downloads it
 	$(BIN)/python -m pip install --quiet -e '.[bench]'
