@@ -34,7 +34,21 @@ def _scaled_erfc_tail(z: float) -> float:
 
 
 def erf(x: Array) -> Array:
-    """2 / sqrt(pi) times the integral of exp(-s^2) from 0 to x, elementwise, to the precision of the dtype."""
+    """2 / sqrt(pi) times the integral of exp(-s^2) from 0 to x, elementwise, to the relative precision of the dtype."""
+    out = erf_absolute(x)
+    near = np.abs(x) < 0.5
+    if near.any():  # where 1 - erfc has lost digits, the Taylor series has them
+        small = x[near]
+        square = small * small
+        series = np.zeros_like(small)
+        for n in range(12 if x.dtype == np.float64 else 6, -1, -1):
+            series = series * square + (-1) ** n / (math.factorial(n) * (2 * n + 1))
+        out[near] = 2 / math.sqrt(math.pi) * small * series
+    return out
+
+
+def erf_absolute(x: Array) -> Array:
+    """The same to the absolute precision of the dtype: all that is needed where 1 is added to it."""
     c = _coefficients(28 if x.dtype == np.float64 else 9)
     z = np.abs(x)
     t = 2 / (2 + z)
@@ -43,4 +57,4 @@ def erf(x: Array) -> Array:
     for coefficient in c[:0:-1]:  # Clenshaw's recurrence
         d, dd = 2 * u * d - dd + coefficient, d
     p = u * d - dd + c[0]
-    return np.copysign(1 - t * np.exp(p - z * z), x)
+    return np.asarray(np.copysign(1 - t * np.exp(p - z * z), x))

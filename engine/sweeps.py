@@ -69,6 +69,11 @@ def reverse_sweep(
         while pending:
             node = heappop(pending)[1]
             g = collected.pop(node)
+            if (
+                node.serial < since
+            ):  # an input from outside: its hooks, and what lies below, are for the sweep out there
+                results[node] = g
+                continue
             if node.notes is not None:
                 g = apply_hooks(node, g)
             if node in inputs if inputs is not None else node.notes is not None and node.notes.target is not None:

@@ -134,20 +134,14 @@ def test_derivatives_are_right_to_the_second_order(name: str) -> None:
     check_grads(f)(*args)
 
 
-GOES_ON = "the sweep of a checkpoint's second run does not stop at its ends: it frees them, or goes on through them"
-
-
-@pytest.mark.xfail(strict=True, reason=GOES_ON)
 def test_checkpoint() -> None:
     check_grads(lambda x, y: engine.checkpoint(lambda x: engine.tanh(x) * y)(x) * x)(normal(3), normal(3))
 
 
-@pytest.mark.xfail(strict=True, reason=GOES_ON)
 def test_checkpoint_of_an_argument_and_what_was_made_of_it() -> None:
     check_grads(lambda x: engine.checkpoint(lambda x, y: engine.tanh(y) * x)(x, x * x))(normal(3))
 
 
-@pytest.mark.xfail(strict=True, reason="the second run's sweep runs the hooks of its ends, and then the outer one does")
 def test_a_hook_on_the_argument_of_a_checkpoint_runs_once() -> None:
     seen: list[float] = []
     x = Tensor(np.array(3.0), requires_grad=True)

@@ -114,7 +114,6 @@ def test_differs_from_pytorch_on_purpose(case: Difference) -> None:
     )
 
 
-@pytest.mark.xfail(strict=True, reason="engine.special.erf has an absolute error of 4e-16, where values are smaller")
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_erf_is_exact_near_zero(dtype: Any) -> None:
     x = np.array([0.0, 1e-300, 1e-8, 1e-3, 0.1], dtype)

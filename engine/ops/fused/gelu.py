@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from engine import special
 from engine.examples import REAL, Arguments, Draw
 from engine.ops.elementwise import erf, multiply, tanh
 from engine.primitive import primitive
@@ -35,7 +36,7 @@ def _example(draw: Draw) -> Arguments:
 
 def _gate(x: Array, approximate: str) -> Array:
     if approximate == "none":
-        gate = np.asarray(erf(x * math.sqrt(0.5)))
+        gate = special.erf_absolute(np.asarray(x * math.sqrt(0.5)))
     else:
         gate = np.asarray(x * x)
         gate *= _SLOPE * _CUBIC
