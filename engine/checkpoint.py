@@ -63,7 +63,7 @@ def checkpoint(f: Callable[..., Tensor]) -> Callable[..., Tensor]:
             lambda: f(*args, **keywords), since, _values(ends, (args, keywords)), out.array, state, now.scope, ends
         )
         plan = _replayed.plan(False, len(ends), (1 << len(ends)) - 1)
-        return recorded(out.array, _replayed, ends, plan, (replay,), {"replay": replay}, now.scope)
+        return recorded(out.array, out.dtype, _replayed, ends, plan, (replay,), {"replay": replay}, now.scope)
 
     return forgetful
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from engine.tensor import Tensor
 
 next_serial = count(1).__next__
+_FORGOTTEN: dict[str, Any] = {}
 
 
 class Notes:
@@ -130,7 +131,7 @@ class Node:
         """Forget what this node kept and where it came from. Nobody can sweep through it again."""
         self.saved = None
         self.parents = ()
-        self.metadata = {}
+        self.metadata = _FORGOTTEN
 
     def __repr__(self) -> str:
         where = f" in {'.'.join(self.scope)}" if self.scope else ""

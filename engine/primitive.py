@@ -143,7 +143,7 @@ class Primitive:
             if plan.pulls or plan.pushes:
                 metadata = {name: frozen(value) for name, value in metadata.items()}
                 saved = plan.collect(arrays, out, residuals, metadata, args if bare else None)
-                result = recorded(out, self, parents, plan, saved, metadata, now.scope)
+                result = recorded(out, out.dtype, self, parents, plan, saved, metadata, now.scope)
         if result is None:
             result = wrap(out, None)
         if now.anomaly:
@@ -190,7 +190,7 @@ class Unary(Primitive):
             out = np.asarray(out)
         plan = self.first
         saved = plan.save(array, out) if plan.quick else plan.collect((array,), out, (), _NOTHING)
-        return recorded(out, self, (before,), plan, saved, _NOTHING, now.scope)
+        return recorded(out, out.dtype, self, (before,), plan, saved, _NOTHING, now.scope)
 
 
 class Binary(Primitive):
@@ -218,9 +218,9 @@ class Binary(Primitive):
         else:
             return Primitive.__call__(self, x, y)
         if before is not None:
-            plan = self.first if behind is None else self.both
+            expected, plan = before.dtype, self.first if behind is None else self.both
         elif behind is not None:
-            plan = self.second
+            expected, plan = behind.dtype, self.second
         else:
             return Primitive.__call__(self, x, y)
         try:
@@ -229,10 +229,11 @@ class Binary(Primitive):
             raise self._explained(error, (left, right)) from error
         if type(out) is not ndarray:
             out = np.asarray(out)
-        if out.dtype is not left.dtype:  # dtypes differ: there may be something to promote
+        dtype = out.dtype
+        if dtype is not expected:  # there may be something to promote
             return Primitive.__call__(self, x, y)
         saved = plan.save(left, right, out) if plan.quick else plan.collect((left, right), out, (), _NOTHING)
-        return recorded(out, self, (before, behind), plan, saved, _NOTHING, now.scope)
+        return recorded(out, dtype, self, (before, behind), plan, saved, _NOTHING, now.scope)
 
 
 def primitive(**knowledge: Any) -> Callable[[Callable[..., Any]], Primitive]:

@@ -75,6 +75,7 @@ def wrap(array: Array, node: Node | None) -> Tensor:
 
 def recorded(
     array: Array,
+    dtype: np.dtype[Any],
     primitive: Primitive,
     parents: Sequence[Node | None],
     plan: Plan,
@@ -91,7 +92,7 @@ def recorded(
     node.saved = saved
     node.metadata = metadata
     node.shape = array.shape
-    node.dtype = array.dtype
+    node.dtype = dtype
     node.scope = scope
     node.notes = None
     tensor = _new(Tensor)
