@@ -40,10 +40,11 @@ from engine.anomaly import inspect_result
 from engine.describe import describe
 from engine.examples import Example
 from engine.graph import Node
+from engine.operands import from_list, frozen, promote
 from engine.plan import Joint, Plan, Rule
 from engine.recording import current, stack
 from engine.signature import Names, Signature
-from engine.tensor import Array, Tensor, default_dtype, recorded, wrap
+from engine.tensor import Tensor, recorded, wrap
 
 registry: dict[str, Primitive] = {}
 
@@ -185,7 +186,10 @@ class Unary(Primitive):
         if before is None or not now.plain:
             return Primitive.__call__(self, x)
         array = x.array
-        out = self.forward(array)
+        try:
+            out = self.forward(array)
+        except (ValueError, IndexError) as error:
+            raise self._explained(error, (array,)) from error
         if type(out) is not ndarray:
             out = np.asarray(out)
         plan = self.first
@@ -225,7 +229,7 @@ class Binary(Primitive):
             return Primitive.__call__(self, x, y)
         try:
             out = self.forward(left, right)
-        except ValueError as error:
+        except (ValueError, IndexError) as error:
             raise self._explained(error, (left, right)) from error
         if type(out) is not ndarray:
             out = np.asarray(out)
@@ -258,41 +262,6 @@ def _kind(forward: Callable[..., Any], knowledge: dict[str, Any]) -> type[Primit
     return {1: Unary, 2: Binary}.get(len(names.positional), Primitive)
 
 
-def promote(args: Sequence[Any], arrays: list[Any]) -> list[Any]:
-    """Give what meets a floating tensor the tensor's dtype, so that NumPy does not widen the result.
-
-    Scalars (also NumPy's, also arrays without axes that are not tensors) become Python numbers, which never
-    widen; integer arrays become the floating dtype, where NumPy would turn float32 and int64 into float64.
-    """
-    floating = [array.dtype for array in arrays if isinstance(array, np.ndarray) and array.dtype.kind == "f"]
-    promoted = []
-    for argument, array in zip(args, arrays, strict=True):
-        if floating and not isinstance(argument, Tensor) and isinstance(array, np.generic | np.ndarray):
-            array = array.item() if array.ndim == 0 and array.dtype.kind != "b" else array
-        if floating and isinstance(array, np.ndarray) and array.dtype.kind in "iu":
-            array = array.astype(max(floating))
-        promoted.append(array)
-    return promoted
-
-
 def given(*arguments: Any) -> tuple[Any, ...]:
     """Those that are not missing."""
     return tuple(argument for argument in arguments if argument is not _MISSING)
-
-
-def frozen(value: Any) -> Any:
-    """Metadata as it is now, whatever the caller writes before the sweep: lists as tuples, arrays copied."""
-    if isinstance(value, list | tuple):
-        return tuple(map(frozen, value))
-    return value.copy() if isinstance(value, np.ndarray) else value
-
-
-def from_list(values: list[Any]) -> Array:
-    """The array of a list; floating numbers take the default dtype, integers may be indices and stay integers."""
-    array = np.asarray(values)
-    return array.astype(default_dtype()) if array.dtype.kind == "f" else array
-
-
-def as_operand(value: Any) -> Array | Any:
-    """The array of a tensor; anything else as it is."""
-    return value.array if isinstance(value, Tensor) else value

@@ -24,8 +24,8 @@ import numpy as np
 
 from engine import ops, versions
 from engine.graph import Node, freed, next_serial, reachable
+from engine.operands import as_operand
 from engine.plan import LINEAR, Call, Joint
-from engine.primitive import as_operand
 from engine.tensor import Tensor, wrap
 
 

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from engine.examples import DISTINCT, along_axes
+from engine.operands import as_operand
 from engine.ops.indexing import take_along_axis
 from engine.ops.reductions import count, reduced_shape, spread, sum
-from engine.primitive import as_operand, primitive
+from engine.primitive import primitive
 from engine.tensor import Array
 
 

@@ -18,12 +18,13 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from engine.examples import REAL, Arguments, Draw, along_axes
+from engine.operands import as_operand
 from engine.ops.elementwise import exp, multiply, where
 from engine.ops.moves import flip
 from engine.ops.scans import cumprod, delayed
 from engine.ops.shapes import broadcast_to, reshape
 from engine.plan import LINEAR
-from engine.primitive import as_operand, primitive
+from engine.primitive import primitive
 from engine.tensor import Array
 
 # ---- axes and precision --------------------------------------------------------------------------------------------

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from engine.examples import REAL, Arguments, Draw
+from engine.operands import as_operand, from_list
 from engine.ops.indexing import getitem
 from engine.plan import LINEAR, Joint
-from engine.primitive import as_operand, from_list, primitive
+from engine.primitive import primitive
 from engine.tensor import Array, Tensor
 
 

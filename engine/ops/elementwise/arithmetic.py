@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from engine.examples import NONZERO, REAL, Arguments, Draw, broadcasting, elementwise
+from engine.operands import as_operand
 from engine.ops.elementwise.choices import where
 from engine.plan import LINEAR
-from engine.primitive import as_operand, primitive
+from engine.primitive import primitive
 
 
 @primitive(

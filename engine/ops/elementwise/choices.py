@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from engine.examples import REAL, Arguments, Draw
-from engine.primitive import as_operand, primitive
+from engine.operands import as_operand
+from engine.primitive import primitive
 
 
 def _won(x: Any, y: Any, out: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.primitive import as_operand
+from engine.operands import as_operand
 from engine.tensor import Array
 
 

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from engine.examples import POSITIVE, REAL, Domain, broadcasting, elementwise
+from engine.operands import as_operand
 from engine.ops.elementwise.choices import where
-from engine.primitive import as_operand, primitive
+from engine.primitive import primitive
 
 
 def _pow_base(g: Any, x: Any, y: Any) -> Any:

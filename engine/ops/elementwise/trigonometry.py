@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from engine.examples import NONZERO, REAL, UNIT, broadcasting, elementwise
+from engine.operands import as_operand
 from engine.ops.elementwise.arithmetic import square
 from engine.ops.elementwise.choices import where
 from engine.ops.elementwise.powers import pow, sqrt
-from engine.primitive import as_operand, primitive
+from engine.primitive import primitive
 
 
 @primitive(vjp=(lambda g, x: g * cos(x),), jvp=(lambda t, x: t * cos(x),), examples=elementwise(REAL), pointwise=True)

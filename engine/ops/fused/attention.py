@@ -16,13 +16,14 @@ from typing import Any
 import numpy as np
 
 from engine.examples import REAL, Arguments, Draw
+from engine.operands import as_operand
 from engine.ops.elementwise import add, divide, exp, multiply, subtract
 from engine.ops.indexing import getitem
 from engine.ops.linalg import matmul
 from engine.ops.reductions import sum
 from engine.ops.shapes import concat, reshape, swapaxes
 from engine.plan import Joint
-from engine.primitive import as_operand, primitive
+from engine.primitive import primitive
 from engine.tensor import Array
 
 _VANISHING = 1e-15

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from engine.examples import REAL, Arguments, Draw
+from engine.operands import as_operand
 from engine.ops.fused.linear import rows
 from engine.ops.indexing import getitem
-from engine.primitive import as_operand, primitive
+from engine.primitive import primitive
 from engine.tensor import Array
 
 _SMALL_TABLE = 256

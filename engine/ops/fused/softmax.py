@@ -8,10 +8,11 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from engine.examples import REAL, along_axis
+from engine.operands import as_operand
 from engine.ops.elementwise import divide, exp, log, subtract
 from engine.ops.elementwise.activations import floating
 from engine.ops.reductions import sum
-from engine.primitive import as_operand, primitive
+from engine.primitive import primitive
 from engine.tensor import Array
 
 

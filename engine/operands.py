@@ -1,0 +1,51 @@
+"""What may stand as an argument of an op, and what it becomes.
+
+Tensors give their arrays, lists become arrays, and nothing that meets a floating tensor widens the result: Python's and
+NumPy's scalars take the tensor's dtype, arrays of integers become floating.
+
+Read next: `engine/primitive.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from engine.tensor import Array, Tensor, default_dtype
+
+
+def promote(args: Sequence[Any], arrays: list[Any]) -> list[Any]:
+    """Give what meets a floating tensor the tensor's dtype, so that NumPy does not widen the result.
+
+    Scalars (also NumPy's, also arrays without axes that are not tensors) become Python numbers, which never
+    widen; integer arrays become the floating dtype, where NumPy would turn float32 and int64 into float64.
+    """
+    floating = [array.dtype for array in arrays if isinstance(array, np.ndarray) and array.dtype.kind == "f"]
+    promoted = []
+    for argument, array in zip(args, arrays, strict=True):
+        if floating and not isinstance(argument, Tensor) and isinstance(array, np.generic | np.ndarray):
+            array = array.item() if array.ndim == 0 and array.dtype.kind != "b" else array
+        if floating and isinstance(array, np.ndarray) and array.dtype.kind in "iu":
+            array = array.astype(max(floating))
+        promoted.append(array)
+    return promoted
+
+
+def frozen(value: Any) -> Any:
+    """Metadata as it is now, whatever the caller writes before the sweep: lists as tuples, arrays copied."""
+    if isinstance(value, list | tuple):
+        return tuple(map(frozen, value))
+    return value.copy() if isinstance(value, np.ndarray) else value
+
+
+def from_list(values: list[Any]) -> Array:
+    """The array of a list; floating numbers take the default dtype, integers may be indices and stay integers."""
+    array = np.asarray(values)
+    return array.astype(default_dtype()) if array.dtype.kind == "f" else array
+
+
+def as_operand(value: Any) -> Array | Any:
+    """The array of a tensor; anything else as it is."""
+    return value.array if isinstance(value, Tensor) else value
