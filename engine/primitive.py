@@ -59,7 +59,7 @@ class Primitive:
     """A differentiable function of arrays; make one with `@primitive`.
 
     Attributes:
-        name: the function's name.
+        name: the function's name; another may be given where a function of that name prepares the arguments.
         vjp, jvp: the rules, one per argument; None where an argument has no derivative (an index, a condition).
         examples: draws arguments for the laws of `engine.testing`.
         broadcasts: the function broadcasts its arguments, so the sweep sums contributions back to their shapes.
@@ -78,9 +78,10 @@ class Primitive:
         pointwise: bool = False,
         residuals: tuple[str, ...] = (),
         reference: Callable[..., Any] | None = None,
+        name: str | None = None,
     ) -> None:
         self.forward = forward
-        self.name = forward.__name__
+        self.name = name or forward.__name__
         self.__doc__ = forward.__doc__
         self.__module__ = forward.__module__
         self.__wrapped__ = forward  # where `inspect.signature` and editors find the signature

@@ -46,7 +46,10 @@ def _reads_once(index: Any) -> bool:
 
 
 @primitive(
-    vjp=(lambda g, x_shape, *, index: put_add(g, shape=x_shape, index=index),), jvp=LINEAR, examples=_index_example
+    name="getitem",
+    vjp=(lambda g, x_shape, *, index: put_add(g, shape=x_shape, index=index),),
+    jvp=LINEAR,
+    examples=_index_example,
 )
 def gather(x: Any, *, index: Any) -> Any:
     """`x[index]`, as NumPy. `getitem` is the public form."""

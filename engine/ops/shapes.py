@@ -130,7 +130,9 @@ def _concat_forward(tangents: Any, tensors: Any, *, axis: int) -> Any:
     return concatenate(*still, axis=axis)
 
 
-@primitive(vjp=(_concat_backward,), jvp=Joint(_concat_forward), examples=_concat_example, broadcasts=True)
+@primitive(
+    name="concat", vjp=(_concat_backward,), jvp=Joint(_concat_forward), examples=_concat_example, broadcasts=True
+)
 def concatenate(*tensors: Any, axis: int) -> Any:
     """Arrays joined along an axis they have; each receives its slice of the cotangent, in its own dtype."""
     return np.concatenate(tensors, axis=axis)
