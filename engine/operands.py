@@ -36,7 +36,7 @@ def promote(args: Sequence[Any], arrays: list[Any]) -> list[Any]:
 def frozen(value: Any) -> Any:
     """Metadata as it is now, whatever the caller writes before the sweep: lists as tuples, arrays copied."""
     if isinstance(value, list | tuple):
-        return tuple(map(frozen, value))
+        return tuple([one if type(one) is int else frozen(one) for one in value])  # mostly shapes and axes
     return value.copy() if isinstance(value, np.ndarray) else value
 
 
