@@ -208,19 +208,24 @@ class Binary(Primitive):
     def __call__(self, x: Any = _MISSING, y: Any = _MISSING, /, *more: Any, **metadata: Any) -> Any:
         if more or metadata or y is _MISSING:
             return Primitive.__call__(self, *given(x, y), *more, **metadata)
-        now = stack.get()
+        left: Any
         right: Any
-        if type(x) is Tensor and now.plain:
+        if type(x) is Tensor:
             left, before = x.array, x.node
-            if type(y) is Tensor:
-                right, behind = y.array, y.node
-            elif type(y) is float:
-                right, behind = y, None
-            else:
-                return Primitive.__call__(self, x, y)
+        elif type(x) is float or type(x) is int:
+            left, before = x, None
         elif type(x) is ndarray and type(y) is ndarray:  # so rules call each other
             return np.asarray(self.forward(x, y))
         else:
+            return Primitive.__call__(self, x, y)
+        if type(y) is Tensor:
+            right, behind = y.array, y.node
+        elif type(y) is float or type(y) is int:
+            right, behind = y, None
+        else:
+            return Primitive.__call__(self, x, y)
+        now = stack.get()
+        if not now.plain:
             return Primitive.__call__(self, x, y)
         if before is not None:
             expected, plan = before.dtype, self.first if behind is None else self.both
