@@ -6,12 +6,21 @@ library is not installed is left out, and said so.
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
+
+
+def parser(description: str | None, contestants: Iterable[str], rounds: int) -> argparse.ArgumentParser:
+    """The options that every contest has: how many rounds, and, for its own use, which contestant to be."""
+    made = argparse.ArgumentParser(description=description and description.splitlines()[0])
+    made.add_argument("--rounds", type=int, default=rounds)
+    made.add_argument("--worker", choices=list(contestants), help=argparse.SUPPRESS)
+    return made
 
 
 def repeat(function: Callable[[], float], times: int) -> float:
@@ -39,9 +48,10 @@ class Contest:
             command = [sys.executable, script, "--worker", name, *options]
             pipe = subprocess.PIPE
             self.workers[name] = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+        self.first: dict[str, float] = {}  # what each returned from its first run
         for name in names:
             try:
-                self.ask(name, 1)
+                self.first[name] = self.ask(name, 1)[1]
             except ModuleNotFoundError as error:
                 print(f"{name} is left out: {error}")
                 del self.workers[name]

@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import argparse
 import gc
 import statistics
 import subprocess
@@ -23,7 +22,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.contest import Contest, repeat, report, serve
+from benchmarks.contest import Contest, parser, repeat, report, serve
 
 
 def chain(x: Any, factor: Any, length: int, tanh: Callable[[Any], Any]) -> Any:
@@ -124,10 +123,8 @@ def seconds_to_import(module: str) -> float:
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    arguments.add_argument("--rounds", type=int, default=15)
+    arguments = parser(__doc__, CONTESTANTS, rounds=15)
     arguments.add_argument("--length", type=int, default=2000)
-    arguments.add_argument("--worker", choices=CONTESTANTS, help=argparse.SUPPRESS)
     args = arguments.parse_args()
     if args.worker:
         once = CONTESTANTS[args.worker](args.length)

@@ -2,12 +2,11 @@
 
     python benchmarks/step.py [--model calculator|w1|w2|w3] [--rounds 7] [--steps 20]
 
-Both start from the same parameters and the losses must agree. PyTorch runs as installed, with its number of threads.
+Both start from the same parameters and the first losses must agree. PyTorch runs as installed.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.contest import Contest, repeat, report, serve
+from benchmarks.contest import Contest, parser, repeat, report, serve
 
 MODELS: dict[str, tuple[dict[str, Any], int]] = {  # shape, batch size; every text fills the block
     "calculator": (
@@ -98,22 +97,19 @@ CONTESTANTS = {"blameflow": ours, "pytorch": pytorch}
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    arguments = parser(__doc__, CONTESTANTS, rounds=7)
     arguments.add_argument("--model", choices=MODELS, default="calculator")
-    arguments.add_argument("--rounds", type=int, default=7)
     arguments.add_argument("--steps", type=int, default=20)
-    arguments.add_argument("--worker", choices=CONTESTANTS, help=argparse.SUPPRESS)
     args = arguments.parse_args()
     if args.worker:
         step = CONTESTANTS[args.worker](args.model)
         serve(lambda steps: repeat(step, steps))
         return
     contest = Contest(__file__, list(CONTESTANTS), ["--model", args.model])
-    # the first step was the warm-up's, so this is the second one's loss
-    losses = {name: contest.ask(name, 1)[1] for name in contest.workers}
-    print(f"model {args.model}; losses " + ", ".join(f"{name} {loss:.6f}" for name, loss in losses.items()))
-    if max(losses.values()) - min(losses.values()) > 1e-3:
-        raise SystemExit("the losses differ: these are not the same model")
+    losses = contest.first
+    print(f"model {args.model}; first losses " + ", ".join(f"{name} {loss:.6f}" for name, loss in losses.items()))
+    if max(losses.values()) - min(losses.values()) > 1e-4:
+        raise SystemExit("the first losses differ: these are not the same model")
     contest.rounds(1, 5)
     report(contest.rounds(args.rounds, args.steps), "ms per step", 1000)
     contest.close()

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.graph import Node
+from engine.graph import Node, place_of
 
 
 def has_nan(value: Any) -> bool:
@@ -36,8 +36,7 @@ def inspect_result(op: str, out: Any, arrays: Sequence[Any], node: Node | None, 
         node.note().origin = made_at
     if has_nan(out) and not any(has_nan(array) for array in arrays):
         first = tuple(int(i) for i in np.argwhere(np.isnan(out))[0])
-        where = f"in {'.'.join(scope)}, " if scope else ""
-        raise FloatingPointError(f"{op}: its result is nan at {first}, and no argument was ({where}made at {made_at})")
+        raise FloatingPointError(f"{op}: its result is nan at {first}, and no argument was{place_of(scope, made_at)}")
 
 
 def inspect_contribution(node: Node, argument: int, g: Any, contribution: Any) -> None:

@@ -32,7 +32,7 @@ def backward(tensor: Tensor, gradient: Any, *, retain_graph: bool, create_graph:
         )
         with _accumulating:
             for node, g in results.items():
-                target = node.notes.target() if node.notes is not None and node.notes.target is not None else None
+                target = node.target
                 if target is None:
                     continue
                 if target.grad is not None:
@@ -67,7 +67,7 @@ def cotangent_for(tensor: Tensor, gradient: Any, who: str) -> Tensor:
             raise RuntimeError(
                 f"{who}: a tensor of shape {tensor.shape} is no loss; give it a gradient, or reduce it to one number"
             )
-        return wrap(np.ones_like(tensor.array), None)
+        return ops.ones_like(tensor)
     if not isinstance(gradient, Tensor):
         gradient = Tensor(gradient, dtype=tensor.dtype)
     if gradient.shape != tensor.shape:

@@ -17,13 +17,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from engine import random, trees, versions
-from engine.graph import Node, next_serial, reachable
+from engine import ops, random, trees, versions
+from engine.graph import Node, next_serial, oldest_first, reachable
 from engine.plan import Joint
 from engine.primitive import Primitive
 from engine.recording import changed, current
 from engine.sweeps import reverse_sweep
-from engine.tensor import Array, Tensor, recorded, wrap
+from engine.tensor import Array, Tensor, recorded
 
 
 class _Replay(NamedTuple):
@@ -58,7 +58,7 @@ def checkpoint(f: Callable[..., Tensor]) -> Callable[..., Tensor]:
         if out.node is None or out.node.serial < since:
             return out
         inside = reachable(out.node, since)
-        ends = sorted({p for n in inside for p in n.parents if p is not None and p.serial < since}, key=_age)
+        ends = oldest_first({p for n in inside for p in n.parents if p is not None and p.serial < since})
         replay = _Replay(
             lambda: f(*args, **keywords), since, _values(ends, (args, keywords)), out.array, state, now.scope, ends
         )
@@ -68,14 +68,9 @@ def checkpoint(f: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return forgetful
 
 
-def _age(node: Node) -> int:
-    return node.serial
-
-
 def _values(ends: Sequence[Node], arguments: Any) -> tuple[Array, ...]:
     """The arrays of the arguments and of every leaf among the ends: what may be assigned meanwhile."""
-    targets = [node.notes.target() for node in ends if node.notes is not None and node.notes.target is not None]
-    found = [target for target in targets if target is not None]
+    found = [target for node in ends if (target := node.target) is not None]
     found += [one.value for one in trees.leaves(arguments) if isinstance(one.value, Tensor)]
     return tuple(tensor.array for tensor in found)
 
@@ -94,12 +89,11 @@ def _run_again(g: Any, *, replay: _Replay) -> list[Any]:
         generator.state = state
     if out.shape != replay.out.shape or not np.allclose(out.array, replay.out, rtol=1e-3, atol=1e-6, equal_nan=True):
         raise RuntimeError("the function gave another result the second time; draw from engine.random, change no state")
-    if out.node is None:
-        return [np.zeros(end.shape, end.dtype) for end in replay.ends]
-    recorded = isinstance(g, Tensor)
-    found = reverse_sweep(out.node, g, replay.ends, since=since, create_graph=recorded)
-    nothing = (wrap(np.zeros(end.shape, end.dtype), None) for end in replay.ends)
-    return [found.get(end, zeros if recorded else zeros.array) for end, zeros in zip(replay.ends, nothing, strict=True)]
+    found: dict[Node, Any] = {}
+    if out.node is not None:
+        found = reverse_sweep(out.node, g, replay.ends, since=since, create_graph=isinstance(g, Tensor))
+    nothing = ops.zeros if isinstance(g, Tensor) else np.zeros
+    return [found[end] if end in found else nothing(end.shape, dtype=end.dtype) for end in replay.ends]
 
 
 def _forward(*inputs: Any, replay: _Replay) -> Any:

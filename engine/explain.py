@@ -27,6 +27,7 @@ import numpy as np
 
 from engine.backward import seed_for
 from engine.graph import Node, between
+from engine.jacobians import units
 from engine.recording import no_grad
 from engine.rules import fit
 from engine.sweeps import prepared, reverse_sweep
@@ -93,10 +94,7 @@ def _local(node: Node, argument: int, parent: Node, g: Array) -> str:
     if inputs * outputs > MOST_NUMBERS:
         return f"(Jacobian {parent.shape} by {g.shape})"
     columns = []
-    for k in range(outputs):
-        unit = np.zeros(outputs, g.dtype)
-        unit[k] = 1
-        unit = unit.reshape(g.shape)
+    for unit in units(g.shape, g.dtype):
         saved, calls = prepared(node, unit, create_graph=False)
         (run,) = [run for at, run in calls if at == argument]
         with np.errstate(all="ignore"):

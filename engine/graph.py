@@ -16,7 +16,7 @@ Read next: `engine/recording.py` (when nodes are made), then `engine/tensor.py` 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any
 from weakref import ref
@@ -117,9 +117,12 @@ class Node:
     @property
     def place(self) -> str:
         """Where it was made, for messages: its scope, and under `detect_anomaly` the line of user code."""
-        origin = None if self.notes is None else self.notes.origin
-        known = [f"in {'.'.join(self.scope)}"] * bool(self.scope) + [f"made at {origin}"] * bool(origin)
-        return f" ({', '.join(known)})" if known else ""
+        return place_of(self.scope, None if self.notes is None else self.notes.origin)
+
+    @property
+    def target(self) -> Tensor | None:
+        """The tensor that awaits this node's gradient, if it is still there."""
+        return None if self.notes is None or self.notes.target is None else self.notes.target()
 
     def note(self) -> Notes:
         """The node's notes, to be written."""
@@ -138,6 +141,12 @@ class Node:
         return f"<Node {self.serial}: {self.op}{where}, shape {self.shape}>"
 
 
+def place_of(scope: tuple[str, ...], origin: str | None) -> str:
+    """ " (in scope, made at origin)", for the end of a message; less where less is known."""
+    known = [f"in {'.'.join(scope)}"] * bool(scope) + [f"made at {origin}"] * bool(origin)
+    return f" ({', '.join(known)})" if known else ""
+
+
 def freed(node: Node) -> RuntimeError:
     """The error of whoever comes to a node that a sweep has freed."""
     return RuntimeError(
@@ -149,6 +158,11 @@ def freed(node: Node) -> RuntimeError:
 def leaf(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Node:
     """A node for a tensor made by the user: nothing to differentiate, only a place for the gradient to arrive."""
     return Node(None, (), None, (), {}, shape, dtype, ())
+
+
+def oldest_first(nodes: Iterable[Node]) -> list[Node]:
+    """Nodes by age, which is a topological order."""
+    return sorted(nodes, key=lambda node: node.serial)
 
 
 def reachable(root: Node, since: int = 0, also: Collection[Node] = ()) -> list[Node]:
@@ -166,7 +180,7 @@ def reachable(root: Node, since: int = 0, also: Collection[Node] = ()) -> list[N
             if parent is not None and parent not in seen and (parent.serial >= since or parent in also):
                 seen.add(parent)
                 stack.append(parent)
-    return sorted(seen, key=lambda node: node.serial)
+    return oldest_first(seen)
 
 
 def between(root: Node, ends: Collection[Node], since: int = 0) -> list[Node]:
@@ -182,4 +196,4 @@ def between(root: Node, ends: Collection[Node], since: int = 0) -> list[Node]:
     for node in nodes:
         if node.serial >= since and not found.isdisjoint(node.parents):
             found.add(node)
-    return sorted(found, key=lambda node: node.serial)
+    return oldest_first(found)

@@ -5,6 +5,7 @@ Read next: `engine/checkpoint.py`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,8 +13,8 @@ import numpy as np
 
 from engine import ops
 from engine.graph import Node
-from engine.tensor import Tensor, wrap
-from engine.transforms import Argnums, Evaluation, Function, grad_or_zeros, positions, swept, zeros
+from engine.tensor import Array, Tensor, wrap
+from engine.transforms import Argnums, Evaluation, Function, grad_or_zeros, positions, swept
 
 
 def jacobian(f: Function, argnums: Argnums = 0, *, mode: str = "reverse") -> Function:
@@ -32,7 +33,7 @@ def jacobian(f: Function, argnums: Argnums = 0, *, mode: str = "reverse") -> Fun
         if len(run.results) != 1:
             raise TypeError(f"jacobian: the function must return one tensor, not {len(run.results)}")
         found = _by_rows(run) if mode == "reverse" else _by_columns(run)
-        matrices = run.like_inputs(found, lambda _, x: zeros(run.results[0].shape + x.shape, x.dtype))
+        matrices = run.like_inputs(found, lambda _, x: ops.zeros(run.results[0].shape + x.shape, dtype=x.dtype))
         return matrices[0] if isinstance(argnums, int) else tuple(matrices)
 
     return matrix
@@ -49,12 +50,16 @@ def hessian(f: Function, argnums: Argnums = 0) -> Function:
     return lambda *args: tuple(row(*args) for row in rows)
 
 
+def units(shape: tuple[int, ...], dtype: Any) -> Iterator[Array]:
+    """For each element, an array of zeros with a one in its place."""
+    for k in range(math.prod(shape)):
+        unit = np.zeros(shape, dtype)
+        unit.flat[k] = 1
+        yield unit
+
+
 def _units(x: Tensor) -> Iterator[Tensor]:
-    """For each element, a tensor of zeros with a one in its place."""
-    for k in range(x.size):
-        unit = np.zeros(x.size, x.dtype)
-        unit[k] = 1
-        yield wrap(unit.reshape(x.shape), None)
+    return (wrap(unit, None) for unit in units(x.shape, x.dtype))
 
 
 def _by_rows(run: Evaluation) -> dict[Node, Any]:

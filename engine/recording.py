@@ -100,10 +100,8 @@ class changed:  # noqa: N801 (reads as a statement: with changed(enabled=False))
     def __exit__(self, *_: object) -> None:
         entry = self.entries.pop()
         if stack.get() is not entry:
-            entry.left, entry.plain = (
-                True,
-                False,
-            )  # a generator interleaved its `with` with ours; who lies on top will skip this one
+            # A generator interleaved its `with` with ours. Who lies on top will skip this entry.
+            entry.left, entry.plain = True, False
             return
         assert entry.outer is not None
         stack.set(entry.outer)

@@ -25,15 +25,13 @@ from collections.abc import Callable, Collection, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
-import numpy as np
-
 from engine import ops, versions
 from engine.anomaly import inspect_contribution
 from engine.graph import Node, between
 from engine.plan import Call
 from engine.recording import changed, current
 from engine.rules import Alarm, apply_hooks, calls_together, fit, known, mend, push, pushes, rule_failed, saved_values
-from engine.tensor import Tensor, wrap
+from engine.tensor import Tensor
 
 Observer = Callable[[Node, int, Node, Any], None]
 
@@ -69,9 +67,7 @@ def reverse_sweep(
         while pending:
             node = heappop(pending)[1]
             g = collected.pop(node)
-            if (
-                node.serial < since
-            ):  # an input from outside: its hooks, and what lies below, are for the sweep out there
+            if node.serial < since:  # an input from outside: its hooks, and all below it, are for the sweep out there
                 results[node] = g
                 continue
             if node.notes is not None:
@@ -163,7 +159,7 @@ def _rerun(node: Node, forward: bool) -> tuple[Tensor, dict[int, Node]]:
 def _calls_through_reference(node: Node, g: Any) -> list[Call]:
     out, ends = _rerun(node, forward=current().forward)
     found = {} if out.node is None else reverse_sweep(out.node, g, ends.values(), create_graph=True)
-    return [known(k, found.get(end, wrap(np.zeros(end.shape, end.dtype), None))) for k, end in ends.items()]
+    return [known(k, found.get(end, ops.zeros(end.shape, dtype=end.dtype))) for k, end in ends.items()]
 
 
 def _push_through_reference(node: Node, incoming: Sequence[Any], create_graph: bool, _: Alarm) -> Any:

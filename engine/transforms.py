@@ -25,7 +25,7 @@ import numpy as np
 
 from engine import ops, trees
 from engine.backward import cotangent_for
-from engine.graph import Node, between, leaf, next_serial, reachable
+from engine.graph import Node, between, leaf, next_serial, oldest_first, reachable
 from engine.recording import changed, current
 from engine.sweeps import forward_sweep, reverse_sweep
 from engine.tensor import Tensor, wrap
@@ -40,7 +40,7 @@ class Evaluation:
     Fields:
         out: what f returned, a tree of tensors; `results` are its leaves.
         argnums, given: which arguments are to be differentiated, and what they were given as.
-        inputs: for each argument to be differentiated, the leaves that f saw in place of the given ones.
+        inputs, paths: for each of those the leaves, as f saw them, and where in the argument they stand.
         since: the serial number at which the evaluation began.
         leads_out: whether it used a tensor from outside that has a graph.
     """
@@ -48,19 +48,20 @@ class Evaluation:
     def __init__(
         self, who: str, f: Function, args: Sequence[Any], keywords: Any, argnums: Sequence[int], forward: bool = False
     ) -> None:
-        self.who = who
         self.since = next_serial()
         self.argnums = argnums
         self.given = [args[k] for k in argnums]
         outside = current().enabled
         handed = list(args)
         self.inputs: list[list[Tensor]] = []
+        self.paths: list[list[str]] = []
         with changed(enabled=True, forward=forward or current().forward):
             for k in argnums:
                 found = trees.leaves(args[k])
                 fresh = [_fresh(who, k, one, outside) for one in found]
                 handed[k] = trees.with_leaves(args[k], fresh)
                 self.inputs.append(fresh)
+                self.paths.append([one.path for one in found])
             out = f(*handed, **keywords)
         self.results = [_operand(f"{who}: the function's result", one) for one in trees.leaves(out)]
         self.out = trees.same_form(out, self.results)
@@ -68,12 +69,8 @@ class Evaluation:
         self.leads_out = any(p is not None and p.serial < self.since for n in used for p in (n, *n.parents))
 
     def by_node(self) -> dict[Node, Tensor]:
-        """All inputs, by node."""
+        """All inputs, by their nodes, where sweeps end or begin."""
         return {x.node: x for tensors in self.inputs for x in tensors if x.node is not None}
-
-    def ends(self) -> set[Node]:
-        """The nodes of all inputs, where sweeps end or begin."""
-        return set(self.by_node())
 
     def value(self) -> Any:
         """What f returned; as constants where nothing outside could be reached from it."""
@@ -92,7 +89,7 @@ class Evaluation:
             return reverse_sweep(
                 root,
                 seed if recorded else seed.array,
-                self.ends(),
+                self.by_node(),
                 since=self.since,
                 create_graph=recorded,
                 retain_graph=retain_graph,
@@ -103,22 +100,21 @@ class Evaluation:
         if len(self.results) == 1:
             return self.results[0].node, cotangents[0]
         total = ops.sum(ops.stack([ops.sum(r * g) for r, g in zip(self.results, cotangents, strict=True)]))
-        return total.node, wrap(np.ones_like(total.array), None)
+        return total.node, ops.ones_like(total)
 
     def push(self, tangents: dict[Node, Tensor]) -> list[Tensor]:
         """One forward sweep: the tangent of each result, given those of the inputs by node."""
         recorded = current().enabled and (self.leads_out or any(t.node is not None for t in tangents.values()))
         given = {node: t if recorded else t.array for node, t in tangents.items()}
-        way = {node for r in self.results if r.node for node in between(r.node, self.ends(), self.since)}
+        way = {node for r in self.results if r.node for node in between(r.node, self.by_node(), self.since)}
         with changed(enabled=recorded):
-            found = forward_sweep(sorted(way, key=lambda node: node.serial), given, create_graph=recorded)
+            found = forward_sweep(oldest_first(way), given, create_graph=recorded)
         return [swept(found.get(r.node), r) for r in self.results]  # type: ignore[arg-type]
 
     def like_inputs(self, found: dict[Node, Any], missing: Callable[[str, Tensor], Any]) -> list[Any]:
         """Gradients in the form of the arguments; `missing(path, input)` stands in where none arrived."""
         grown = []
-        for number, tree, tensors in zip(self.argnums, self.given, self.inputs, strict=True):
-            paths = [one.path for one in trees.leaves(tree)]
+        for number, tree, paths, tensors in zip(self.argnums, self.given, self.paths, self.inputs, strict=True):
             values = [
                 swept(found[x.node], x) if x.node in found else missing(f"argument {number}{path}", x)
                 for path, x in zip(paths, tensors, strict=True)
@@ -151,18 +147,13 @@ def _operand(what: str, given: trees.Leaf) -> Tensor:
 
 def swept(value: Any, like: Tensor) -> Tensor:
     """A swept value as a tensor of its own memory; zeros for None."""
-    if isinstance(value, Tensor):
-        return value
-    return wrap(np.zeros_like(like.array) if value is None else np.array(value), None)
+    if value is None:
+        return ops.zeros_like(like)
+    return value if isinstance(value, Tensor) else wrap(np.array(value), None)
 
 
-def zeros(shape: tuple[int, ...], dtype: Any) -> Tensor:
-    """A constant."""
-    return wrap(np.zeros(shape, dtype), None)
-
-
-def _zeros_like(_: str, x: Tensor) -> Tensor:
-    return zeros(x.shape, x.dtype)
+def _zeros(_: str, x: Tensor) -> Tensor:
+    return ops.zeros_like(x)
 
 
 def positions(who: str, argnums: Argnums, count: int) -> list[int]:
@@ -199,7 +190,7 @@ def _value_and_grad(f: Function, argnums: Argnums, missing: Callable[[str, Tenso
             shapes = ", ".join(str(result.shape) for result in run.results)
             raise RuntimeError(f"grad: the function must return one number, not {shapes}; use vjp or jacobian")
         (result,) = run.results
-        found = run.pull([wrap(np.ones_like(result.array), None)], retain_graph=False)
+        found = run.pull([ops.ones_like(result)], retain_graph=False)
         gradients = run.like_inputs(found, missing)
         return run.value(), gradients[0] if isinstance(argnums, int) else tuple(gradients)
 
@@ -218,7 +209,7 @@ def grad(f: Function, argnums: Argnums = 0, *, allow_unused: bool = False) -> Fu
 
 def grad_or_zeros(f: Function, argnums: Argnums) -> Function:
     """Like `grad`, with zeros where f does not depend on an argument: a linear function has a second derivative, 0."""
-    both = _value_and_grad(f, argnums, _zeros_like)
+    both = _value_and_grad(f, argnums, _zeros)
     return lambda *args: both(*args)[1]
 
 
@@ -234,7 +225,7 @@ def vjp(f: Function, *xs: Any) -> tuple[Any, Function]:
         if len(given) != len(run.results):
             raise ValueError(f"vjp: {len(given)} cotangents given for {len(run.results)} results")
         cotangents = [cotangent_for(r, g, "vjp") for r, g in zip(run.results, given, strict=True)]
-        return tuple(run.like_inputs(run.pull(cotangents, retain_graph=True), _zeros_like))
+        return tuple(run.like_inputs(run.pull(cotangents, retain_graph=True), _zeros))
 
     return run.value(), pullback
 

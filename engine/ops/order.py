@@ -14,7 +14,7 @@ from numpy.lib.array_utils import normalize_axis_index
 from engine.examples import DISTINCT, along_axes
 from engine.operands import as_operand
 from engine.ops.indexing import take_along_axis
-from engine.ops.reductions import count, reduced_shape, spread, sum
+from engine.ops.reductions import not_of_nothing, reduced_shape, spread, sum
 from engine.primitive import primitive
 from engine.tensor import Array
 
@@ -34,22 +34,17 @@ def _extreme_forward(t: Any, x: Any, out: Any, *, axis: Any, keepdims: bool) -> 
     return sum(t * _winners(x, out, axis), axis=axis, keepdims=keepdims)
 
 
-def _not_of_nothing(op: str, x: Any, axis: Any) -> None:
-    if count(np.shape(x), axis) == 0:
-        raise ValueError(f"{op}: no values along axis {axis} of shape {np.shape(x)}")
-
-
 @primitive(vjp=(_extreme_backward,), jvp=(_extreme_forward,), examples=along_axes(DISTINCT, min_side=1))
 def max(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """Largest value over axes; those that tie share the cotangent evenly."""
-    _not_of_nothing("max", x, axis)
+    not_of_nothing("max", x, axis)
     return np.max(x, axis=axis, keepdims=keepdims)
 
 
 @primitive(vjp=(_extreme_backward,), jvp=(_extreme_forward,), examples=along_axes(DISTINCT, min_side=1))
 def min(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """Smallest value over axes; those that tie share the cotangent evenly."""
-    _not_of_nothing("min", x, axis)
+    not_of_nothing("min", x, axis)
     return np.min(x, axis=axis, keepdims=keepdims)
 
 
@@ -83,5 +78,5 @@ def _place(op: str, find: Any, x: Any, axis: int | None, keepdims: bool) -> Arra
     values = np.asarray(as_operand(x))
     if axis is not None:
         axis = normalize_axis_index(axis, values.ndim, op)
-    _not_of_nothing(op, values, axis)
+    not_of_nothing(op, values, axis)
     return np.asarray(find(values, axis=axis, keepdims=keepdims))

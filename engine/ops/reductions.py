@@ -53,6 +53,12 @@ def count(shape: tuple[int, ...], axis: Any) -> int:
     return math.prod(shape[a] for a in axes_of(axis, len(shape)))
 
 
+def not_of_nothing(op: str, x: Any, axis: Any) -> None:
+    """Raise ValueError where there is no value to take the mean of, or the largest."""
+    if count(np.shape(x), axis) == 0:
+        raise ValueError(f"{op}: no values along axis {axis} of shape {np.shape(x)}")
+
+
 def widened(x: Any) -> Array:
     """The values as they are added up: float16 in float32, integers in float64."""
     x = np.asarray(x)
@@ -114,8 +120,7 @@ def sum_to(x: Any, *, shape: tuple[int, ...]) -> Any:
 )
 def mean(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """Arithmetic mean over axes; each term receives the cotangent divided by their number."""
-    if count(np.shape(x), axis) == 0:
-        raise ValueError(f"mean: no values along axis {axis} of shape {np.shape(x)}")
+    not_of_nothing("mean", x, axis)
     return np.mean(x, axis=axis, keepdims=keepdims)
 
 

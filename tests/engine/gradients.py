@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from engine import Tensor
-from engine.sweeps import reverse_sweep
-from engine.tensor import wrap
 from engine.testing.laws import agree, pull_back
 from engine.testing.numeric import cotangent_gradient, directional
+from engine.transforms import grad_or_zeros
 
 
 def check_gradients(function: Callable[..., Any], *arrays: Any) -> None:
@@ -32,14 +31,11 @@ def check_gradients(function: Callable[..., Any], *arrays: Any) -> None:
 
 def _second_derivatives(function: Callable[..., Any], arrays: Any, g: Any, directions: Any) -> list[Any]:
     """The gradient of <gradient, directions> in each array."""
-    inputs = [Tensor(a, requires_grad=True) for a in arrays]
-    out = function(*inputs)
-    assert out.node is not None
-    first = reverse_sweep(out.node, wrap(g, None), create_graph=True)
-    inner = sum((first[x.node] * d).sum() for x, d in zip(inputs, directions, strict=True) if x.node in first)
-    assert isinstance(inner, Tensor)
-    found = reverse_sweep(inner.node, np.ones(())) if inner.node is not None else {}
-    return [found[x.node] if x.node in found else np.zeros(x.shape) for x in inputs]
+    every = tuple(range(len(arrays)))
+    first = grad_or_zeros(lambda *xs: (function(*xs) * g).sum(), every)
+    return grad_or_zeros(
+        lambda *xs: sum((slope * d).sum() for slope, d in zip(first(*xs), directions, strict=True)), every
+    )(*arrays)
 
 
 def gradient(function: Callable[[Tensor], Any], values: Any, dtype: Any = np.float64) -> Any:
