@@ -51,6 +51,12 @@ def test_files_are_short_and_begin_with_their_idea(path: Path) -> None:
     assert len(text.splitlines()) <= (300 if path.relative_to(ROOT).parts[0] == "engine" else 400)
 
 
+@pytest.mark.parametrize("folder", ["tests", "benchmarks"])
+def test_no_other_file_is_long_either(folder: str) -> None:
+    paths = (ROOT / folder).rglob("*.py")
+    assert [path for path in paths if len(path.read_text(encoding="utf-8").splitlines()) > 400] == []
+
+
 def test_every_registered_op_is_public_or_a_helper_of_one() -> None:
     helpers = {"put_add", "contract"}
     ours = {name for name, op in registry.items() if op.__module__.startswith("engine.")}
