@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from engine.examples import Arguments
 from engine.primitive import Primitive
 from engine.testing.laws import GradientError, check_at
+from engine.testing.profiles import configured
 from engine.testing.strategies import arguments
 
 __all__ = ["GradientError", "check_at", "check_op"]
@@ -25,6 +26,7 @@ def check_op(primitive: Primitive) -> None:
     Raises GradientError, at the smallest counterexample hypothesis finds.
     """
 
+    @configured
     @given(arguments(primitive), st.integers(0, 2**16))
     def holds(example: Arguments, seed: int) -> None:
         check_at(primitive, example.arrays, example.metadata, np.random.default_rng(seed))

@@ -1,13 +1,15 @@
-"""Tally: what was checked, how often, how close it came. Every verdict is recorded here, and nothing reads it but reports.
+"""Tally: what was checked, how often, how close it came. Only reports read it.
 
 One row for each subject (an op, or the name of a function) and law: checks made, how many of them decided nothing, and
 the largest relative error that passed, with where that was.
 
-Read next: `engine/testing/plugin.py`, which prints it at the end of a test run.
+Read next: `engine/testing/summary.py`, the tally in words.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 
@@ -20,6 +22,12 @@ class Entry:
     worst: float = 0.0
     where: str = ""
 
+    def add(self, other: Entry) -> None:
+        self.checks += other.checks
+        self.inconclusive += other.inconclusive
+        if other.worst > self.worst:
+            self.worst, self.where = other.worst, other.where
+
 
 @dataclass
 class Tally:
@@ -28,18 +36,35 @@ class Tally:
     Fields:
         examples: points drawn by hypothesis, each checked under every law that applies there.
         entries: what came of it, by subject and law.
+        subject: counts in place of the subject a check names, while it is not empty.
     """
 
     examples: int = 0
     entries: dict[tuple[str, str], Entry] = field(default_factory=dict)
+    subject: str = ""
 
     def record(self, subject: str, law: str, *, conclusive: bool = True, error: float = 0.0, where: str = "") -> None:
         """Count one check; `error` is its largest relative error, found at `where`."""
-        entry = self.entries.setdefault((subject, law), Entry())
+        entry = self.entries.setdefault((self.subject or subject, law), Entry())
         entry.checks += 1
         entry.inconclusive += not conclusive
         if conclusive and error > entry.worst:
-            entry.worst, entry.where = error, where
+            entry.worst, entry.where = float(error), where
+
+    @contextmanager
+    def under(self, subject: str) -> Iterator[None]:
+        """Inside, every check counts for this subject."""
+        outer, self.subject = self.subject, subject
+        try:
+            yield
+        finally:
+            self.subject = outer
+
+    def add(self, other: Tally) -> None:
+        """Count what another process counted."""
+        self.examples += other.examples
+        for key, entry in other.entries.items():
+            self.entries.setdefault(key, Entry()).add(entry)
 
 
 tally = Tally()

@@ -1,0 +1,69 @@
+"""How many examples a check looks at, and which: three hypothesis profiles, and what a test run chose instead.
+
+    gradcheck-dev     20 examples: a look while working
+    gradcheck-ci      60 examples, the same ones every time and everywhere
+    gradcheck-deep    1,500 examples, at random
+
+A check runs under the profile in force, a project's own one too, but never against the clock: numerical truth is slow.
+
+Read next: `blameflow_pytest.py`, which lets the command line and a marker choose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import HealthCheck, seed, settings
+
+SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large)
+
+for name, examples, same in (("dev", 20, False), ("ci", 60, True), ("deep", 1500, False)):
+    settings.register_profile(
+        f"gradcheck-{name}",
+        settings.get_profile("default"),  # not the profile in force, which may be anyone's
+        max_examples=examples,
+        derandomize=same,
+        deadline=None,
+        suppress_health_check=SLOW,
+    )
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a test run, or one test of it, chose; None leaves the choice to the hypothesis profile in force.
+
+    Fields:
+        profile: the profile to run under, by name.
+        examples: how many examples to draw, whatever the profile says.
+        seed: draws the same examples again, whether or not the profile is a random one.
+    """
+
+    profile: str | None = None
+    examples: int | None = None
+    seed: int | None = None
+
+
+_chosen = [Options()]
+
+
+@contextmanager
+def choosing(options: Options) -> Iterator[None]:
+    """Inside, checks run under these options."""
+    _chosen.append(options)
+    try:
+        yield
+    finally:
+        _chosen.pop()
+
+
+def configured(test: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a hypothesis test with the settings and the seed that checks run under here and now."""
+    options = _chosen[-1]
+    base = settings.get_profile(options.profile) if options.profile else settings()
+    examples = base.max_examples if options.examples is None else options.examples
+    unhurried = {*base.suppress_health_check, *SLOW}
+    test = settings(base, max_examples=examples, deadline=None, suppress_health_check=unhurried)(test)
+    return test if options.seed is None else seed(options.seed)(test)
