@@ -1,13 +1,12 @@
-"""Hypothesis profiles: `ci` repeats the same examples everywhere, `dev` is quick, `deep` is random and long."""
+"""The suite runs under `gradcheck-ci`, or as HYPOTHESIS_PROFILE says: dev is quick, deep is random and long."""
 
 from __future__ import annotations
 
 import os
 
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 
-slow = [HealthCheck.too_slow, HealthCheck.data_too_large]
-settings.register_profile("ci", derandomize=True, deadline=None, max_examples=60, suppress_health_check=slow)
-settings.register_profile("dev", deadline=None, max_examples=20, suppress_health_check=slow)
-settings.register_profile("deep", deadline=None, max_examples=2000, suppress_health_check=slow)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+import engine.testing.profiles  # noqa: F401 (registers the profiles)
+
+pytest_plugins = ["blameflow_pytest", "pytester"]  # the first comes by itself where blameflow is installed
+settings.load_profile(f"gradcheck-{os.environ.get('HYPOTHESIS_PROFILE', 'ci')}")
