@@ -1,34 +1,34 @@
-"""Property tests of gradients, with hypothesis: the laws of `laws.py` at points drawn by `strategies.py`.
+"""Property tests of gradients: the engine's, and anybody's.
 
->>> from engine.testing import check_op
->>> import engine
->>> check_op(engine.tanh)                        # passes, or raises GradientError with a small counterexample
+    gradcheck(f, x, y)                    derivatives of f at one point, against numerical truth
+    assert_gradients(f, strategy)         at many points, drawn by hypothesis, with a small counterexample
+    check_op(primitive)                   every law an op obeys, at points from its own examples
+    check_vjp(f, vjp, x, y)               a backward pass written by hand, for functions of plain arrays
+
+There are three verdicts: agreement returns, disagreement raises GradientError, and what cannot be decided (a kink,
+noise) raises Inconclusive, which is a GradientError.
+
+>>> import numpy as np
+>>> from engine.testing import check_vjp
+>>> print(check_vjp(np.sin, lambda g, x: g * np.cos(x), np.array([0.0, 1.0])))
+agrees: 4 entries, reverse, to a relative error of ...
+
+Read in this order: `numeric.py` (the truth), `remainder.py` (a second look), `judge.py` (three verdicts), `points.py` and
+`checks.py` (functions), `claims.py` and `laws.py` (ops), `strategies.py` and `properties.py` (many points).
 """
 
-from __future__ import annotations
+from engine.testing.checks import Report, check_vjp, gradcheck
+from engine.testing.laws import check_at
+from engine.testing.properties import assert_gradients, check_op
+from engine.testing.report import GradientError, Inconclusive
 
-import numpy as np
-from hypothesis import given
-from hypothesis import strategies as st
-
-from engine.examples import Arguments
-from engine.primitive import Primitive
-from engine.testing.laws import GradientError, check_at
-from engine.testing.profiles import configured
-from engine.testing.strategies import arguments
-
-__all__ = ["GradientError", "check_at", "check_op"]
-
-
-def check_op(primitive: Primitive) -> None:
-    """Check every law of `engine.testing.laws` for one op, at many points drawn from the op's own examples.
-
-    Raises GradientError, at the smallest counterexample hypothesis finds.
-    """
-
-    @configured
-    @given(arguments(primitive), st.integers(0, 2**16))
-    def holds(example: Arguments, seed: int) -> None:
-        check_at(primitive, example.arrays, example.metadata, np.random.default_rng(seed))
-
-    holds()
+__all__ = [
+    "GradientError",
+    "Inconclusive",
+    "Report",
+    "assert_gradients",
+    "check_at",
+    "check_op",
+    "check_vjp",
+    "gradcheck",
+]

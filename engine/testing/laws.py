@@ -1,220 +1,323 @@
-"""The laws every registered op obeys, checked at one drawn point each.
+"""The laws every op obeys, checked at one point each.
 
-    vjp = numeric               the reverse rule against central differences, under a random cotangent
-    jvp = numeric               the forward rule, likewise, under a random tangent
-    <u, J v> = <J' u, v>        the two rules, written independently, against each other
-    recorded = raw              the sweep run on tensors gives what it gives on arrays
-    second order                reverse over reverse = numeric, = forward over reverse, = reverse over forward
-    fused = reference           value and gradient of a fused op against the composed one
-    kept                        shape, dtype and layout do not matter; inputs are not written
+    vjp = numeric            the reverse rule of every argument against central differences, under a random cotangent
+    jvp = numeric            the forward rule, likewise, under random tangents
+    <u, J v> = <J' u, v>     the two rules, written independently, against each other
+    linear                   the vjp of 2 u - v is twice that of u less that of v
+    alone = together         an argument's gradient does not depend on which others want one
+    twice = 2 x once         where one tensor is used by two calls, both contributions arrive
+    recorded = raw           the sweep run on tensors gives what it gives on arrays
+    second order             reverse over reverse = numeric, = forward over reverse, = reverse over forward
+    fused = reference        value and gradient of a fused op against the composed one
+    layouts                  strided, transposed and read-only arguments give what contiguous ones give
+    float32                  the rule in float32 against the one in float64, in the argument's dtype
+    kept                     neither arguments nor cotangents are written, and nothing outlives the sweep
 
-Read next: `engine/testing/strategies.py`, where the points come from.
+Read next: `engine/testing/properties.py`, where the points come from.
 """
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from engine.graph import between
 from engine.primitive import Primitive
-from engine.recording import changed
-from engine.sweeps import forward_sweep, reverse_sweep
-from engine.tensor import Array, Tensor, wrap
-from engine.testing.numeric import Estimate, cotangent_gradient, directional
+from engine.sweeps import reverse_sweep
+from engine.tensor import Array, wrap
+from engine.testing.claims import differentiable, inputs_of, pull_back, push_forward
+from engine.testing.judge import Judge
+from engine.testing.numeric import directional, jacobian, weighed
+from engine.testing.points import random
+from engine.testing.report import GradientError
+from engine.testing.snippets import call
 from engine.transforms import grad_or_zeros, jvp, vjp
 
-Function = Callable[..., Any]
+ROUNDING = 1e-9  # between two ways of computing the same thing in float64
+NARROW = 1e-5  # and in float32
+SLACK = 1e-12  # rounding in a rule, whose terms are of the size of the examples: one
 
 
-class GradientError(AssertionError):
-    """A gradient differs from the truth by more than the truth's own error estimate allows."""
+@dataclass
+class Case:
+    """One call of an op, and what its rules claim there.
 
-
-def differentiable(primitive: Primitive, arrays: Sequence[Any]) -> list[int]:
-    """The positions of the arguments that have a derivative."""
-    plan = primitive.plan(False, len(arrays), (1 << len(arrays)) - 1)
-    ruled = set(range(len(arrays))) if plan.joint else {argument for argument, _ in plan.pulls}
-    return [
-        k for k, array in enumerate(arrays) if k in ruled and isinstance(array, np.ndarray) and array.dtype.kind == "f"
-    ]
-
-
-def pull_back(
-    function: Function, arrays: Sequence[Any], wanted: Sequence[int], g: Array, **sweep: Any
-) -> dict[int, Any]:
-    """Our own gradient of <g, function(arrays)> in each wanted argument."""
-    inputs: list[Any] = [Tensor(a, requires_grad=True) if k in wanted else a for k, a in enumerate(arrays)]
-    out = function(*inputs)
-    if out.node is None:
-        return {k: np.zeros_like(arrays[k]) for k in wanted}
-    seed = wrap(g, None) if sweep.get("create_graph") else g
-    found = reverse_sweep(out.node, seed, **sweep)
-    return {k: found.get(inputs[k].node, np.zeros_like(arrays[k])) for k in wanted}
-
-
-def push_forward(function: Function, arrays: Sequence[Any], tangents: dict[int, Any]) -> Any:
-    """Our own derivative of function(arrays) in the direction of the tangents."""
-    inputs: list[Any] = [Tensor(a, requires_grad=True) if k in tangents else a for k, a in enumerate(arrays)]
-    with changed(forward=True):
-        out = function(*inputs)
-    if out.node is None:
-        return np.zeros_like(out.array)
-    directions = {inputs[k].node: t for k, t in tangents.items()}
-    found = forward_sweep(between(out.node, directions), directions)
-    return found.get(out.node, np.zeros_like(out.array))
-
-
-def agree(name: str, found: Any, truth: Estimate) -> None:
-    """Raise GradientError where `found` is further from a numerical truth than ten times its error estimate.
-
-    A truth that is itself in doubt decides nothing: then the example is at fault, and that is an error as well.
+    Fields:
+        names: of its arguments, as reports write them.
+        wanted: positions of the arguments that have a derivative.
+        g, tangents: a random cotangent, and random tangents by position.
+        gradients: by position, what the reverse rules claim under g.
+        function: the op with its metadata given.
     """
-    scale = np.maximum(np.abs(truth.value), 1)
-    if not (truth.error <= 1e-4 * scale).all():
-        raise GradientError(f"{name}: inconclusive, central differences are good to {np.max(truth.error):.1g} here")
-    close(name, found, truth.value, 10 * truth.error + 1e-7 * scale)
+
+    primitive: Primitive
+    arrays: list[Any]
+    metadata: dict[str, Any]
+    judge: Judge
+    rng: np.random.Generator
+
+    def __post_init__(self) -> None:
+        named = self.primitive.signature.arguments
+        many = self.primitive.signature.variadic
+        self.names = [f"{named[0]}{k}" if many else named[k] for k in range(len(self.arrays))]
+        self.wanted = differentiable(self.primitive, self.arrays)
+        self.out = np.asarray(self.function(*self.arrays))
+        self.g = random(self.rng, self.out.shape)
+        self.g.flags.writeable = False
+        self.tangents = {k: random(self.rng, self.arrays[k].shape) for k in self.wanted}
+        self.directions = [self.tangents.get(k) for k in range(len(self.arrays))]
+        self.gradients = {k: np.asarray(v) for k, v in self.pull(self.g).items()}
+
+    def function(self, *args: Any) -> Any:
+        return self.primitive(*args, **self.metadata)
+
+    def pull(self, g: Array, wanted: Sequence[int] | None = None, **sweep: Any) -> dict[int, Any]:
+        return pull_back(self.function, self.arrays, self.wanted if wanted is None else wanted, g, **sweep)
 
 
-def close(name: str, found: Any, expected: Any, allowed: Any) -> None:
-    """Raise GradientError naming the worst element where `found` is further from `expected` than allowed."""
-    found = np.asarray(found.array if isinstance(found, Tensor) else found, np.float64)
-    if not found.shape and not found:  # nothing arrived: zero everywhere
-        found = np.zeros(np.shape(expected))
-    if found.shape != np.shape(expected):
-        raise GradientError(f"{name}: shape {found.shape}, expected {np.shape(expected)}")
-    if found.size == 0:
+def check_at(primitive: Primitive, arrays: Sequence[Any], metadata: dict[str, Any] | None = None, seed: int = 0) -> int:
+    """Check every law for one op at one point. Returns how many entries were decided.
+
+    Args:
+        primitive: the op.
+        arrays: its array arguments; None for an optional one.
+        metadata: its other arguments, by name.
+        seed: of the random cotangents and tangents.
+
+    Raises GradientError naming the op, the law and the worst element; Inconclusive where that cannot be told.
+    """
+    judge = Judge(primitive.name)
+    try:
+        case = Case(primitive, list(arrays), dict(metadata or {}), judge, np.random.default_rng(seed))
+        for law in LAWS:
+            law(case)
+        judge.finish()
+        return judge.checked
+    except GradientError as error:
+        options = {"seed": seed} if seed else {}
+        error.snippet = call("check_at", [primitive], [list(arrays), *([metadata] if metadata else [])], **options)
+        raise
+
+
+def first_derivatives(case: Case) -> None:
+    """vjp = numeric, jvp = numeric."""
+    truths = {k: jacobian(lambda *a: np.asarray(case.function(*a)), case.arrays, k) for k in case.wanted}
+    for k, jacobian_of in truths.items():
+        x = case.arrays[k]
+        truth = weighed(jacobian_of, case.g)
+        truth = truth._replace(**{field: value.reshape(x.shape) for field, value in truth._asdict().items()})
+
+        def line(at: int, k: int = k, x: Array = x) -> Any:
+            unit = np.zeros(x.shape)
+            unit.flat[at] = 1.0
+            return along(case, {k: unit}, lambda y: np.vdot(case.g, y))
+
+        known = {case.names[k]: x, "g": case.g, "out": case.out}
+        judged_as = case.names[k]
+        case.judge.hold("vjp rule", judged_as, case.gradients[k], truth, line, known=known, slack=SLACK)
+    if case.primitive.jvp is None or not case.wanted:
         return
-    excess = np.abs(found - expected) - allowed
-    if not (excess <= 0).all():
-        at = np.unravel_index(np.argmax(np.where(np.isnan(excess), np.inf, excess)), found.shape)
-        index = tuple(int(i) for i in at)
-        raise GradientError(f"{name}: at {index} the rule gives {found[at]:.9g}, the truth is {expected[at]:.9g}")
+    pushed = push_forward(case.function, case.arrays, case.tangents)
+    truth = directional(lambda *a: np.asarray(case.function(*a)), case.arrays, case.directions)
+    case.judge.hold("jvp rule", "all arguments", pushed, truth, lambda at: along(case, case.tangents, lambda y: y.flat[at]), slack=SLACK)
+    forward = np.vdot(case.g, pushed)
+    backward = sum(np.vdot(case.gradients[k], t) for k, t in case.tangents.items())
+    size = sum(np.abs(case.gradients[k] * t).sum() for k, t in case.tangents.items())
+    case.judge.equal("transpose", "<u, J v>", forward, backward, ROUNDING * (1 + size))
 
 
-def check_at(primitive: Primitive, arrays: Sequence[Any], metadata: dict[str, Any], rng: np.random.Generator) -> None:
-    """Every law for one op at one point. Raises GradientError naming the op, the law and the element."""
-    arrays = list(arrays)
-    before = [a.copy() if isinstance(a, np.ndarray) else a for a in arrays]
-
-    def function(*args: Any) -> Any:
-        return primitive(*args, **metadata)
-
-    wanted = differentiable(primitive, arrays)
-    out = function(*arrays)
-    g = rng.normal(size=out.shape)
-    tangents = {k: rng.normal(size=arrays[k].shape) for k in wanted}
-    gradients = pull_back(function, arrays, wanted, g)
-    for k in wanted:
-        agree(f"{primitive.name}: vjp of argument {k}", gradients[k], cotangent_gradient(function, arrays, k, g))
-    if primitive.jvp is not None:
-        directions = [tangents.get(k) for k in range(len(arrays))]
-        pushed = push_forward(function, arrays, tangents)
-        agree(f"{primitive.name}: jvp", pushed, directional(function, arrays, directions))
-        _check_transpose(primitive, g, pushed, gradients, tangents)
-    _check_recorded(primitive, function, arrays, wanted, g, gradients)
-    if primitive.reference is not None:
-        _check_reference(primitive, metadata, arrays, wanted, g, gradients)
-    _check_float32(primitive, function, arrays, wanted, g, gradients)
-    for a, b in zip(arrays, before, strict=True):
-        if not np.array_equal(a, b):
-            raise GradientError(f"{primitive.name}: wrote into its argument")
+def linear_in_the_cotangent(case: Case) -> None:
+    other = random(case.rng, case.out.shape)
+    second, mixed = case.pull(other), case.pull(2 * case.g - other)
+    for k in case.wanted:
+        expected = 2 * case.gradients[k] - second[k]
+        case.judge.equal("linear", case.names[k], mixed[k], expected, tolerance(expected, case.gradients[k]))
 
 
-def _check_transpose(primitive: Primitive, g: Array, pushed: Any, gradients: Any, tangents: Any) -> None:
-    forward = np.vdot(g, pushed)
-    backward = sum(np.vdot(gradients[k], tangents[k]) for k in tangents)
-    if not np.isclose(forward, backward, rtol=1e-9, atol=1e-9):
-        raise GradientError(f"{primitive.name}: <u, Jv> = {forward} but <J'u, v> = {backward}")
-
-
-def _check_recorded(
-    primitive: Primitive, function: Function, arrays: Any, wanted: Any, g: Array, gradients: Any
-) -> None:
-    """The recorded sweep gives the same gradients, and can be swept again: the second derivative."""
-    inputs: list[Any] = [Tensor(a, requires_grad=True) if k in wanted else a for k, a in enumerate(arrays)]
-    out = function(*inputs)
-    if out.node is None:
-        return
-    recorded = reverse_sweep(out.node, wrap(g, None), create_graph=True)
-    inner = wrap(np.zeros(()), None)
-    directions: list[Any] = [None] * len(arrays)
-    for k in wanted:
-        first = recorded[inputs[k].node]
-        close(f"{primitive.name}: recorded vjp of argument {k}", first, gradients[k], 1e-9)
-        directions[k] = np.cos(np.arange(first.size)).reshape(first.shape)  # any direction but a special one
-        inner = inner + (first * directions[k]).sum()
-    second = reverse_sweep(inner.node, np.ones(())) if inner.node else {}
-    for k in wanted:
-
-        def gradient(*moved: Any, k: int = k) -> Any:
-            return pull_back(function, moved, wanted, g)[k]
-
-        truth = directional(gradient, arrays, directions)
-        agree(f"{primitive.name}: second derivative, argument {k}", second.get(inputs[k].node, np.zeros(())), truth)
-    if primitive.jvp is not None and wanted:
-        expected = [second.get(inputs[k].node, np.zeros(arrays[k].shape)) for k in wanted]
-        _check_mixed_modes(primitive, function, arrays, wanted, g, directions, expected)
-
-
-def _check_mixed_modes(
-    primitive: Primitive, function: Function, arrays: Any, wanted: Any, g: Array, directions: Any, expected: Any
-) -> None:
-    """Forward over reverse and reverse over forward give the second derivative that reverse over reverse gave."""
-
-    def of_wanted(*xs: Any) -> Any:
-        given = dict(zip(wanted, xs, strict=True))
-        return function(*[given.get(k, array) for k, array in enumerate(arrays)])
-
-    xs, ts = tuple(arrays[k] for k in wanted), tuple(directions[k] for k in wanted)
-    _, over_reverse = jvp(lambda *xs: vjp(of_wanted, *xs)[1](g), xs, ts)
-    over_forward = grad_or_zeros(lambda *xs: (jvp(of_wanted, xs, ts)[1] * g).sum(), tuple(range(len(xs))))(*xs)
-    for way, found in (("forward over reverse", over_reverse), ("reverse over forward", over_forward)):
-        for k, one, other in zip(wanted, found, expected, strict=True):
-            allowed = 1e-9 * (1 + np.abs(other).max(initial=0))
-            close(f"{primitive.name}: second derivative, {way}, argument {k}", one, other, allowed)
-
-
-def _check_reference(
-    primitive: Primitive, metadata: dict[str, Any], arrays: Any, wanted: Any, g: Array, gradients: Any
-) -> None:
-    def reference(*args: Any) -> Any:
-        assert primitive.reference is not None
-        return primitive.reference(*args, **{**primitive.signature.defaults, **metadata})
-
-    fused, composed = primitive(*arrays, **metadata), reference(*arrays)
-    close(f"{primitive.name}: value", fused, np.asarray(composed), 1e-9)
-    composed_gradients = pull_back(reference, arrays, wanted, g)
-    for k in wanted:
-        close(
-            f"{primitive.name}: against its reference, argument {k}",
-            gradients[k],
-            np.asarray(composed_gradients[k]),
-            1e-9,
+def alone_is_together(case: Case) -> None:
+    for k in case.wanted if len(case.wanted) > 1 else ():
+        alone = case.pull(case.g, [k])[k]
+        case.judge.equal(
+            "alone = together", case.names[k], alone, case.gradients[k], tolerance(case.gradients[k])
         )
 
 
-def _check_float32(
-    primitive: Primitive, function: Function, arrays: Any, wanted: Any, g: Array, gradients: Any
-) -> None:
-    """The float32 rule is compared with the float64 rule, never differenced; dtype and shape are the argument's."""
-    if primitive.name == "astype":
+def twice_is_two_times_once(case: Case) -> None:
+    """Two calls share their tensors; the first graph is swept twice, so a rule that writes what was saved is seen."""
+    inputs = inputs_of(case.arrays, case.wanted)
+    one, two = case.function(*inputs), case.function(*inputs)
+    if one.node is None:
         return
-    narrow = [_narrow(a) for a in arrays]
-    out = function(*narrow)
-    if out.dtype != np.float32 and wanted:
-        raise GradientError(f"{primitive.name}: float32 in, {out.dtype} out")
-    for k, found in pull_back(function, narrow, wanted, g.astype(np.float32)).items():
-        scale = 1 + np.abs(gradients[k]).max(initial=0)
-        close(f"{primitive.name}: float32 vjp of argument {k}", found, gradients[k], 1e-5 * scale)
+    found = reverse_sweep((one * case.g + two * case.g).sum().node, np.ones(()), retain_graph=True)
+    again = reverse_sweep(one.node, case.g)
+    for k in case.wanted:
+        once = case.gradients[k]
+        zeros = np.zeros_like(once)
+        name = case.names[k]
+        both = found.get(inputs[k].node, zeros)
+        case.judge.equal("twice = 2 x once", name, both, 2 * once, tolerance(once))
+        case.judge.equal("swept again", name, again.get(inputs[k].node, zeros), once, tolerance(once))
 
 
-def _narrow(a: Any) -> Any:
-    """The array in float32, and strided, so that nothing relies on a contiguous layout."""
-    if not isinstance(a, np.ndarray) or a.dtype.kind != "f":
-        return a
-    spaced = np.zeros((*a.shape, 2), np.float32)
+def recorded_and_second(case: Case) -> None:
+    """The recorded sweep gives the same gradients, and can be swept again: the second derivative."""
+    inputs = inputs_of(case.arrays, case.wanted)
+    out = case.function(*inputs)
+    if out.node is None:
+        return
+    recorded = reverse_sweep(out.node, wrap(case.g, None), create_graph=True)
+    inner = wrap(np.zeros(()), None)
+    for k in case.wanted:
+        first = recorded[inputs[k].node]
+        case.judge.equal(
+            "recorded = raw", case.names[k], first, case.gradients[k], tolerance(case.gradients[k])
+        )
+        inner = inner + (first * case.tangents[k]).sum()
+    swept = reverse_sweep(inner.node, np.ones(())) if inner.node else {}
+    second = {k: np.asarray(swept.get(inputs[k].node, np.zeros(case.arrays[k].shape))) for k in case.wanted}
+    for k in case.wanted:
+
+        def gradient(*moved: Any, k: int = k) -> Any:
+            return pull_back(case.function, moved, case.wanted, case.g)[k]
+
+        def line(at: int, gradient: Any = gradient) -> Any:
+            return lambda h: gradient(*moved_by(case, case.tangents, h)).flat[at]
+
+        truth = directional(gradient, case.arrays, case.directions)
+        case.judge.hold("second derivative", case.names[k], second[k], truth, line, slack=SLACK)
+    if case.primitive.jvp is not None and case.wanted:
+        _mixed_modes(case, second)
+
+
+def _mixed_modes(case: Case, expected: dict[int, Any]) -> None:
+    """Forward over reverse and reverse over forward give the second derivative that reverse over reverse gave."""
+
+    def of_wanted(*xs: Any) -> Any:
+        given = dict(zip(case.wanted, xs, strict=True))
+        return case.function(*[given.get(k, array) for k, array in enumerate(case.arrays)])
+
+    xs, ts = tuple(case.arrays[k] for k in case.wanted), tuple(case.tangents[k] for k in case.wanted)
+    _, over_reverse = jvp(lambda *xs: vjp(of_wanted, *xs)[1](case.g), xs, ts)
+    over_forward = grad_or_zeros(lambda *xs: (jvp(of_wanted, xs, ts)[1] * case.g).sum(), tuple(range(len(xs))))(*xs)
+    for way, found in (("forward over reverse", over_reverse), ("reverse over forward", over_forward)):
+        for k, one in zip(case.wanted, found, strict=True):
+            case.judge.equal(way, case.names[k], one, expected[k], tolerance(expected[k]))
+
+
+def fused_is_reference(case: Case) -> None:
+    reference = case.primitive.reference
+    if reference is None:
+        return
+
+    def composed(*args: Any) -> Any:
+        return reference(*args, **{**case.primitive.signature.defaults, **case.metadata})
+
+    expected = np.asarray(composed(*case.arrays))
+    case.judge.equal("fused = reference", "the value", case.out, expected, tolerance(expected))
+    gradients = pull_back(composed, case.arrays, case.wanted, case.g)
+    for k in case.wanted:
+        case.judge.equal(
+            "fused = reference", case.names[k], case.gradients[k], gradients[k], tolerance(case.gradients[k])
+        )
+
+
+def any_layout(case: Case) -> None:
+    """The same values in Fortran order, every second of an array, backwards; all of them read-only."""
+    for layout in (np.asfortranarray, _spaced, _backwards):
+        arrays = [_frozen(layout(a)) if isinstance(a, np.ndarray) and a.ndim else a for a in case.arrays]
+        inputs = [wrap(a, x.node) if k in case.wanted else a for k, (a, x) in enumerate(_tensors(case, arrays))]
+        out = case.function(*inputs)
+        case.judge.equal("layouts", "the value", out, case.out, tolerance(case.out))
+        if out.node is None:
+            continue
+        found = reverse_sweep(out.node, _frozen(layout(case.g)) if case.g.ndim else case.g)
+        for k in case.wanted:
+            one = found.get(inputs[k].node, np.zeros(case.arrays[k].shape))
+            case.judge.equal("layouts", case.names[k], one, case.gradients[k], tolerance(case.gradients[k]))
+
+
+def float32(case: Case) -> None:
+    """The float32 rule is compared with the float64 rule, never differenced; dtype and shape are the argument's."""
+    if case.primitive.name == "astype" or not case.wanted:
+        return
+    narrow = [a.astype(np.float32) if isinstance(a, np.ndarray) and a.dtype.kind == "f" else a for a in case.arrays]
+    out = case.function(*narrow)
+    if out.dtype != np.float32:
+        raise GradientError(f"{case.primitive.name}: float32 in, {out.dtype} out")
+    for k, found in pull_back(case.function, narrow, case.wanted, case.g.astype(np.float32)).items():
+        if found.dtype != np.float32:
+            raise GradientError(f"{case.primitive.name}: the vjp of {case.names[k]} is {found.dtype}, its argument float32")
+        scale = NARROW * (1 + np.abs(case.gradients[k]).max(initial=0))
+        case.judge.equal("float32", case.names[k], found, case.gradients[k], scale)
+
+
+def nothing_is_written_or_left(case: Case) -> None:
+    """Arguments and results are as they were, and the result is freed by reference counting once nobody holds it."""
+    before = [a.copy() if isinstance(a, np.ndarray) else a for a in case.arrays]
+    inputs = inputs_of(case.arrays, case.wanted)
+    out = case.function(*inputs)
+    node, kept = out.node, np.array(out.array)
+    if node is not None:
+        reverse_sweep(node, case.g, retain_graph=True)
+        case.judge.equal("kept", "the result", out, kept, 0.0)
+        for k in case.wanted:
+            case.judge.equal("kept", case.names[k], inputs[k], before[k], 0.0)
+        reverse_sweep(node, case.g)
+    alive = weakref.ref(out.array)
+    shared = any(x is out.array.base or x is out.array for x in (getattr(i, "array", i) for i in inputs))
+    del out, node
+    if alive() is not None and not shared:
+        raise GradientError(f"{case.primitive.name}: its result outlives the sweep; something still refers to it")
+    for name, a, b in zip(case.names, case.arrays, before, strict=True):
+        if isinstance(a, np.ndarray):
+            case.judge.equal("kept", name, a, b, 0.0)
+
+
+LAWS: tuple[Callable[[Case], None], ...] = (
+    first_derivatives,
+    linear_in_the_cotangent,
+    alone_is_together,
+    twice_is_two_times_once,
+    recorded_and_second,
+    fused_is_reference,
+    any_layout,
+    float32,
+    nothing_is_written_or_left,
+)
+
+
+def tolerance(*sized: Any) -> float:
+    """What rounding may do to values of this size."""
+    return ROUNDING * (1 + max(float(np.abs(one).max(initial=0)) for one in sized))
+
+
+def moved_by(case: Case, tangents: dict[int, Any], h: float) -> list[Any]:
+    return [a + h * tangents[k] if k in tangents else a for k, a in enumerate(case.arrays)]
+
+
+def along(case: Case, tangents: dict[int, Any], weigh: Callable[[Array], Any]) -> Callable[[float], Any]:
+    return lambda h: weigh(np.asarray(case.function(*moved_by(case, tangents, h))))
+
+
+def _tensors(case: Case, arrays: Sequence[Any]) -> list[tuple[Any, Any]]:
+    return list(zip(arrays, inputs_of(case.arrays, case.wanted), strict=True))
+
+
+def _frozen(a: Array) -> Array:
+    a = a.view()
+    a.flags.writeable = False
+    return a
+
+
+def _spaced(a: Array) -> Array:
+    spaced = np.zeros((*a.shape, 2), a.dtype)
     spaced[..., 0] = a
     return spaced[..., 0]
+
+
+def _backwards(a: Array) -> Array:
+    every = (slice(None, None, -1),) * a.ndim
+    return np.ascontiguousarray(a[every])[every]

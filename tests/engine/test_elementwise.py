@@ -11,7 +11,7 @@ import pytest
 
 import engine
 from engine import Tensor
-from engine.testing.laws import push_forward
+from engine.testing.claims import push_forward
 
 inf, nan = math.inf, math.nan
 

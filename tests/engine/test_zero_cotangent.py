@@ -12,7 +12,7 @@ import pytest
 import engine
 from engine import Tensor
 from engine.sweeps import reverse_sweep
-from engine.testing.laws import pull_back, push_forward
+from engine.testing.claims import pull_back, push_forward
 
 inf, nan = math.inf, math.nan
 SINGULAR: list[tuple[Any, tuple[float, ...], int, float]] = [

@@ -1,0 +1,95 @@
+"""check_op and assert_gradients: checks at many points, drawn and shrunk by hypothesis.
+
+A point that decides nothing is no pass, and no failure either: it is counted, and when more is undecided than decided,
+the whole check is Inconclusive.
+
+Read next: `engine/testing/strategies.py`, how points are drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.primitive import Primitive
+from engine.testing.checks import check_vjp, gradcheck, name_of
+from engine.testing.laws import check_at
+from engine.testing.profiles import configured
+from engine.testing.report import Inconclusive
+from engine.testing.strategies import arguments
+from engine.testing.tally import tally
+
+seeds = st.integers(0, 2**16)
+
+
+def check_op(primitive: Primitive) -> None:
+    """Check every law of `engine.testing.laws` for one op, at many points drawn from the op's own examples.
+
+    Raises GradientError at the smallest counterexample that hypothesis finds, and Inconclusive where most of what was
+    drawn could not be decided.
+    """
+
+    def check(example: Any, seed: int) -> int:
+        return check_at(primitive, example.arrays, example.metadata, seed)
+
+    _everywhere(primitive.name, arguments(primitive), check)
+
+
+def assert_gradients(
+    f: Callable[..., Any],
+    strategy: st.SearchStrategy[Any],
+    *,
+    vjp: Callable[..., Any] | None = None,
+    order: int = 1,
+    modes: Sequence[str] | None = None,
+    subgradient: bool = False,
+) -> None:
+    """Check the derivatives of a function at many points.
+
+    Args:
+        f: a function of tensors; with `vjp`, of arrays.
+        strategy: draws an argument of f, or a tuple of all its arguments.
+        vjp: a hand-written backward pass to check in place of the engine's derivatives, as for `check_vjp`.
+        order, modes, subgradient: as for `gradcheck`.
+
+    Raises GradientError at the smallest counterexample that hypothesis finds, and Inconclusive where most of what was
+    drawn could not be decided.
+    """
+
+    def check(drawn: Any, seed: int) -> int:
+        arrays = drawn if isinstance(drawn, tuple) else (drawn,)
+        if vjp is not None:
+            return check_vjp(f, vjp, *arrays, subgradient=subgradient, seed=seed).checked
+        return gradcheck(f, *arrays, order=order, modes=modes, subgradient=subgradient, seed=seed).checked
+
+    _everywhere(name_of(vjp or f), strategy, check)
+
+
+def _everywhere(subject: str, points: st.SearchStrategy[Any], check: Callable[[Any, int], int]) -> None:
+    """Run a check, which returns how many entries it decided, at every point that hypothesis draws."""
+    decided = undecided = 0
+    last: Inconclusive | None = None
+
+    @configured
+    @given(points, seeds)
+    def holds(point: Any, seed: int) -> None:
+        __tracebackhide__ = True
+        nonlocal decided, undecided, last
+        tally.examples += 1
+        try:
+            decided += check(point, seed)
+        except Inconclusive as error:
+            decided, undecided, last = decided + error.checked - error.undecided, undecided + error.undecided, error
+
+    __tracebackhide__ = True
+    holds()
+    if last is not None and undecided > decided:
+        raise Inconclusive(
+            f"{subject}: inconclusive, {undecided} of {decided + undecided} entries could not be decided; "
+            f"draw points farther from kinks, or say subgradient=True. The last one: {last}",
+            undecided,
+            decided + undecided,
+        )

@@ -1,0 +1,69 @@
+"""Snippets: Python source that repeats a check, to be pasted into a session or a new test.
+
+What can be imported is imported. What cannot (a lambda, a function in another function) is called by its name, with a
+comment that says where it was defined.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+LONGEST = 64  # elements written out; of longer arrays the shape
+
+
+def call(check: str, subjects: Sequence[Any], arguments: Sequence[Any], **options: Any) -> str:
+    """The source of one call of `engine.testing.<check>(*subjects, *arguments, **options)`."""
+    named = [_named(subject) for subject in subjects]
+    imports = {"import numpy as np", f"from engine.testing import {check}", *(line for line, _ in named)} - {""}
+    given = [name for _, name in named] + [literal(a) for a in arguments]
+    given += [f"{key}={value!r}" for key, value in options.items()]
+    return "\n".join([*sorted(imports, key=lambda line: (line.startswith("#"), line)), f"{check}({', '.join(given)})"])
+
+
+def literal(value: Any) -> str:
+    """An array, or a tree of arrays, as source."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key!r}: {literal(child)}" for key, child in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(literal, value)) + "]"
+    if isinstance(value, tuple):
+        return "(" + ", ".join(map(literal, value)) + ("," if len(value) == 1 else "") + ")"
+    if not isinstance(value, np.ndarray):
+        return repr(value)
+    if value.size > LONGEST:
+        return f"<{value.dtype} array of shape {value.shape}>"
+    dtype = "" if value.dtype in (np.float64, np.int64, np.bool_) else f", np.{value.dtype}"
+    if value.size == 0:
+        return f"np.zeros({value.shape}, np.{value.dtype})"
+    return f"np.array({_numbers(value.tolist())}{dtype})"
+
+
+def _numbers(values: Any) -> str:
+    if isinstance(values, list):
+        return "[" + ", ".join(map(_numbers, values)) + "]"
+    return repr(values) if not isinstance(values, float) or np.isfinite(values) else f"np.{_unwritable(values)}"
+
+
+def _unwritable(value: float) -> str:
+    return "nan" if np.isnan(value) else "inf" if value > 0 else "inf * -1"
+
+
+def _named(subject: Any) -> tuple[str, str]:
+    """The line that makes a function known, and the name it is called by."""
+    name = getattr(subject, "__name__", None) or getattr(subject, "name", None) or "f"
+    name = name if str(name).isidentifier() else "f"
+    module = getattr(subject, "__module__", None)
+    engine = sys.modules.get("engine")
+    if getattr(engine, name, None) is subject:
+        return "import engine", f"engine.{name}"
+    if module == "__main__":
+        return "", name
+    if module and getattr(sys.modules.get(module), name, None) is subject:
+        return f"from {module} import {name}", name
+    code = getattr(getattr(subject, "__wrapped__", subject), "__code__", None)
+    place = f"{code.co_filename}, line {code.co_firstlineno}" if code else f"{module}"
+    return f"# {name} is the one of {place}", name
