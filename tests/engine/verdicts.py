@@ -102,7 +102,8 @@ def distance(case: Case) -> float:
     """How far the row's rule is from the truth, relative to each entry, at worst; infinite for a wrong shape."""
     assert case.truth
     with np.errstate(all="ignore"):
-        g = np.random.default_rng(7).normal(size=np.shape(case.f(*case.point)))
+        out = np.asarray(case.f(*case.point))
+        g = np.random.default_rng(7).normal(size=out.shape).astype(out.dtype)
         found, true = case.vjp(g.copy(), *case.point), case.truth(case.f)(g, *case.point)
     found = found if isinstance(found, tuple | list) else (found,)
     if [np.shape(a) for a in found] != [np.shape(b) for b in true]:
