@@ -109,7 +109,7 @@ def distance(case: Case) -> float:
     if [np.shape(a) for a in found] != [np.shape(b) for b in true]:
         return np.inf
     pairs = [(np.asarray(a, float), b) for a, b in zip(found, true) if b is not None]
-    gaps = [np.abs(a - b) / (np.abs(b) + 1e-12 * np.abs(b).max(initial=1e-290)) for a, b in pairs]
+    gaps = [np.abs(a - b) / (np.abs(b) + 1e-12 * np.abs(b).max(initial=1e-30)) for a, b in pairs]
     return max(float(np.nan_to_num(gap, nan=np.inf).max(initial=0)) for gap in gaps)
 
 
