@@ -131,7 +131,9 @@ ON_IT = [at(f"at the kink of {name}", f, slope, kink) for name, f, slope, kink i
     case("maximum of equals, shared", np.maximum, shares(0.5, 0.5), [1.0, 2.0], [1.0, 2.0], expect=UNSURE),
     case("max of a tie, shared", top, top_vjp, [[2.0, 1.0, 2.0]], expect=UNSURE),
     case("sort of a tie", np.sort, sort_vjp, [2.0, 1.0, 2.0], expect=UNSURE),
-    case("median of a tie", np.median, median_vjp, [2.0, 1.0, 2.0, 2.0, 3.0], expect=UNSURE),
+    case("median of a tie", np.median, median_vjp, [2.0, 1.0, 2.0, 0.0, 3.0], expect=UNSURE),
+    case("median of three equals: no single one moves it", np.median, median_vjp, [2.0, 1.0, 2.0, 2.0, 3.0],
+         expect=NOT_RIGHT),
     case("total variation of equals", total_variation, total_variation_vjp, [1.0, 1.0, 2.0], expect=UNSURE),
     case("the norm at 0", np.linalg.norm, lambda g, x: 0 * x, [0.0, 0.0, 0.0], expect=UNSURE),
 ]  # fmt: skip
