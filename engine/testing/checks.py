@@ -176,10 +176,11 @@ def _check_whole(point: Point, out: Array, judge: Judge, modes: Sequence[str], r
     """Compare the whole Jacobian, one argument after the other."""
     g = random(rng, out.shape)
     pulled = [point.pull(unit) for unit in np.eye(out.size, dtype=out.dtype)] if "reverse" in modes else []
-    mixed = point.pull(g) if "reverse" in modes else []
-    _check_shapes(point, [*pulled, mixed], judge)
-    for k, (name, x) in enumerate(zip(point.names, point.xs, strict=True)):
-        truth = jacobian(point.value, point.xs, k)
+    mixed = [point.pull(g)] if "reverse" in modes else []
+    _check_shapes(point, [*pulled, *mixed], judge)
+    truths = [jacobian(point.value, point.xs, k) for k in range(len(point.xs))]
+    kinked = np.any([(truth.jump != 0).any(axis=0) for truth in truths], axis=0)
+    for k, (name, x, truth) in enumerate(zip(point.names, point.xs, truths, strict=True)):
         units = list(np.eye(x.size).reshape(x.size, *x.shape))
 
         def line(at: int, k: int = k, units: Any = units) -> Line:
@@ -194,8 +195,8 @@ def _check_whole(point: Point, out: Array, judge: Judge, modes: Sequence[str], r
             rows = np.array([np.asarray(_array(found[k]), np.float64).reshape(-1) for found in pulled])
             claim = rows.reshape(out.size, x.size).T
             judge.hold("vjp rule", name, claim, truth, line, where=where, slack=rounding(claim, axis=0))
-            tolerance = 1e-8 * (np.abs(claim) @ np.abs(g)).reshape(x.shape) + 1e-300
-            judge.equal("linear", name, mixed[k], (claim @ g).reshape(x.shape), tolerance)
+            tolerance = 1e-6 * (np.abs(claim) @ np.abs(g)).reshape(x.shape) + 1e-300
+            judge.equal("linear", name, mixed[0][k], (claim @ g).reshape(x.shape), tolerance)
         if "forward" in modes:
             assert point.push is not None
             others = [np.zeros(other.shape) for other in point.xs]

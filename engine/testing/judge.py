@@ -73,7 +73,8 @@ class Judge:
             far = distance(claim, truth, self.subgradient)
             known_there = np.isfinite(truth.value) & (self.subgradient | (truth.jump == 0))
             near = far <= allowed(truth, slack)
-            agrees = known_there & truth.decided & near
+            constant = (truth.value == 0) & (truth.scale == 0) & (np.abs(claim) <= truth.flat)
+            agrees = known_there & near & (truth.decided | constant)
             suspects = np.flatnonzero(known_there & ~near)
             surplus = np.nan_to_num(far - allowed(truth, slack), nan=np.inf).reshape(-1)[suspects]
         for at in map(int, suspects[np.argsort(-surplus)][:LOOKS]):

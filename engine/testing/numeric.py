@@ -24,7 +24,7 @@ import numpy as np
 from engine.tensor import Array
 
 STEP = 0.0625  # the largest h; a power of two, so that x + h is exact
-ROWS = 42  # the smallest is 2**-45
+LEAST = 2.0**-60  # the smallest
 DEPTH = 4  # how many terms of the error are cancelled
 GOOD = 1e-9  # relative error at which to stop
 FLAT = 4096.0  # in units of rounding: slopes below are those of a constant
@@ -37,7 +37,7 @@ class Estimate(NamedTuple):
         value: what it is, were f smooth.
         error: how far off that may be; inf where nothing is known.
         jump: the right slope minus the left one; 0 where there is no kink.
-        scale: how steep f is around the point.
+        scale: how steep f is around the point, from the largest h to the one the value is from.
         flat: slopes below this cannot be told from rounding.
     """
 
@@ -66,15 +66,15 @@ class Limit:
         self.value: Array = np.array(np.nan)
         self.error: Array = np.array(np.inf)
 
-    def add(self, q: Array, rounding: Array) -> Array:
-        """Take q at the next smaller h, known up to `rounding`. Says where the value was improved."""
+    def add(self, q: Array, rounding: Array, usable: Array) -> Array:
+        """Take q at the next smaller h, known up to `rounding`, where usable. Says where the value was improved."""
         improved = np.zeros(q.shape, bool)
         row, factor = [q], self.first
         for coarse in self.row[:DEPTH]:
             fine = row[-1]
             refined = fine + (fine - coarse) / (factor - 1)
             doubt = np.maximum(np.abs(refined - fine), np.abs(refined - coarse)) + rounding
-            better = doubt < self.error
+            better = usable & (doubt < self.error)
             self.value, self.error = np.where(better, refined, self.value), np.where(better, doubt, self.error)
             improved |= better
             row.append(refined)
@@ -86,27 +86,49 @@ class Limit:
 def derivative(f: Callable[[float], Any], step: float = STEP, shrink: float = 2.0) -> Estimate:
     """f'(0) for a function of one number with array values; `step` is the largest it is moved by."""
     middle = np.asarray(f(0.0))
-    precision = np.finfo(middle.dtype).eps if middle.dtype.kind == "f" else np.finfo(np.float64).eps
+    unit = precision(middle)
     middle = middle.astype(np.float64)
     slope, bend = Limit(2, shrink), Limit(1, shrink)
-    scale = flat = np.zeros(middle.shape)
+    steepest = scale = goal = np.zeros(middle.shape)
+    flat = FLAT * unit * np.abs(middle) / step
+    usable: Array = np.ones(middle.shape, bool)
+    h = step
     with np.errstate(all="ignore"):
-        for row in range(ROWS):
-            h = step / shrink**row
-            right, left = np.asarray(f(h), np.float64), np.asarray(f(-h), np.float64)
-            rounding = precision * np.maximum(np.abs(right), np.abs(left)) / h
+        while h > LEAST:
+            right, left = _moved(f, h, middle), _moved(f, -h, middle)
+            rounding = unit * np.maximum(np.abs(right), np.abs(left)) / h
             right, left = right - middle, left - middle
-            improved = slope.add((right - left) / (2 * h), rounding)
-            bend.add((right + left) / h, 4 * rounding)
-            if row == 0:
-                flat = FLAT * precision * np.abs(middle) / step
-                goal = 8 * rounding
-            scale = np.where(improved, (np.abs(right) + np.abs(left)) / (2 * h), scale)
-            if row > 1 and (slope.error <= GOOD * np.abs(slope.value) + goal).all():
+            still = (right == 0) & (left == 0)  # constant, or lost in rounding: no reason to leave a good estimate
+            usable = ~(still & (slope.error <= 1e-4 * np.maximum(np.abs(slope.value), scale)) & ~_kinked(slope, bend, scale))
+            improved = slope.add((right - left) / (2 * h), rounding, usable)
+            bend.add((right + left) / h, 4 * rounding, usable)
+            steepest = np.fmax(steepest, (np.abs(right) + np.abs(left)) / (2 * h))
+            scale = np.where(improved, steepest, scale)
+            goal = goal if h < step else 8 * rounding
+            if len(slope.row) > 2 and (slope.error <= GOOD * np.abs(slope.value) + goal).all():
                 break
-        kink = np.abs(bend.value) > 10 * bend.error + 1e-4 * np.maximum(np.abs(slope.value), scale)
-    value, error = np.broadcast_to(slope.value, middle.shape), np.broadcast_to(slope.error, middle.shape)
-    return Estimate(value, error, np.where(kink, bend.value, 0.0), scale, flat)
+            h /= shrink
+        jump = np.where(_kinked(slope, bend, scale), bend.value, 0.0)
+    value, error = (np.broadcast_to(field, middle.shape) for field in (slope.value, slope.error))
+    return Estimate(value, error, jump, scale, flat)
+
+
+def precision(values: Array) -> float:
+    """The unit in the last place of 1, in the dtype of the values."""
+    return float(np.finfo(values.dtype if values.dtype.kind == "f" else np.float64).eps)
+
+
+def _moved(f: Callable[[float], Any], h: float, middle: Array) -> Array:
+    """f(h), or nan where it has no value."""
+    try:
+        return np.asarray(f(h), np.float64)
+    except (ValueError, ArithmeticError):  # as for a matrix that is no longer positive definite
+        return np.full(middle.shape, np.nan)
+
+
+def _kinked(slope: Limit, bend: Limit, scale: Array) -> Array:
+    """Where right and left slope differ for certain."""
+    return np.abs(bend.value) > 10 * bend.error + 1e-4 * np.maximum(np.abs(slope.value), scale)
 
 
 def directional(f: Callable[..., Any], arrays: Sequence[Any], directions: Sequence[Any]) -> Estimate:

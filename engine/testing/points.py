@@ -181,8 +181,6 @@ def parameter_names(f: Function, count: int) -> list[str]:
 def row(results: Any) -> Array:
     """All results in one row."""
     arrays = [np.asarray(leaf.value.array if isinstance(leaf.value, Tensor) else leaf.value) for leaf in trees.leaves(results)]
-    if len(arrays) == 1:
-        return arrays[0].reshape(-1)
     return np.concatenate([array.reshape(-1) for array in arrays]) if arrays else np.zeros(0)
 
 
@@ -197,5 +195,5 @@ def like(results: Any, g: Array) -> Any:
 
 
 def random(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
-    """Random directions, never ones: multiples of 1/16, exact in every precision, none of them zero."""
-    return np.asarray(rng.integers(1, 48, shape) * rng.choice([-1, 1], shape) / 16.0)
+    """Random directions, never ones; none of their elements is small."""
+    return np.asarray(rng.uniform(0.25, 3.0, shape) * rng.choice([-1.0, 1.0], shape))
