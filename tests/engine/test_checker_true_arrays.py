@@ -212,8 +212,9 @@ LARGE = [
     odd("sin of 10,000", np.sin, sin_vjp, RNG.normal(size=10_000)),
     odd("log of 10,000, from 1e-6 to 1e6", np.log, lambda g, x: g / x, np.logspace(-6, 6, 10_000), expect=NOT_WRONG),
     odd("a linear map of 1,000 to 1,000", lambda x: MATRIX @ x, lambda g, x: MATRIX.T @ g, RNG.normal(size=1000)),
-    odd("a layer of 1,000 to 1,000", lambda x, w: np.tanh(x @ w / 32), lambda g, x, w: (
-        lambda s: (s @ w.T / 32, x.T @ s / 32))(g / np.cosh(x @ w / 32) ** 2), RNG.normal(size=(2, 1000)), MATRIX),
+    odd("a layer of 300 to 300", lambda x, w: np.tanh(x @ w / 32), lambda g, x, w: (
+        lambda s: (s @ w.T / 32, x.T @ s / 32))(g / np.cosh(x @ w / 32) ** 2),
+        RNG.normal(size=(2, 300)), MATRIX[:300, :300]),
     odd("sin of 10,000 in float32", np.sin, sin_vjp, RNG.normal(size=10_000).astype(np.float32)),
     odd("sum of 10,000 in float32", np.sum, lambda g, x: np.full(x.shape, g),
         RNG.normal(size=10_000).astype(np.float32)),
@@ -331,5 +332,5 @@ def test_a_little_jitter_is_noise() -> None:
 
 
 def test_the_same_question_has_the_same_answer() -> None:
-    for row in [*CONDITION, *NETS]:
+    for row in NETS:
         assert len({verdict(row.f, row.vjp, *row.point) for _ in range(3)}) == 1

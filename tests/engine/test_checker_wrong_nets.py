@@ -212,6 +212,7 @@ LOSSES = [
 
 NORMS = [
     case("layer norm: no mean terms", standardize, lambda g, x: inverse_deviation(x) * g, *LOGITS),
+    case("layer norm: zeros, right for g = x", standardize, lambda g, x: 0 * x, *LOGITS),
     case("layer norm: mean of g missing", standardize,
          lambda g, x: standardize_vjp(g, x) + inverse_deviation(x) * g.mean(-1, keepdims=True), *LOGITS),
     case("layer norm: detached variance", standardize,

@@ -118,7 +118,7 @@ def over(cases: Iterable[Case]) -> pytest.MarkDecorator:
 
 
 def normal(*shapes: Any) -> list[Any]:
-    """Arrays of ordinary numbers."""
+    """Arrays of ordinary numbers, from the seed that everybody takes: the checker's cotangents must not be the same."""
     rng = np.random.default_rng(0)
     return [rng.normal(size=shape) for shape in shapes]
 
