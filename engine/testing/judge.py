@@ -20,11 +20,11 @@ import numpy as np
 from engine.tensor import Array
 from engine.testing.hints import hint
 from engine.testing.numeric import Estimate
-from engine.testing.remainder import Line, allowed, distance, examine
+from engine.testing.remainder import AGREES, DISAGREES, Line, allowed, distance, examine
 from engine.testing.report import GradientError, Inconclusive, disagreement, element
 from engine.testing.tally import tally
 
-LOOKS = 8  # so many suspicious entries get a second look; what then remains of them is undecided
+LOOKS = 64  # so many suspicious entries get a second look; what then remains of them is undecided
 
 
 class Judge:
@@ -55,6 +55,7 @@ class Judge:
         where: Callable[[int], str] | None = None,
         known: Mapping[str, Array] | None = None,
         slack: Array | float = 0.0,
+        unsure: Array | bool = False,
     ) -> None:
         """Hold a claim against the truth, entry by entry. Raises GradientError if one is certainly wrong.
 
@@ -65,7 +66,8 @@ class Judge:
             line: for the flat index of an entry, the function of one number whose slope at 0 it is.
             where: how to write the place of an entry; as an element of `name` by default.
             known: values a mistake may have multiplied or forgotten, for the report.
-            slack: an error that is allowed in addition, for rules that compute in a lower precision.
+            slack: an error that is allowed in addition, for the rounding of a rule.
+            unsure: entries that cannot be wrong, because the function has no derivative there whatever they are.
         """
         what = f"{self.subject}: the {law} of {name}"
         claim = self.shaped(what, claim, truth.value.shape)
@@ -75,12 +77,12 @@ class Judge:
             near = far <= allowed(truth, slack)
             constant = (truth.value == 0) & (truth.scale == 0) & (np.abs(claim) <= truth.flat)
             agrees = known_there & near & (truth.decided | constant)
-            suspects = np.flatnonzero(known_there & ~near)
+            suspects = np.flatnonzero(known_there & ~near & ~np.broadcast_to(unsure, claim.shape))
             surplus = np.nan_to_num(far - allowed(truth, slack), nan=np.inf).reshape(-1)[suspects]
         for at in map(int, suspects[np.argsort(-surplus)][:LOOKS]):
             room = float(np.broadcast_to(slack, claim.shape).flat[at])
             finding = examine(line(at), float(claim.flat[at]), subgradient=self.subgradient, slack=room)
-            if finding.wrong:
+            if finding.verdict == DISAGREES:
                 tally.record(self.subject, law)
                 place = where(at) if where else element(name, claim.shape, at)
                 value, error = float(finding.truth.value), float(finding.truth.error)
@@ -88,6 +90,8 @@ class Judge:
                 raise GradientError(
                     disagreement(what, place, float(claim.flat[at]), value, error, guess, finding.order)
                 )
+            if finding.verdict == AGREES:
+                agrees.flat[at], far.flat[at] = True, 0.0
         self._count(law, name, claim, truth, np.where(far > slack, far, 0.0), agrees, where)
 
     def _count(

@@ -30,8 +30,9 @@ from engine.sweeps import reverse_sweep
 from engine.tensor import Array, wrap
 from engine.testing.claims import differentiable, inputs_of, pull_back, push_forward
 from engine.testing.judge import Judge
-from engine.testing.numeric import directional, jacobian, weighed
+from engine.testing.numeric import Estimate, directional, jacobian, moved, weighed
 from engine.testing.points import random
+from engine.testing.remainder import Line
 from engine.testing.report import GradientError
 from engine.testing.snippets import call
 from engine.transforms import grad_or_zeros, jvp, vjp
@@ -108,12 +109,13 @@ def first_derivatives(case: Case) -> None:
     for k, jacobian_of in truths.items():
         x = case.arrays[k]
         truth = weighed(jacobian_of, case.g)
-        truth = truth._replace(**{field: value.reshape(x.shape) for field, value in truth._asdict().items()})
+        truth = Estimate(*(field.reshape(x.shape) for field in truth))
 
-        def line(at: int, k: int = k, x: Array = x) -> Any:
+        def line(at: int, k: int = k, x: Array = x) -> Line:
             unit = np.zeros(x.shape)
             unit.flat[at] = 1.0
-            return along(case, {k: unit}, lambda y: np.vdot(case.g, y))
+            directions = [unit if other == k else None for other in range(len(case.arrays))]
+            return along(case, case.function, directions, lambda y: np.vdot(case.g, y))
 
         known = {case.names[k]: x, "g": case.g, "out": case.out}
         judged_as = case.names[k]
@@ -122,7 +124,14 @@ def first_derivatives(case: Case) -> None:
         return
     pushed = push_forward(case.function, case.arrays, case.tangents)
     truth = directional(lambda *a: np.asarray(case.function(*a)), case.arrays, case.directions)
-    case.judge.hold("jvp rule", "all arguments", pushed, truth, lambda at: along(case, case.tangents, lambda y: y.flat[at]), slack=SLACK)
+    case.judge.hold(
+        "jvp rule",
+        "all arguments",
+        pushed,
+        truth,
+        lambda at: along(case, case.function, case.directions, lambda y: y.flat[at]),
+        slack=SLACK,
+    )
     forward = np.vdot(case.g, pushed)
     backward = sum(np.vdot(case.gradients[k], t) for k, t in case.tangents.items())
     size = sum(np.abs(case.gradients[k] * t).sum() for k, t in case.tangents.items())
@@ -140,9 +149,7 @@ def linear_in_the_cotangent(case: Case) -> None:
 def alone_is_together(case: Case) -> None:
     for k in case.wanted if len(case.wanted) > 1 else ():
         alone = case.pull(case.g, [k])[k]
-        case.judge.equal(
-            "alone = together", case.names[k], alone, case.gradients[k], tolerance(case.gradients[k])
-        )
+        case.judge.equal("alone = together", case.names[k], alone, case.gradients[k], tolerance(case.gradients[k]))
 
 
 def twice_is_two_times_once(case: Case) -> None:
@@ -172,9 +179,7 @@ def recorded_and_second(case: Case) -> None:
     inner = wrap(np.zeros(()), None)
     for k in case.wanted:
         first = recorded[inputs[k].node]
-        case.judge.equal(
-            "recorded = raw", case.names[k], first, case.gradients[k], tolerance(case.gradients[k])
-        )
+        case.judge.equal("recorded = raw", case.names[k], first, case.gradients[k], tolerance(case.gradients[k]))
         inner = inner + (first * case.tangents[k]).sum()
     swept = reverse_sweep(inner.node, np.ones(())) if inner.node else {}
     second = {k: np.asarray(swept.get(inputs[k].node, np.zeros(case.arrays[k].shape))) for k in case.wanted}
@@ -183,8 +188,8 @@ def recorded_and_second(case: Case) -> None:
         def gradient(*moved: Any, k: int = k) -> Any:
             return pull_back(case.function, moved, case.wanted, case.g)[k]
 
-        def line(at: int, gradient: Any = gradient) -> Any:
-            return lambda h: gradient(*moved_by(case, case.tangents, h)).flat[at]
+        def line(at: int, gradient: Any = gradient) -> Line:
+            return along(case, gradient, case.directions, lambda y: y.flat[at])
 
         truth = directional(gradient, case.arrays, case.directions)
         case.judge.hold("second derivative", case.names[k], second[k], truth, line, slack=SLACK)
@@ -249,7 +254,9 @@ def float32(case: Case) -> None:
         raise GradientError(f"{case.primitive.name}: float32 in, {out.dtype} out")
     for k, found in pull_back(case.function, narrow, case.wanted, case.g.astype(np.float32)).items():
         if found.dtype != np.float32:
-            raise GradientError(f"{case.primitive.name}: the vjp of {case.names[k]} is {found.dtype}, its argument float32")
+            raise GradientError(
+                f"{case.primitive.name}: the vjp of {case.names[k]} is {found.dtype}, its argument float32"
+            )
         scale = NARROW * (1 + np.abs(case.gradients[k]).max(initial=0))
         case.judge.equal("float32", case.names[k], found, case.gradients[k], scale)
 
@@ -294,12 +301,10 @@ def tolerance(*sized: Any) -> float:
     return ROUNDING * (1 + max(float(np.abs(one).max(initial=0)) for one in sized))
 
 
-def moved_by(case: Case, tangents: dict[int, Any], h: float) -> list[Any]:
-    return [a + h * tangents[k] if k in tangents else a for k, a in enumerate(case.arrays)]
-
-
-def along(case: Case, tangents: dict[int, Any], weigh: Callable[[Array], Any]) -> Callable[[float], Any]:
-    return lambda h: weigh(np.asarray(case.function(*moved_by(case, tangents, h))))
+def along(case: Case, function: Callable[..., Any], tangents: Sequence[Any], weigh: Callable[[Array], Any]) -> Line:
+    """The function of one number that moves the arguments along tangents and weighs the result."""
+    like = np.asarray(function(*case.arrays))
+    return lambda h: weigh(np.asarray(moved(function, case.arrays, tangents, h, like) if h else like))
 
 
 def _tensors(case: Case, arrays: Sequence[Any]) -> list[tuple[Any, Any]]:

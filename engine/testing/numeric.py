@@ -39,6 +39,7 @@ class Estimate(NamedTuple):
         jump: the right slope minus the left one; 0 where there is no kink.
         scale: how steep f is around the point, from the largest h to the one the value is from.
         flat: slopes below this cannot be told from rounding.
+        decided: where the value is good enough to tell a right slope from one that is off by a thousandth.
     """
 
     value: Array
@@ -46,41 +47,30 @@ class Estimate(NamedTuple):
     jump: Array
     scale: Array
     flat: Array
-
-    @property
-    def decided(self) -> Array:
-        """Where the value is good enough to tell a right slope from one that is off by a thousandth."""
-        fine = self.error <= 1e-4 * np.maximum(np.abs(self.value), self.scale)
-        return fine | ((self.error <= self.flat) & (np.abs(self.value) <= self.flat))
+    decided: Array
 
 
-class Limit:
-    """What q(h) tends to, known at smaller and smaller h, when its error has the powers h^p, h^(p+2), ...
-
-    Fields: the best `value` so far and its `error`, elementwise.
-    """
+class Tableau:
+    """Extrapolates q(h), known at smaller and smaller h, to h = 0, when its error has the powers h^p, h^(p+2), ..."""
 
     def __init__(self, power: int, shrink: float) -> None:
         self.first, self.next = shrink**power, shrink**2
         self.row: list[Array] = []
-        self.value: Array = np.array(np.nan)
-        self.error: Array = np.array(np.inf)
 
-    def add(self, q: Array, rounding: Array, usable: Array) -> Array:
-        """Take q at the next smaller h, known up to `rounding`, where usable. Says where the value was improved."""
-        improved = np.zeros(q.shape, bool)
+    def add(self, q: Array, rounding: Array) -> tuple[Array, Array]:
+        """Take q at the next h, known up to `rounding`. The best guess from this row, and how far off it may be."""
         row, factor = [q], self.first
+        value, error = q, np.full(q.shape, np.inf)
         for coarse in self.row[:DEPTH]:
             fine = row[-1]
             refined = fine + (fine - coarse) / (factor - 1)
             doubt = np.maximum(np.abs(refined - fine), np.abs(refined - coarse)) + rounding
-            better = usable & (doubt < self.error)
-            self.value, self.error = np.where(better, refined, self.value), np.where(better, doubt, self.error)
-            improved |= better
+            better = doubt < error
+            value, error = np.where(better, refined, value), np.where(better, doubt, error)
             row.append(refined)
             factor *= self.next
         self.row = row
-        return improved
+        return value, error
 
 
 def derivative(f: Callable[[float], Any], step: float = STEP, shrink: float = 2.0) -> Estimate:
@@ -88,29 +78,34 @@ def derivative(f: Callable[[float], Any], step: float = STEP, shrink: float = 2.
     middle = np.asarray(f(0.0))
     unit = precision(middle)
     middle = middle.astype(np.float64)
-    slope, bend = Limit(2, shrink), Limit(1, shrink)
-    steepest = scale = goal = np.zeros(middle.shape)
     flat = FLAT * unit * np.abs(middle) / step
-    usable: Array = np.ones(middle.shape, bool)
-    h = step
+    value, error = np.full(middle.shape, np.nan), np.full(middle.shape, np.inf)
+    jump, scale, steepest = (np.zeros(middle.shape) for _ in range(3))
+    decided = np.zeros(middle.shape, bool)
+    slope, bend = Tableau(2, shrink), Tableau(1, shrink)
+    h, goal = step, np.zeros(middle.shape)
     with np.errstate(all="ignore"):
         while h > LEAST:
-            right, left = _moved(f, h, middle), _moved(f, -h, middle)
-            rounding = unit * np.maximum(np.abs(right), np.abs(left)) / h
+            right, left = np.asarray(f(h), np.float64), np.asarray(f(-h), np.float64)
+            rounding = unit * np.maximum(np.maximum(np.abs(right), np.abs(left)), np.abs(middle)) / h
             right, left = right - middle, left - middle
-            still = (right == 0) & (left == 0)  # constant, or lost in rounding: no reason to leave a good estimate
-            usable = ~(still & (slope.error <= 1e-4 * np.maximum(np.abs(slope.value), scale)) & ~_kinked(slope, bend, scale))
-            improved = slope.add((right - left) / (2 * h), rounding, usable)
-            bend.add((right + left) / h, 4 * rounding, usable)
+            new, off = slope.add((right - left) / (2 * h), rounding)
+            bent, bent_off = bend.add((right + left) / h, 4 * rounding)
             steepest = np.fmax(steepest, (np.abs(right) + np.abs(left)) / (2 * h))
-            scale = np.where(improved, steepest, scale)
-            goal = goal if h < step else 8 * rounding
-            if len(slope.row) > 2 and (slope.error <= GOOD * np.abs(slope.value) + goal).all():
+            steep = np.maximum(np.abs(new), steepest)
+            good = (off <= 1e-4 * steep) & (bent_off <= 0.01 * steep)
+            good |= (off <= flat) & (np.abs(new) <= flat) & (bent_off <= flat)
+            good &= ~(decided & (jump == 0) & (right == 0) & (left == 0))  # lost in rounding: what we have is better
+            better = np.where(decided, good & (off < error), good | (off < error))
+            kink = np.where(np.abs(bent) > 10 * bent_off + 1e-4 * steep, bent, 0.0)
+            fresh = (new, off, kink, steepest)
+            value, error, jump, scale = (np.where(better, a, b) for a, b in zip(fresh, (value, error, jump, scale)))
+            decided |= good
+            goal = 8 * rounding if h == step else goal
+            if (decided & (error <= GOOD * np.abs(value) + goal)).all():
                 break
             h /= shrink
-        jump = np.where(_kinked(slope, bend, scale), bend.value, 0.0)
-    value, error = (np.broadcast_to(field, middle.shape) for field in (slope.value, slope.error))
-    return Estimate(value, error, jump, scale, flat)
+    return Estimate(value, error, jump, scale, flat, decided)
 
 
 def precision(values: Array) -> float:
@@ -118,17 +113,19 @@ def precision(values: Array) -> float:
     return float(np.finfo(values.dtype if values.dtype.kind == "f" else np.float64).eps)
 
 
-def _moved(f: Callable[[float], Any], h: float, middle: Array) -> Array:
-    """f(h), or nan where it has no value."""
+def moved(f: Callable[..., Any], arrays: Sequence[Any], directions: Sequence[Any], h: float, like: Array) -> Any:
+    """f(arrays + h directions), a direction of None leaving its array alone; nan where that has no value.
+
+    It has none either where h is so small that rounding eats part of the step.
+    """
+    points = [a if d is None else a + h * d for a, d in zip(arrays, directions, strict=True)]
+    for a, d, point in zip(arrays, directions, points, strict=True):
+        if d is not None and not (np.abs((point - a) - h * d) <= 1e-6 * np.abs(h * d)).all():
+            return np.full(like.shape, np.nan)
     try:
-        return np.asarray(f(h), np.float64)
+        return f(*points)
     except (ValueError, ArithmeticError):  # as for a matrix that is no longer positive definite
-        return np.full(middle.shape, np.nan)
-
-
-def _kinked(slope: Limit, bend: Limit, scale: Array) -> Array:
-    """Where right and left slope differ for certain."""
-    return np.abs(bend.value) > 10 * bend.error + 1e-4 * np.maximum(np.abs(slope.value), scale)
+        return np.full(like.shape, np.nan)
 
 
 def directional(f: Callable[..., Any], arrays: Sequence[Any], directions: Sequence[Any]) -> Estimate:
@@ -136,32 +133,33 @@ def directional(f: Callable[..., Any], arrays: Sequence[Any], directions: Sequen
 
     No element moves further than 1/16, however long the directions are, so points can be known to stay clear of kinks.
     """
-
-    def along(h: float) -> Any:
-        return f(*[a if d is None else a + h * d for a, d in zip(arrays, directions, strict=True)])
-
+    like = np.asarray(f(*arrays))
     longest = max([float(np.abs(d).max(initial=1)) for d in directions if d is not None], default=1.0)
-    return derivative(along, step=STEP / 2 ** np.ceil(np.log2(longest)))
+    step = STEP / 2.0 ** np.ceil(np.log2(longest))
+    return derivative(lambda h: moved(f, arrays, directions, h, like) if h else like, step)
 
 
 def jacobian(f: Callable[..., Any], arrays: Sequence[Any], position: int) -> Estimate:
     """The derivative of every element of f(arrays) in every element of one array: shape (size of it, *result's)."""
-    x = arrays[position]
-    if x.size == 0:
-        return derivative(lambda h: np.zeros((0, *np.shape(f(*arrays)))))
-    units = _units(x)
+    like = np.array(f(*arrays))
+    units = _units(arrays[position])
+    ways = [[unit if k == position else None for k in range(len(arrays))] for unit in units]
 
-    def moved(h: float) -> Any:
-        return np.stack([np.asarray(f(*arrays[:position], x + h * unit, *arrays[position + 1 :])) for unit in units])
+    def stacked(h: float) -> Any:
+        found = np.empty((len(ways), *like.shape), like.dtype)
+        for k, directions in enumerate(ways):
+            found[k] = moved(f, arrays, directions, h, like) if h else like
+        return found
 
-    found = derivative(moved)
-    reach = np.array([unit.max() for unit in units]).reshape(-1, *[1] * (found.value.ndim - 1))
-    return Estimate(*(field / reach for field in found))
+    found = derivative(stacked)
+    reach = np.array([unit.max() for unit in units]).reshape(-1, *[1] * like.ndim)
+    return Estimate(*(field / reach for field in found[:-1]), found.decided)
 
 
 def _units(x: Array) -> list[Array]:
     """One direction for each element: it alone moves, by 1, or further where it is large, lest rounding eat the step."""
-    reach = np.maximum(1.0, 2.0 ** np.floor(np.log2(np.abs(x) + 1.0) - 6)).reshape(-1)
+    large = np.nan_to_num(np.abs(x.astype(np.float64)), posinf=1.0)
+    reach = np.maximum(1.0, 2.0 ** np.floor(np.log2(large + 1.0) - 6)).reshape(-1)
     return [np.reshape(row, x.shape) for row in np.diag(reach)]
 
 
@@ -170,5 +168,7 @@ def weighed(found: Estimate, g: Array) -> Estimate:
     axes = tuple(range(found.value.ndim - g.ndim, found.value.ndim))
     value, jump = ((field * g).sum(axis=axes) for field in (found.value, found.jump))
     error, scale, flat = ((field * np.abs(g)).sum(axis=axes) for field in (found.error, found.scale, found.flat))
-    kinked = ((found.jump != 0) & (g != 0)).any(axis=axes)
-    return Estimate(value, error, np.where(kinked & (jump == 0), np.inf, jump), scale, flat)
+    kinked = (found.jump != 0).any(axis=axes)
+    return Estimate(
+        value, error, np.where(kinked & (jump == 0), np.inf, jump), scale, flat, found.decided.all(axis=axes)
+    )

@@ -108,7 +108,9 @@ class Inputs:
                     self.names.append(name + leaf.path)
                     self.xs.append(leaf.value if dtype is None else leaf.value.astype(dtype))
         if not self.xs:
-            raise TypeError(f"{subject}: none of the arguments is a floating array, so there is nothing to differentiate")
+            raise TypeError(
+                f"{subject}: none of the arguments is a floating array, so there is nothing to differentiate"
+            )
         self.narrow = any(x.dtype.itemsize < 8 for x in self.xs)
 
     def arguments(self, xs: Sequence[Any], copy: bool = False) -> list[Any]:
@@ -180,7 +182,9 @@ def parameter_names(f: Function, count: int) -> list[str]:
 
 def row(results: Any) -> Array:
     """All results in one row."""
-    arrays = [np.asarray(leaf.value.array if isinstance(leaf.value, Tensor) else leaf.value) for leaf in trees.leaves(results)]
+    arrays = [
+        np.asarray(leaf.value.array if isinstance(leaf.value, Tensor) else leaf.value) for leaf in trees.leaves(results)
+    ]
     return np.concatenate([array.reshape(-1) for array in arrays]) if arrays else np.zeros(0)
 
 

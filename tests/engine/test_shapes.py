@@ -111,7 +111,8 @@ def test_concat_and_stack_mix_tensors_with_arrays_and_numbers() -> None:
 def test_the_parts_of_split_lead_back_to_the_whole() -> None:
     gradcheck(lambda x: engine.square(engine.concat(engine.split(x, 2, axis=-1)[::-1], axis=-1)), X / 8, order=2)
     gradcheck(
-        lambda x: engine.matmul(*(part[..., 0] for part in engine.split(x, [2, 4], axis=1)[:2])), X[:, :4, :], order=2)
+        lambda x: engine.matmul(*(part[..., 0] for part in engine.split(x, [2, 4], axis=1)[:2])), X[:, :4, :], order=2
+    )
 
 
 # ---- indexing ------------------------------------------------------------------------------------------------------
