@@ -237,7 +237,6 @@ TYPES = [
     odd("indices beside, with zeros", lambda x, i: x[i], lambda g, x, i: (gather_vjp(g, x, i)[0], np.zeros(i.shape)),
         X[0], np.array([0, 2, 2])),
     odd("a mask beside", lambda x, m: np.where(m, x, 0), lambda g, x, m: (g * m, None), X[0], X[0] > 0.1),
-    odd("indices alone", lambda i: np.eye(4)[i], lambda g, i: (None,), np.array([0, 2, 2])),
 ]  # fmt: skip
 
 LAYOUTS = [
