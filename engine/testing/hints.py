@@ -25,10 +25,10 @@ def hint(found: Array, truth: Array, at: int, known: Mapping[str, Array]) -> str
         ratio = found.flat[at] / truth.flat[at]
         return (
             _of_value(found.flat[at], ratio)
+            or _of_nearness(found, truth, ratio)
             or _of_places(found, truth)
             or _of_counts(ratio, found.shape)
             or _of_factors(found, truth, known)
-            or _of_nearness(ratio)
         )
 
 
@@ -73,7 +73,7 @@ def _of_counts(ratio: float, shape: tuple[int, ...]) -> str:
 def _of_factors(found: Array, truth: Array, known: Mapping[str, Array]) -> str:
     """A known value is there once too often, or once too seldom."""
     for name, value in known.items():
-        if value.shape != found.shape or _same(np.abs(value), 1):
+        if value.shape != found.shape or _same(np.abs(value), 1) or not truth.all():
             continue
         if _same(found, truth * value):
             return f"the factor {name} is there once too often"
@@ -82,8 +82,10 @@ def _of_factors(found: Array, truth: Array, known: Mapping[str, Array]) -> str:
     return ""
 
 
-def _of_nearness(ratio: float) -> str:
-    return "close: a rounded constant, or an approximation" if abs(ratio - 1) < 0.01 else ""
+def _of_nearness(found: Array, truth: Array, ratio: float) -> str:
+    if abs(ratio - 1) < 0.05 and np.allclose(found, truth, rtol=0.05, atol=1e-3 * np.abs(truth).max()):
+        return "close: a rounded constant, or an approximation"
+    return ""
 
 
 def _same(a: Array | float, b: Array | float) -> bool:

@@ -2,7 +2,7 @@
 
     vjp rule, jvp rule       against central differences, under a random cotangent or tangent
     transpose                <u, J v> = <J' u, v>: the two rules, written independently, against each other
-    linear                   the vjp of v / 1000 - u is a thousandth of that of v less that of u
+    linear in g              the vjp of v / 1000 - u is a thousandth of that of v less that of u
     alone = together         an argument's gradient does not depend on which others want one
     twice = 2 x once         where one tensor is used by two calls, both contributions arrive
     swept again              a second sweep over a retained graph finds the same: no rule writes what was saved
@@ -63,7 +63,7 @@ def check_at(primitive: Primitive, arrays: Sequence[Any], metadata: dict[str, An
         return case.judge.checked
     except GradientError as error:
         given = [list(arrays), *([metadata] if metadata else [])]
-        error.snippet = call("check_at", [primitive], given, **({"seed": seed} if seed else {}))
+        error.snippet = call("check_at", {"op": primitive}, given, **({"seed": seed} if seed else {}))
         raise
 
 
@@ -104,7 +104,7 @@ def linear_in_the_cotangent(case: Case) -> None:
     other = random(case.rng, case.out.shape)
     second, mixed = case.pull(other), case.pull(other / FAR - case.g)
     for k in case.wanted:
-        _same(case, "linear", k, mixed[k], second[k] / FAR - case.gradients[k])
+        _same(case, "linear in g", k, mixed[k], second[k] / FAR - case.gradients[k])
 
 
 def alone_is_together(case: Case) -> None:
@@ -204,7 +204,7 @@ def float32(case: Case) -> None:
     found = pull_back(case.function, narrow, case.wanted, case.g.astype(np.float32))
     for name, array in [("the result", out), *((case.names[k], found[k]) for k in case.wanted)]:
         if array.dtype != np.float32:
-            raise GradientError(f"{case.primitive.name}: float32 in, but {array.dtype} for {name}")
+            raise GradientError(f"{case.primitive.name}: float32 in, but {array.dtype} for {name}", "float32")
     for k in case.wanted:
         tolerance = NARROW * (1 + np.abs(case.gradients[k]).max(initial=0))
         case.judge.equal("float32", case.names[k], found[k], case.gradients[k], tolerance)
@@ -228,7 +228,9 @@ def nothing_is_written_or_left(case: Case) -> None:
     shared = any(isinstance(a, np.ndarray) and (a is out.array or a is out.array.base) for a in memory)
     del out
     if alive() is not None and not shared:
-        raise GradientError(f"{case.primitive.name}: its result outlives the sweep; something still refers to it")
+        raise GradientError(
+            f"{case.primitive.name}: its result outlives the sweep; something still refers to it", "kept"
+        )
 
 
 LAWS: tuple[Callable[[Case], None], ...] = (

@@ -27,6 +27,7 @@ STEP = 0.0625  # the largest h; a power of two, so that x + h is exact
 LEAST = 2.0**-60  # where to give up
 DEPTH = 4  # how many terms of the error are cancelled
 GOOD = 1e-9  # relative error at which to stop
+HUGE = 1e250  # beyond, differences overflow
 FLAT = 4096.0  # in units of rounding: slopes below are those of a constant
 
 
@@ -105,6 +106,7 @@ def _judged(central: tuple[Array, Array], second: tuple[Array, Array], scale: Ar
     steep = np.maximum(np.abs(value), scale)
     decided = (error <= 1e-4 * steep) & (doubt <= 0.01 * steep)
     decided |= (error <= flat) & (np.abs(value) <= flat) & (doubt <= flat)
+    decided &= error < HUGE
     jump = np.where(np.abs(bend) > 10 * doubt + 1e-4 * steep, bend, 0.0)
     return Estimate(value, error, jump, scale, decided, flat)
 

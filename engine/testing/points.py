@@ -32,7 +32,7 @@ class Point:
         names: of the inputs that can be moved, `x` or `params['w'][0]`.
         xs: their values.
         value: the function: arrays like `xs` to the results, all in one row.
-        pull: cotangent of that row -> the gradient in each of xs.
+        pull: cotangent of that row -> the gradient in each of xs; there, or at other values.
         push: a tangent for each of xs -> the tangent of that row.
     """
 
@@ -40,7 +40,7 @@ class Point:
     names: list[str]
     xs: list[Array]
     value: Function
-    pull: Callable[[Array], list[Array]]
+    pull: Callable[..., list[Array]]
     push: Callable[[Sequence[Array]], Array] | None = None
 
 
@@ -113,9 +113,13 @@ def of_engine(subject: str, f: Function, args: Sequence[Any]) -> Point:
     def value(*xs: Array) -> Array:
         return row(call(*[wrap(x, None) for x in xs]))
 
-    out, pullback = vjp(call, *[wrap(x, None) for x in inputs.xs])
+    def swept(xs: Sequence[Array]) -> tuple[Any, Function]:
+        return vjp(call, *[wrap(x, None) for x in xs])
 
-    def pull(g: Array) -> list[Array]:
+    here = swept(inputs.xs)
+
+    def pull(g: Array, xs: Sequence[Array] | None = None) -> list[Array]:
+        out, pullback = here if xs is None else swept(xs)
         return [found.array for found in pullback(like(out, g))]
 
     def push(ts: Sequence[Array]) -> Array:
@@ -138,8 +142,9 @@ def of_callables(subject: str, f: Function, rule: Function, args: Sequence[Any])
     out = f(*inputs.arguments(copies(inputs.xs)))
     last: list[tuple[Array, Array]] = []  # what the vjp returned when it was called before, and a copy
 
-    def pull(g: Array) -> list[Array]:
-        given, handed = like(out, g), copies(inputs.xs)
+    def pull(g: Array, xs: Sequence[Array] | None = None) -> list[Array]:
+        at = inputs.xs if xs is None else xs
+        given, handed = like(out, g), copies(at)
         before = row(given)
         returned = inputs.cotangents(rule(given, *inputs.arguments(handed)))
         if not all(np.array_equal(one, kept, equal_nan=True) for one, kept in last):
@@ -148,7 +153,7 @@ def of_callables(subject: str, f: Function, rule: Function, args: Sequence[Any])
         last[:] = zip(returned, found, strict=True)
         if not np.array_equal(row(given), before, equal_nan=True):
             raise GradientError(f"{subject}: the vjp wrote into the cotangent that it was given")
-        for name, x, own in zip(inputs.names, handed, inputs.xs, strict=True):
+        for name, x, own in zip(inputs.names, handed, at, strict=True):
             if not np.array_equal(x, own, equal_nan=True):
                 raise GradientError(f"{subject}: the vjp wrote into its argument {name}")
         return found
@@ -181,6 +186,11 @@ def like(results: Any, g: Array) -> Any:
 def random(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     """Random directions, never ones; none of their elements is small."""
     return np.asarray(rng.uniform(0.25, 3.0, shape) * rng.choice([-1.0, 1.0], shape))
+
+
+def shaken(xs: Sequence[Array], rng: np.random.Generator) -> list[Array]:
+    """Each element moved by one unit in its last place, up or down: as far as rounding may have moved it anyway."""
+    return [x + (np.spacing(x) * rng.choice([-1, 1], x.shape)).astype(x.dtype) for x in xs]
 
 
 def _array(value: Any) -> Array:

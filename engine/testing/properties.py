@@ -72,16 +72,21 @@ def _everywhere(subject: str, points: st.SearchStrategy[Any], check: Callable[[A
     """Run a check, which returns how many entries it decided, at every point that hypothesis draws."""
     decided = undecided = 0
     last: Inconclusive | None = None
+    broken: str | None = None
 
     @given(points, seeds)
     def holds(point: Any, seed: int) -> None:
         __tracebackhide__ = True
-        nonlocal decided, undecided, last
+        nonlocal decided, undecided, last, broken
         tally.examples += 1
         try:
             decided += check(point, seed)
         except Inconclusive as error:
             decided, undecided, last = decided + error.checked - error.undecided, undecided + error.undecided, error
+        except GradientError as error:
+            broken = broken or error.law
+            if error.law == broken:  # shrink what was found, not something else that is wrong as well
+                raise
 
     __tracebackhide__ = True
     holds.__name__ = subject  # hypothesis remembers what failed by it

@@ -28,6 +28,7 @@ Line = Callable[[float], Any]  # f along a line through the point, the point its
 
 SAFETY = 10.0  # a claim may be off by this many estimated errors
 EXACT = 1e-6  # and by this much of the slope, since rules round as well,
+TINY = 1e-300  # and by what has no full precision any more,
 ROUNDED = 64.0  # and by so many units in the last place of f
 AGREES, DISAGREES, UNDECIDED = "agrees", "disagrees", "inconclusive"
 
@@ -54,7 +55,7 @@ def along(
 
 def allowed(truth: Estimate, slack: Array | float = 0.0) -> Array:
     """How far from the truth a right claim may be: by the truth's error, its own rounding, and some slack."""
-    return SAFETY * truth.error + EXACT * np.abs(truth.value) + truth.flat / FLAT * ROUNDED + slack
+    return SAFETY * truth.error + EXACT * np.abs(truth.value) + truth.flat / FLAT * ROUNDED + TINY + slack
 
 
 def distance(claim: Array, truth: Estimate, subgradient: bool) -> Array:

@@ -20,15 +20,17 @@ class GradientError(AssertionError):
 
     Attributes:
         verdict: "disagrees"; "inconclusive" for the subclass.
+        law: which law is broken, "vjp rule" for one.
         snippet: Python source that raises this error again.
     """
 
     verdict = "disagrees"
 
-    def __init__(self, message: str, snippet: str = "") -> None:
+    def __init__(self, message: str, law: str = "") -> None:
         super().__init__(message)
         self.message = message
-        self.snippet = snippet
+        self.law = law
+        self.snippet = ""
 
     def __str__(self) -> str:
         if not self.snippet:
@@ -46,7 +48,7 @@ class Inconclusive(GradientError):  # noqa: N818 (named for its verdict)
     verdict = "inconclusive"
 
     def __init__(self, message: str, undecided: int = 1, checked: int = 1) -> None:
-        super().__init__(message)
+        super().__init__(message, "undecided")
         self.undecided = undecided
         self.checked = checked
 

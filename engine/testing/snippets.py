@@ -7,7 +7,7 @@ comment that says where it was defined.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,12 @@ import numpy as np
 LONGEST = 64  # elements written out; of longer arrays the shape
 
 
-def call(check: str, subjects: Sequence[Any], arguments: Sequence[Any], **options: Any) -> str:
-    """The source of one call of `engine.testing.<check>(*subjects, *arguments, **options)`."""
-    named = [_named(subject) for subject in subjects]
+def call(check: str, subjects: Mapping[str, Any], arguments: Sequence[Any], **options: Any) -> str:
+    """The source of one call of `engine.testing.<check>(*subjects, *arguments, **options)`.
+
+    Subjects are given with the names that they have in the source if they have none of their own.
+    """
+    named = [_named(subject, name) for name, subject in subjects.items()]
     imports = {"import numpy as np", f"from engine.testing import {check}", *(line for line, _ in named)} - {""}
     given = [name for _, name in named] + [literal(a) for a in arguments]
     given += [f"{key}={value!r}" for key, value in options.items()]
@@ -52,10 +55,10 @@ def _unwritable(value: float) -> str:
     return "nan" if np.isnan(value) else "inf" if value > 0 else "inf * -1"
 
 
-def _named(subject: Any) -> tuple[str, str]:
+def _named(subject: Any, otherwise: str) -> tuple[str, str]:
     """The line that makes a function known, and the name it is called by."""
-    name = getattr(subject, "__name__", None) or getattr(subject, "name", None) or "f"
-    name = name if str(name).isidentifier() else "f"
+    name = str(getattr(subject, "name", None) or getattr(subject, "__name__", ""))
+    name = name if name.isidentifier() else otherwise
     module = getattr(subject, "__module__", None)
     engine = sys.modules.get("engine")
     if getattr(engine, name, None) is subject:
