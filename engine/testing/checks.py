@@ -20,19 +20,29 @@ from engine.testing.report import GradientError
 from engine.testing.snippets import call
 from engine.transforms import jvp, vjp
 
+__tracebackhide__ = True  # in pytest's tracebacks: what failed is what was checked
+
 MODES = ("reverse", "forward")
 
 
 @dataclass(frozen=True)
 class Report:
-    """What was checked, where all of it agreed: how many entries, by which modes, to what relative error."""
+    """What was checked, where all of it agreed.
 
-    checked: int
+    Fields:
+        entries: of Jacobians that were compared; of large ones, of their products with random directions.
+        elements: of the arguments that they stand for.
+        modes: by which they were computed.
+        worst: the largest relative error.
+    """
+
+    entries: int
+    elements: int
     modes: tuple[str, ...]
     worst: float
 
     def __str__(self) -> str:
-        return f"agrees: {self.checked} entries, {' and '.join(self.modes)}, to a relative error of {self.worst:.1g}"
+        return f"agrees: {self.entries} entries, {' and '.join(self.modes)}, to a relative error of {self.worst:.1g}"
 
 
 def gradcheck(
@@ -67,7 +77,7 @@ def gradcheck(
         options = ({"order": order} if order > 1 else {}) | ({"modes": used} if modes is not None else {})
         error.snippet = call("gradcheck", {"f": f}, arrays, **options, **_options(subgradient, seed))
         raise
-    return Report(judge.checked, used, judge.worst)
+    return Report(judge.entries, judge.checked, used, judge.worst)
 
 
 def check_vjp(f: Function, vjp: Function, *arrays: Any, subgradient: bool = False, seed: int = 0) -> Report:
@@ -81,7 +91,7 @@ def check_vjp(f: Function, vjp: Function, *arrays: Any, subgradient: bool = Fals
 
     Raises GradientError and Inconclusive as `gradcheck` does.
     """
-    subject = name_of(vjp)
+    subject = name_of(f, vjp)
     judge = Judge(subject, subgradient)
     try:
         inputs = Inputs(subject, parameters(f) or parameters(vjp)[1:], arrays)
@@ -90,12 +100,13 @@ def check_vjp(f: Function, vjp: Function, *arrays: Any, subgradient: bool = Fals
     except GradientError as error:
         error.snippet = call("check_vjp", {"f": f, "vjp": vjp}, arrays, **_options(subgradient, seed))
         raise
-    return Report(judge.checked, ("reverse",), judge.worst)
+    return Report(judge.entries, judge.checked, ("reverse",), judge.worst)
 
 
-def name_of(f: Function) -> str:
-    """What reports call a function."""
-    return str(getattr(f, "name", None) or getattr(f, "__name__", None) or type(f).__name__)
+def name_of(*functions: Function) -> str:
+    """What reports call a function: the first that has a name of its own."""
+    names = [str(getattr(f, "name", None) or getattr(f, "__name__", None) or type(f).__name__) for f in functions]
+    return next((name for name in names if name.isidentifier()), names[0])
 
 
 def _options(subgradient: bool, seed: int) -> dict[str, Any]:
@@ -120,10 +131,11 @@ def _check_point(
     at: Callable[[Sequence[Any]], Point], inputs: Inputs, modes: Sequence[str], judge: Judge, seed: int
 ) -> None:
     """Check at the point in float64, and there the rule in the arguments' own precision, where that is lower."""
-    wide = at(inputs.widened())
-    compare(wide, judge, modes, seed)
-    if "reverse" in modes and any(x.dtype.itemsize < 8 for x in inputs.xs):
-        compare_narrow(at(inputs.arguments(inputs.xs)), wide, judge, seed)
+    with np.errstate(all="ignore"):  # a value that is not finite is dealt with, and is no news
+        wide = at(inputs.widened())
+        compare(wide, judge, modes, seed)
+        if "reverse" in modes and any(x.dtype.itemsize < 8 for x in inputs.xs):
+            compare_narrow(at(inputs.arguments(inputs.xs)), wide, judge, seed)
 
 
 def _check_order(

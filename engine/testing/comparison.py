@@ -19,15 +19,16 @@ import numpy as np
 from engine.tensor import Array
 from engine.testing.hints import hint
 from engine.testing.judge import Entries, Judge
-from engine.testing.numeric import Estimate, directional, jacobian, only, weighed
+from engine.testing.numeric import Estimate, directional, jacobian, only, precision, weighed
 from engine.testing.points import Point, random, shaken
 from engine.testing.remainder import Line, along
 from engine.testing.report import Inconclusive, element
 
+__tracebackhide__ = True  # in pytest's tracebacks: what failed is what was checked
+
 SMALL = 256  # elements of arguments and results together, up to which the whole Jacobian is compared
 ROUNDS = 4  # random directions otherwise
 ROUNDED = 64 * np.finfo(np.float64).eps  # what a rule may lose of the largest entry it makes
-FACTORS = (1.0, -1000.0, 0.001)  # of a cotangent: a rule is linear in it, whatever its size and sign
 BLIND = 1e-9  # of the largest entry: smaller differences may come from structure finer than any step resolves
 TINY = 1e-300  # where floating numbers begin to lose their precision
 LINEAR = 1e-6  # relative, since a rule may compute in float32
@@ -60,8 +61,8 @@ def _compare_pulls(
     point: Point, out: Array, truths: Sequence[Estimate], judge: Judge, rng: np.random.Generator
 ) -> None:
     claims = _jacobians(point, out, judge)
-    g = random(rng, out.shape)
-    scaled = [(factor, _pulled(point, factor * g, judge)) for factor in FACTORS]
+    g, linear = random(rng, out.shape).astype(out.dtype), _rounding(out)
+    others = [(other, _pulled(point, other, judge)) for other in (g, -1024 * g, g / 1024, np.abs(g))]
     for k, (name, x, claim, truth) in enumerate(zip(point.names, point.xs, claims, truths, strict=True)):
 
         def again(k: int = k) -> Array:
@@ -79,10 +80,9 @@ def _compare_pulls(
         behind.unsure = behind.unsure | (np.abs(claim - truth.value) < BLIND * largest)
         behind.slack, behind.guess, behind.shaken = ROUNDED * largest, guess, again
         judge.hold("vjp rule", name, claim, truth, behind)
-        tolerance = (LINEAR * np.abs(claim) + truth.flat) @ np.abs(g)
-        for factor, found in scaled:
-            expected = factor * (claim @ g).reshape(x.shape)
-            judge.equal("linear in g", name, found[k], expected, abs(factor) * tolerance.reshape(x.shape) + TINY)
+        for other, found in others:
+            room = (linear * np.abs(claim) + truth.flat) @ np.abs(other) + TINY
+            judge.equal("linear in g", name, found[k], (claim @ other).reshape(x.shape), room.reshape(x.shape))
 
 
 def _compare_pushes(point: Point, out: Array, truths: Sequence[Estimate], judge: Judge) -> None:
@@ -122,7 +122,7 @@ def _entries(point: Point, out: Array, truths: Sequence[Estimate], k: int, judge
 
     odd = [(truth.jump != 0) | ~np.isfinite(truth.value) for truth in truths]
     unsure = np.any([one.any(axis=0) for one in odd], axis=0) | odd[k].any(axis=1, keepdims=True)
-    return Entries(line, where, unsure=unsure & (not judge.subgradient))
+    return Entries(line, where, unsure=unsure & (not judge.subgradient), group=max(out.size, 1))
 
 
 def _units(x: Array) -> list[Array]:
@@ -147,7 +147,7 @@ def _compare_directions(point: Point, out: Array, judge: Judge, modes: Sequence[
 
         judge.hold("jvp rule", "a random direction", point.push(ts), truth, Entries(line, unsure=truth.jump != 0))
     if "reverse" in modes:
-        g = random(rng, out.shape)
+        g = random(rng, out.shape).astype(out.dtype)
         unclear = ~truth.decided | (truth.jump != 0)
         if unclear.any():  # look at the others alone, lest they hide behind these
             if judge.subgradient:
@@ -155,13 +155,19 @@ def _compare_directions(point: Point, out: Array, judge: Judge, modes: Sequence[
             else:
                 count = int(unclear.sum())
                 judge.leave(count, f"{count} of {out.size} results have a kink, or no slope, near the point")
-            g = np.where(unclear, 0.0, g)
+            g[unclear] = 0.0
         _blame(point, judge, g, ts, truth, rng)
-        gradients = _pulled(point, g, judge)
-        for factor in FACTORS[1:]:
-            for name, once, found in zip(point.names, gradients, _pulled(point, factor * g, judge), strict=True):
-                tolerance = abs(factor) * (LINEAR * np.abs(once) + ROUNDED * np.abs(once).max(initial=0))
-                judge.equal("linear in g", name, found, factor * once, tolerance + TINY)
+        _check_linear(point, g, judge, _rounding(out))
+
+
+def _check_linear(point: Point, g: Array, judge: Judge, linear: float) -> None:
+    """Neither the size of a cotangent matters nor its signs."""
+    once, rest = _pulled(point, g, judge), _pulled(point, np.abs(g) - g, judge)
+    cases = [(factor * g, [factor * a for a in once]) for factor in (-1024.0, 1 / 1024)]
+    for other, expected in (*cases, (np.abs(g), [a + b for a, b in zip(once, rest, strict=True)])):
+        for name, found, one in zip(point.names, _pulled(point, other, judge), expected, strict=True):
+            room = linear * (np.abs(one) + np.abs(one).max(initial=0, where=np.isfinite(one))) + TINY
+            judge.equal("linear in g", name, found, one, room)
 
 
 def _blame(
@@ -225,6 +231,11 @@ def _pulled(point: Point, g: Array, judge: Judge, xs: Sequence[Array] | None = N
     ]
 
 
+def _rounding(out: Array) -> float:
+    """How much two cotangents may differ, relatively, that are the same but for rounding. A rule may use float32."""
+    return max(LINEAR, 64 * precision(out))
+
+
 def compare_narrow(narrow: Point, wide: Point, judge: Judge, seed: int) -> None:
     """Hold the reverse rule in the arguments' own precision against itself in float64.
 
@@ -240,7 +251,7 @@ def compare_narrow(narrow: Point, wide: Point, judge: Judge, seed: int) -> None:
     ]
     for k, (found, truth) in enumerate(zip(_pulled(narrow, g, judge), _pulled(wide, g, judge), strict=True)):
         with np.errstate(all="ignore"):
-            moves = np.max([np.abs(shake[k] - found) for shake in shakes], axis=0)
+            moves = np.max([np.nan_to_num(np.abs(shake[k] - found), posinf=0.0) for shake in shakes], axis=0)
             size = np.abs(truth) + np.abs(truth).max(initial=0, where=np.isfinite(truth))
             least = unit * np.abs(g).max(initial=0) * np.abs(out).max(initial=0, where=np.isfinite(out)) + smallest
             tolerance = NARROW * (unit * size + moves) + 4 * least

@@ -20,10 +20,12 @@ import numpy as np
 
 from engine.tensor import Array
 from engine.testing.hints import hint
-from engine.testing.numeric import Estimate
+from engine.testing.numeric import ENOUGH, Estimate
 from engine.testing.remainder import AGREES, DISAGREES, Line, allowed, distance, examine
 from engine.testing.report import GradientError, Inconclusive, disagreement, element
 from engine.testing.tally import tally
+
+__tracebackhide__ = True  # in pytest's tracebacks: what failed is what was checked
 
 LOST = 1e-8  # a smaller slope of a function that does not move at all may have been lost in its rounding
 LOOKS = 64  # so many suspicious entries get a second look; what then remains of them is undecided
@@ -39,6 +41,7 @@ class Entries:
         guess: what a wrong entry looks like, for the report.
         slack: an error that is allowed in addition, for the rounding of a rule.
         unsure: entries that cannot be wrong, because the function has no derivative there whatever they are.
+        group: how many entries in a row belong to one element of the inputs.
         shaken: the same claim with its arguments moved by a unit in the last place, at random. A rule that is then as
             far from itself as from the truth is not wrong, but ill-conditioned.
     """
@@ -48,6 +51,7 @@ class Entries:
     guess: Callable[[int], str] | None = None
     slack: Any = 0.0
     unsure: Any = False
+    group: int = 1
     shaken: Callable[[], Array] | None = None
 
 
@@ -57,14 +61,15 @@ class Judge:
     Attributes:
         subject: what is judged, as reports name it.
         subgradient: at a kink, take any value between the two slopes.
-        checked, undecided: numbers of entries.
+        entries: how many were compared.
+        checked, undecided: the same by elements of the inputs; one is undecided if any result is, as it moves.
         worst: the largest relative error that passed.
     """
 
     def __init__(self, subject: str, subgradient: bool = False) -> None:
         self.subject = subject
         self.subgradient = subgradient
-        self.checked = self.undecided = 0
+        self.entries = self.checked = self.undecided = 0
         self.worst = 0.0
         self._reason = ""
 
@@ -87,30 +92,31 @@ class Judge:
                 tally.record(self.subject, law)
                 place = behind.where(at) if behind.where else element(name, claim.shape, at)
                 looks = behind.guess(at) if behind.guess else hint(claim, truth.value, at, {})
-                known = float(finding.truth.value), float(finding.truth.error)
-                raise GradientError(disagreement(what, place, float(claim.flat[at]), *known, looks, finding.order), law)
+                raise GradientError(
+                    disagreement(what, place, float(claim.flat[at]), finding.truth, looks, finding.order), law
+                )
             if finding.verdict == AGREES:
-                agrees.flat[at], far.flat[at] = True, 0.0
+                agrees.flat[at], far.flat[at] = True, abs(claim.flat[at] - finding.truth.value)
         self._count(law, name, np.where(far > behind.slack, far, 0.0), truth, agrees, behind)
 
     def _count(self, law: str, name: str, far: Array, truth: Estimate, agrees: Array, behind: Entries) -> None:
         """Remember how many entries agreed, how well, and why one did not."""
-        passed = int(agrees.sum())
-        self.checked += agrees.size
-        self.undecided += agrees.size - passed
+        place_of = behind.where or (lambda at: element(name, agrees.shape, at))
+        self.entries += agrees.size
+        self.checked += agrees.size // behind.group
+        self.undecided += int((~agrees).reshape(-1, behind.group).any(axis=1).sum())
         worst, place = 0.0, ""
-        if passed:
+        if agrees.any():
             with np.errstate(all="ignore"):
                 scale = np.maximum(np.abs(truth.value), np.maximum(truth.scale, truth.flat))
                 relative = np.where(agrees & (scale > 0), far / scale, 0.0)
             at = int(np.argmax(relative))
-            worst, place = float(relative.flat[at]), element(name, agrees.shape, at)
-        if passed < agrees.size:
+            worst, place = float(relative.flat[at]), place_of(at)
+        if not agrees.all():
             at = int(np.flatnonzero(~agrees)[0])
-            where = behind.where(at) if behind.where else element(name, agrees.shape, at)
-            self._reason = f"the {law} at {where}, {_why(truth, at)}"
+            self._reason = f"the {law} at {place_of(at)}, {_why(truth, at)}"
         self.worst = max(self.worst, worst)
-        tally.record(self.subject, law, conclusive=passed == agrees.size, error=worst, where=place)
+        tally.record(self.subject, law, conclusive=bool(agrees.all()), error=worst, where=place)
 
     def leave(self, count: int, reason: str) -> None:
         """Remember entries that could not be looked at."""
@@ -119,21 +125,25 @@ class Judge:
         self._reason = reason
 
     def equal(self, law: str, name: str, claim: Any, expected: Any, tolerance: Any) -> None:
-        """Two things that a law says are the same, up to rounding. Raises GradientError naming the worst element."""
+        """Two things that a law says are the same, up to rounding. Raises GradientError naming the worst element.
+
+        Where what is expected or the tolerance is not a finite number, nothing is compared.
+        """
         what = f"{self.subject}: {law!r} does not hold for {name}"
         expected = np.asarray(getattr(expected, "array", expected))
         claim = self.shaped(what, claim, expected.shape)
         tally.record(self.subject, law)
         with np.errstate(all="ignore"):
-            same = (claim == expected) | (np.isnan(claim) & np.isnan(expected))
+            same = (claim == expected) | ~np.isfinite(expected) | ~np.isfinite(tolerance)
+            surplus = np.where(same, -1.0, np.abs(claim - expected) - tolerance)
             surplus = np.where(
                 same | ~np.isfinite(expected) | (tolerance == np.inf), -1.0, np.abs(claim - expected) - tolerance
             )
         if not (surplus <= 0).all():
             at = int(np.argmax(np.nan_to_num(surplus, nan=np.inf)))
             raise GradientError(
-                f"{what}: at {element(name, claim.shape, at)} it is {claim.flat[at]:.9g}, "
-                f"and should be {expected.flat[at]:.9g}",
+                f"{what}: at {element(name, claim.shape, at)} it is {claim.flat[at]:.12g}, "
+                f"and should be {expected.flat[at]:.12g}",
                 law,
             )
 
@@ -150,7 +160,7 @@ class Judge:
         """Raise Inconclusive if anything could not be decided."""
         if self.undecided:
             raise Inconclusive(
-                f"{self.subject}: inconclusive, {self.undecided} of {self.checked} entries could not be decided: "
+                f"{self.subject}: inconclusive, {self.undecided} of {self.checked} elements could not be decided: "
                 f"{self._reason}",
                 self.undecided,
                 self.checked,
@@ -174,4 +184,8 @@ def _why(truth: Estimate, at: int) -> str:
         return "has no value on both sides of the point"
     if jump:
         return f"is at a kink: its slope is {value - jump / 2:.6g} on the left, {value + jump / 2:.6g} on the right"
+    if error <= ENOUGH * abs(value):
+        return (
+            f"where f does not look smooth: central differences find {value:.6g}, but right and left sides do not meet"
+        )
     return f"where central differences find a slope of {value:.3g}, give or take {error:.1g}"

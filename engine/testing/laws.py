@@ -38,6 +38,8 @@ from engine.testing.report import GradientError
 from engine.testing.snippets import call
 from engine.transforms import grad_or_zeros, jvp, vjp
 
+__tracebackhide__ = True  # in pytest's tracebacks: what failed is what was checked
+
 ROUNDING = 1e-9  # between two ways of computing the same thing in float64, relative to the largest value
 NARROW = 1e-5  # and in float32
 FAR = 1e3  # between the sizes of two cotangents, and on the other side of 0: neither sign nor size may matter
@@ -45,7 +47,7 @@ SLACK = 1e-12  # rounding in a rule, whose terms are of the size of the examples
 
 
 def check_at(primitive: Primitive, arrays: Sequence[Any], metadata: dict[str, Any] | None = None, seed: int = 0) -> int:
-    """Check every law for one op at one point. Returns how many entries were held against central differences.
+    """Check every law for one op at one point. Returns how many entries were held against numerical truth.
 
     Args:
         primitive: the op.

@@ -27,8 +27,9 @@ STEP = 0.0625  # the largest h; a power of two, so that x + h is exact
 LEAST = 2.0**-60  # where to give up
 DEPTH = 4  # how many terms of the error are cancelled
 GOOD = 1e-9  # relative error at which to stop
+ENOUGH = 1e-4  # relative error up to which something is decided; more where f is rounded to fewer digits
 HUGE = 1e250  # beyond, differences overflow
-FLAT = 4096.0  # in units of rounding: slopes below are those of a constant
+FLAT = 16.0  # in units of rounding: slopes below are those of a constant
 
 
 class Estimate(NamedTuple):
@@ -39,7 +40,8 @@ class Estimate(NamedTuple):
         error: how far off that may be; inf where nothing is known.
         jump: the right slope minus the left one; 0 where there is no kink.
         scale: how steep f is around the point, from the largest h to the one the value is from.
-        decided: where the value is good enough to tell a right slope from one that is off by a thousandth.
+        decided: where the value is good enough to tell a right slope from one that is off by a thousandth, or by a
+            hundredth if f is of float32.
         flat: slopes below this cannot be told from rounding.
     """
 
@@ -79,7 +81,7 @@ def derivative(f: Callable[[float], Any], step: float = STEP, shrink: float = 2.
     middle = np.asarray(f(0.0))
     unit = precision(middle)
     middle = middle.astype(np.float64)
-    flat = FLAT * unit * np.abs(middle) / step
+    flat, enough = FLAT * unit * np.abs(middle) / step, _enough(np.asarray(f(0.0)))
     zeros = np.zeros(middle.shape)
     best = Estimate(zeros * np.nan, zeros + np.inf, zeros, zeros, zeros > 0, flat)
     slope, bend, steepest = Tableau(2, shrink), Tableau(1, shrink), zeros
@@ -92,7 +94,7 @@ def derivative(f: Callable[[float], Any], step: float = STEP, shrink: float = 2.
             steepest = np.fmax(steepest, (np.abs(right) + np.abs(left)) / (2 * h))
             central, second = slope.add((right - left) / (2 * h), rounding), bend.add((right + left) / h, 4 * rounding)
             lost = (right == 0) & (left == 0) & best.decided & (best.jump == 0)  # in rounding: keep what we have
-            best = _better(best, _judged(central, second, steepest, flat), lost)
+            best = _better(best, _judged(central, second, steepest, flat, enough), lost)
             goal = 8 * rounding if h == step else goal
             if (best.decided & (best.error <= GOOD * np.abs(best.value) + goal)).all():
                 break
@@ -100,11 +102,13 @@ def derivative(f: Callable[[float], Any], step: float = STEP, shrink: float = 2.
     return best
 
 
-def _judged(central: tuple[Array, Array], second: tuple[Array, Array], scale: Array, flat: Array) -> Estimate:
+def _judged(
+    central: tuple[Array, Array], second: tuple[Array, Array], scale: Array, flat: Array, enough: float
+) -> Estimate:
     """An estimate from one scale. It is decided only if the second difference, too, is known: f looks smooth there."""
     (value, error), (bend, doubt) = central, second
     steep = np.maximum(np.abs(value), scale)
-    decided = (error <= 1e-4 * steep) & (doubt <= 0.01 * steep)
+    decided = (error <= enough * steep) & (doubt <= 100 * enough * steep)
     decided |= (error <= flat) & (np.abs(value) <= flat) & (doubt <= flat)
     decided &= error < HUGE
     jump = np.where(np.abs(bend) > 10 * doubt + 1e-4 * steep, bend, 0.0)
@@ -116,6 +120,11 @@ def _better(old: Estimate, new: Estimate, lost: Array) -> Estimate:
     smaller = new.error < old.error
     take = np.where(old.decided, new.decided & smaller, new.decided | smaller) & ~lost
     return Estimate(*(np.where(take, after, before) for after, before in zip(new, old, strict=True)))
+
+
+def _enough(values: Array) -> float:
+    """The relative error up to which something is decided, for a function that returns such values."""
+    return max(ENOUGH, 3 * precision(values) ** 0.5)
 
 
 def precision(values: Array) -> float:
@@ -130,7 +139,7 @@ def moved(f: Callable[..., Any], arrays: Sequence[Any], directions: Sequence[Any
     """
     if not h:
         return like
-    points = [a if d is None else a + h * d for a, d in zip(arrays, directions, strict=True)]
+    points = [a if d is None else np.asarray(a + h * d) for a, d in zip(arrays, directions, strict=True)]
     for a, d, point in zip(arrays, directions, points, strict=True):
         if d is not None and not (np.abs((point - a) - h * d) <= 1e-6 * np.abs(h * d)).all():
             return np.full(like.shape, np.nan)
@@ -164,6 +173,8 @@ def jacobian(f: Callable[..., Any], arrays: Sequence[Any], position: int) -> Est
     found = derivative(stacked)
     reach = np.array([unit.max() for unit in units]).reshape(-1, *[1] * like.ndim)
     value, error, jump, scale, decided, flat = found
+    if like.dtype.itemsize < 8:  # so few digits cannot tell small entries from beside large ones; let those decide
+        decided = decided | (error <= _enough(like) * np.abs(value).max(axis=0, keepdims=True, initial=0))
     return Estimate(value / reach, error / reach, jump / reach, scale / reach, decided, flat / reach)
 
 

@@ -95,6 +95,8 @@ class Inputs:
             return [np.zeros(tree.shape) if given is None else np.asarray(given)]
         children = tree.items() if isinstance(tree, dict) else enumerate(tree or ())
         try:
+            if given is not None and len(given) != len(tree or ()):
+                raise KeyError
             pairs = [(child, None if given is None else given[key]) for key, child in children]
         except (KeyError, IndexError, TypeError) as error:
             raise GradientError(
@@ -190,7 +192,7 @@ def random(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
 
 def shaken(xs: Sequence[Array], rng: np.random.Generator) -> list[Array]:
     """Each element moved by one unit in its last place, up or down: as far as rounding may have moved it anyway."""
-    return [x + (np.spacing(x) * rng.choice([-1, 1], x.shape)).astype(x.dtype) for x in xs]
+    return [np.asarray(x + (np.spacing(x) * rng.choice([-1, 1], x.shape)).astype(x.dtype)) for x in xs]
 
 
 def _array(value: Any) -> Array:

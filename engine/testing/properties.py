@@ -22,6 +22,8 @@ from engine.testing.report import GradientError, Inconclusive
 from engine.testing.strategies import arguments
 from engine.testing.tally import tally
 
+__tracebackhide__ = True  # in pytest's tracebacks: what failed is what was checked
+
 seeds = st.integers(0, 2**16)
 
 
@@ -62,21 +64,20 @@ def assert_gradients(
     def check(drawn: Any, seed: int) -> int:
         arrays = drawn if isinstance(drawn, tuple) else (drawn,)
         if vjp is not None:
-            return check_vjp(f, vjp, *arrays, subgradient=subgradient, seed=seed).checked
-        return gradcheck(f, *arrays, order=order, modes=modes, subgradient=subgradient, seed=seed).checked
+            return check_vjp(f, vjp, *arrays, subgradient=subgradient, seed=seed).elements
+        return gradcheck(f, *arrays, order=order, modes=modes, subgradient=subgradient, seed=seed).elements
 
-    _everywhere(name_of(vjp or f), strategy, check)
+    _everywhere(name_of(f, vjp or f), strategy, check)
 
 
 def _everywhere(subject: str, points: st.SearchStrategy[Any], check: Callable[[Any, int], int]) -> None:
-    """Run a check, which returns how many entries it decided, at every point that hypothesis draws."""
+    """Run a check, which returns how many elements it decided, at every point that hypothesis draws."""
     decided = undecided = 0
     last: Inconclusive | None = None
     broken: str | None = None
 
     @given(points, seeds)
     def holds(point: Any, seed: int) -> None:
-        __tracebackhide__ = True
         nonlocal decided, undecided, last, broken
         tally.examples += 1
         try:
@@ -88,7 +89,6 @@ def _everywhere(subject: str, points: st.SearchStrategy[Any], check: Callable[[A
             if error.law == broken:  # shrink what was found, not something else that is wrong as well
                 raise
 
-    __tracebackhide__ = True
     holds.__name__ = subject  # hypothesis remembers what failed by it
     try:
         configured(holds)()
@@ -97,7 +97,7 @@ def _everywhere(subject: str, points: st.SearchStrategy[Any], check: Callable[[A
         raise
     if last is not None and undecided > decided:
         raise Inconclusive(
-            f"{subject}: inconclusive, {undecided} of {decided + undecided} entries could not be decided; "
+            f"{subject}: inconclusive, {undecided} of {decided + undecided} elements could not be decided; "
             f"draw points farther from kinks, or say subgradient=True. The last one: {last}",
             undecided,
             decided + undecided,

@@ -29,12 +29,12 @@ Line = Callable[[float], Any]  # f along a line through the point, the point its
 SAFETY = 10.0  # a claim may be off by this many estimated errors
 EXACT = 1e-6  # and by this much of the slope, since rules round as well,
 TINY = 1e-300  # and by what has no full precision any more,
-ROUNDED = 64.0  # and by so many units in the last place of f
+ROUNDED = 4.0  # and by so many units in the last place of f
 AGREES, DISAGREES, UNDECIDED = "agrees", "disagrees", "inconclusive"
 
 # Steps to begin with, and how fast they shrink: multiples of one another would all meet a fast wave in the same phase.
 FAMILIES = ((STEP, 2.0), (1433 * 2.0**-15, 4.0), (1187 * 2.0**-15, 3.0))
-RUN = 4  # a slope seen at that many scales in a row is a slope
+RUN = 3  # a slope seen at that many scales in a row is a slope
 
 
 class Finding(NamedTuple):
@@ -81,31 +81,44 @@ def examine(line: Line, claim: float, *, subgradient: bool = False, slack: float
                 return Finding(AGREES if all(near) else UNDECIDED, truth)
             if not np.isfinite(claim) or truth.jump != 0:
                 return Finding(DISAGREES, truth)
-            slopes, rounding = _slopes(line)
-            order = _order(slopes - claim, rounding)
-            certain = abs(order - 1) < 0.25 and not _mirage(slopes, rounding, claim, off)
+            seen = _Slopes(line)
+            order = seen.order(claim)
+            certain = abs(order - 1) < 0.25 and not seen.mirage(claim, float(truth.value))
             return Finding(DISAGREES if certain else UNDECIDED, truth, order)
     return Finding(UNDECIDED, estimates[0])
 
 
-def _slopes(line: Line) -> tuple[Array, Array]:
-    """Central differences at every scale, largest first, and how far rounding may put them off."""
-    steps = STEP * 0.5 ** np.arange(int(np.log2(STEP / LEAST)))
-    pairs = np.array([[line(h), line(-h)] for h in steps], np.float64)
-    rounding = precision(np.asarray(line(0.0))) * np.abs(pairs).max(axis=1) / steps
-    return (pairs[:, 0] - pairs[:, 1]) / (2 * steps), rounding
+class _Slopes:
+    """Central differences of a line at every scale, the largest first.
 
+    Fields: the steps, the slopes, how far rounding may put them off, and how far f moved to either side.
+    """
 
-def _order(excess: Array, rounding: Array) -> float:
-    """p, where the remainder falls like h^p: at the smallest scales at which it stands out from rounding."""
-    size = np.abs(excess)
-    clear = size[:-1] * (size[1:] > 16 * rounding[1:])
-    ratios = np.log2(clear / size[1:])[np.isfinite(size[:-1]) & (clear > 0)]
-    return 1 + float(np.median(ratios[-5:])) if len(ratios) else np.nan
+    def __init__(self, line: Line) -> None:
+        middle = np.asarray(line(0.0))
+        self.steps = STEP * 0.5 ** np.arange(int(np.log2(STEP / LEAST)))
+        pairs = np.array([[line(h), line(-h)] for h in self.steps], np.float64)
+        self.slopes = (pairs[:, 0] - pairs[:, 1]) / (2 * self.steps)
+        self.rounding = precision(middle) * np.abs(pairs).max(axis=1) / self.steps
+        self.moves = np.abs(pairs - float(middle)).max(axis=1)
 
+    def order(self, claim: float) -> float:
+        """p, where the remainder falls like h^p: at the smallest scales at which it stands out from rounding."""
+        size = np.abs(self.slopes - claim)
+        clear = (size[1:] > 16 * self.rounding[1:]) & (size[:-1] > 0) & np.isfinite(size[:-1])
+        ratios = np.log2(size[:-1][clear] / size[1:][clear])
+        return 1 + float(np.median(ratios[-5:])) if len(ratios) else np.nan
 
-def _mirage(slopes: Array, rounding: Array, claim: float, off: Array) -> bool:
-    """Whether f has the claimed slope, not zero, at several larger scales, and the true one only below."""
-    room = min(0.02 * abs(claim), 0.1 * float(off))
-    near = (np.abs(slopes - claim) <= room) & (rounding <= room)
-    return claim != 0 and bool(np.lib.stride_tricks.sliding_window_view(near, RUN).all(axis=1).any())
+    def mirage(self, claim: float, truth: float) -> bool:
+        """Whether f has the claimed slope, not zero, at several larger scales, and the true one only below.
+
+        Where f stands still at small scales it may be rounded, to a grid whose spacing shows in how far it ever moves.
+        """
+        room = min(0.02 * abs(claim), 0.1 * abs(claim - truth)) + 0 * self.steps
+        fine = self.rounding <= room
+        moved = self.moves[self.moves > 0]
+        if truth == 0 and moved.size:
+            room += 2 * moved.min() / self.steps
+            fine &= abs(claim) * self.steps >= 4 * moved.min()
+        near = (np.abs(self.slopes - claim) <= room) & fine
+        return claim != 0 and bool(np.lib.stride_tricks.sliding_window_view(near, RUN).all(axis=1).any())

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import textwrap
 
+from engine.testing.numeric import Estimate
+
 
 class GradientError(AssertionError):
     """A gradient is wrong.
@@ -53,16 +55,18 @@ class Inconclusive(GradientError):  # noqa: N818 (named for its verdict)
         self.checked = checked
 
 
-def disagreement(
-    what: str, where: str, found: float, truth: float, error: float, hint: str, order: float | None = None
-) -> str:
+def disagreement(what: str, where: str, found: float, truth: Estimate, hint: str, order: float | None = None) -> str:
     """The report on one wrong entry, several lines."""
-    ratio = f"{found / truth:.6g}" if truth and abs(found) < 1e300 else "none"
+    value, half = float(truth.value), abs(float(truth.jump)) / 2
+    ratio = f"{found / value:.6g}" if value and abs(found) < 1e300 and not half else "none"
+    numeric = f"{value:.9g} +- {float(truth.error):.1g}"
+    if half:
+        numeric, hint = f"between {value - half:.9g} and {value + half:.9g}, the slopes of the two sides", ""
     lines = [
         f"{what} disagrees with central differences",
         f"  at       {where}",
         f"  rule     {found:.9g}",
-        f"  numeric  {truth:.9g} +- {error:.1g}",
+        f"  numeric  {numeric}",
         f"  ratio    {ratio}" + (f": {hint}" if hint else ""),
     ]
     if order is not None:
