@@ -1,43 +1,243 @@
-"""Hypothesis behind the engine's abstract `draw`: the examples of every op become strategies.
+"""Strategies for points to try gradients at, of one's own functions and of every op.
 
-Values are dyadic (multiples of 1/8), so counterexamples shrink to short numbers that float32 and float64 hold exactly.
+    assert_gradients(engine.log, arrays(positive))
+    assert_gradients(engine.atan2, broadcastable(2, nonzero))
+    assert_gradients(lambda x, y: x @ y, st.tuples(arrays(shape=(2, 3)), arrays(shape=(3,))))
+
+The idea: a counterexample is read by a person, so it should shrink to something short. Shapes are drawn first and
+values after, hence axes and sides go first; sides shrink towards 1. Values are dyadic (multiples of 1/8), which float16
+holds exactly; 0 is the simplest, then 2 and the other integers, then the halves.
+
+>>> from hypothesis import find
+>>> find(arrays(), lambda x: x.size > 1 and x.max() > 1)
+array([0., 2.])
+>>> find(broadcastable(2, positive), lambda pair: pair[0].ndim > pair[1].ndim > 0)
+(array([[2.]]), array([2.]))
+>>> find(arrays(distinct), lambda x: x.shape == (2,) and x[0] > x[1])
+array([ 0.  , -0.25])
+
+Values stay of moderate size: at 1000 `exp` and its like overflow or are flat, and central differences decide nothing.
+
+The abstract `draw` of `engine.examples` is bound to the same strategies at the end of this file.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from math import ceil, floor, prod
 from typing import Any, TypeVar
 
 import numpy as np
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
+from numpy.typing import DTypeLike
 
-from engine.examples import Arguments, Domain, Draw
+from engine.examples import DISTINCT, NONZERO, POSITIVE, REAL, UNIT, Arguments, Domain, Draw
 from engine.primitive import Primitive
+from engine.tensor import Array
+from engine.testing.indices import index_expressions, integers
+
+__all__ = [
+    "HypothesisDraw",
+    "arguments",
+    "arrays",
+    "away_from",
+    "axes",
+    "axis",
+    "broadcastable",
+    "broadcastable_shapes",
+    "distinct",
+    "dtypes",
+    "index_expressions",
+    "layouts",
+    "nonzero",
+    "positive",
+    "real",
+    "shapes",
+    "unit",
+]
 
 T = TypeVar("T")
+Shape = tuple[int, ...]
 GRID = 8  # values are multiples of 1 / GRID
+
+# ---- domains -------------------------------------------------------------------------------------------------------
+
+real, positive, unit, nonzero, distinct = REAL, POSITIVE, UNIT, NONZERO, DISTINCT
+
+
+def away_from(*points: float, gap: float = 0.5) -> Domain:
+    """Real numbers at least `gap` away from each of these, where a function has a kink or a pole."""
+    return Domain(avoid=points, gap=gap)
+
+
+@cache
+def _values(domain: Domain) -> list[float]:
+    """The grid's points in a domain, simplest first: hypothesis shrinks towards the front.
+
+    1 is the last of the integers, because too many formulas agree there: x, x * x, 1 / x.
+    """
+    grid = [k / GRID for k in range(ceil(domain.low * GRID), floor(domain.high * GRID) + 1)]
+    values = [v for v in grid if all(abs(v - point) >= domain.gap for point in domain.avoid)]
+    if not values:
+        raise ValueError(f"arrays: no multiple of 1/{GRID} lies in {domain}; widen it")
+    return sorted(values, key=lambda v: (v.as_integer_ratio()[1], abs(v) == 1, abs(v), v < 0))
+
+
+# ---- shapes ----------------------------------------------------------------------------------------------------------
+
+
+def shapes(min_dims: int = 0, max_dims: int = 3, min_side: int = 0, max_side: int = 3) -> st.SearchStrategy[Shape]:
+    """Shapes of few axes with short sides. An empty side is rare, since an empty array shows little."""
+    sides = [*range(max(min_side, 1), max_side + 1)]
+    sides = sides + sides + [0] if min_side == 0 else sides
+    return st.lists(st.sampled_from(sides), min_size=min_dims, max_size=max_dims).map(tuple)
+
+
+@st.composite
+def broadcastable_shapes(draw: st.DrawFn, count: int, min_side: int = 0) -> list[Shape]:
+    """Shapes that broadcast with one another, parts of one: leading axes may be missing, others 1."""
+    whole = draw(shapes(min_side=min_side))
+    kept = [whole[draw(st.integers(0, len(whole))) :] for _ in range(count)]
+    return [tuple(1 if draw(st.booleans()) else side for side in shape) for shape in kept]
+
+
+def axis(ndim: int) -> st.SearchStrategy[int]:
+    """One axis of an array with `ndim` axes, counted from the front or from the end."""
+    return st.integers(-ndim, ndim - 1)
+
+
+def axes(ndim: int) -> st.SearchStrategy[int | tuple[int, ...] | None]:
+    """What a reduction takes as `axis`: None, one, or a tuple of several."""
+    if not ndim:
+        return st.none()
+    several = st.lists(axis(ndim), max_size=ndim, unique_by=lambda k: k % ndim).map(tuple)
+    return st.none() | axis(ndim) | several
+
+
+# ---- arrays ----------------------------------------------------------------------------------------------------------
+
+
+def dtypes() -> st.SearchStrategy[np.dtype[Any]]:
+    """The floating dtypes, widest first."""
+    return st.sampled_from([np.dtype(np.float64), np.dtype(np.float32), np.dtype(np.float16)])
+
+
+@st.composite
+def arrays(
+    draw: st.DrawFn,
+    domain: Domain = real,
+    shape: Shape | st.SearchStrategy[Shape] | None = None,
+    *,
+    dtype: DTypeLike | st.SearchStrategy[np.dtype[Any]] = np.float64,
+    any_layout: bool = False,
+) -> Array:
+    """Arrays of dyadic values from a domain.
+
+    Args:
+        draw: hypothesis gives it.
+        domain: which values; `distinct` ones all differ, for sorting and maxima.
+        shape: one, or a strategy for one; any by default.
+        dtype: one, or a strategy for one.
+        any_layout: whether values lie in memory in any of the ways of `layouts`, or always row by row.
+    """
+    sides = shape if isinstance(shape, tuple) else draw(shapes() if shape is None else shape)
+    kind = draw(dtype) if isinstance(dtype, st.SearchStrategy) else dtype
+    size = prod(sides)
+    if domain.distinct:
+        values = [(rank - size // 2) * 2 * domain.gap for rank in draw(st.permutations(range(size)))]
+    else:
+        values = draw(st.lists(st.sampled_from(_values(domain)), min_size=size, max_size=size))
+    array = np.array(values, kind).reshape(sides)
+    if not any_layout:
+        return array
+    if size and sides and not domain.distinct and draw(st.booleans()):  # something to repeat
+        array = np.array(np.broadcast_to(array.take([0], draw(axis(len(sides)))), sides))
+    return draw(layouts(array))
+
+
+def broadcastable(count: int, domain: Domain | Sequence[Domain] = real) -> st.SearchStrategy[tuple[Array, ...]]:
+    """Tuples of arrays whose shapes broadcast with one another; of one domain, or of one each."""
+    domains = [domain] * count if isinstance(domain, Domain) else domain
+
+    def filled(sides: list[Shape]) -> st.SearchStrategy[tuple[Array, ...]]:
+        return st.tuples(*[arrays(one, shape) for one, shape in zip(domains, sides, strict=True)])
+
+    return broadcastable_shapes(count).flatmap(filled)
+
+
+# ---- memory ----------------------------------------------------------------------------------------------------------
+
+
+def _spaced(array: Array) -> Array:
+    """With gaps between the values, which hold nan for whoever reads them."""
+    view: Array = np.full([2 * side for side in array.shape], np.nan, array.dtype)
+    for k in range(array.ndim):
+        view = np.moveaxis(np.moveaxis(view, k, 0)[::2], 0, k)
+    view[...] = array
+    return view
+
+
+def _turned(array: Array) -> Array:
+    """As the view of an array whose last axis came first: of three axes, neither row by row nor column by column."""
+    return np.moveaxis(np.array(np.moveaxis(array, -1, 0), order="C"), 0, -1) if array.ndim else array.copy()
+
+
+def _repeated(array: Array) -> Array:
+    """With a stride of 0 along each axis on which all values are the same."""
+    small = array
+    for k in range(array.ndim):
+        first = small.take([0], k) if small.shape[k] else small
+        small = first if (first == small).all() else small
+    return np.broadcast_to(small, array.shape)
+
+
+def _read_only(array: Array) -> Array:
+    array = array.copy()
+    array.flags.writeable = False
+    return array
+
+
+_LAYOUTS = (
+    np.copy,
+    lambda array: np.array(array, order="F"),
+    _turned,
+    _spaced,
+    lambda array: np.flip(np.flip(array).copy()),  # strides below 0
+    _repeated,
+    _read_only,
+)
+
+
+def layouts(array: Array) -> st.SearchStrategy[Array]:
+    """The same values, laid out in memory in each of the ways that NumPy knows.
+
+    Row by row, column by column, with the axes turned, with gaps, backwards, repeated by a stride of 0 where they do
+    repeat, and read-only.
+    """
+    return st.sampled_from(_LAYOUTS).map(lambda lay_out: lay_out(array))
+
+
+# ---- for ops ---------------------------------------------------------------------------------------------------------
 
 
 class HypothesisDraw(Draw):
     """`engine.examples.Draw` on top of a hypothesis `draw` function."""
 
-    def __init__(self, draw: Any) -> None:
+    def __init__(self, draw: st.DrawFn) -> None:
         self._draw = draw
 
-    def shape(self, *, min_dims: int = 0, max_dims: int = 3, min_side: int = 0) -> tuple[int, ...]:
-        shapes = hnp.array_shapes(min_dims=min_dims, max_dims=max_dims, min_side=min_side, max_side=3)
-        return self._draw(shapes)
+    def shape(self, *, min_dims: int = 0, max_dims: int = 3, min_side: int = 0) -> Shape:
+        return self._draw(shapes(min_dims, max_dims, min_side))
 
-    def broadcastable(self, count: int) -> list[tuple[int, ...]]:
-        shapes = hnp.mutually_broadcastable_shapes(num_shapes=count, max_dims=3, min_side=0, max_side=3)
-        return list(self._draw(shapes).input_shapes)
+    def broadcastable(self, count: int) -> list[Shape]:
+        return self._draw(broadcastable_shapes(count))
 
-    def array(self, shape: tuple[int, ...], domain: Domain) -> Any:
-        return self._draw(arrays(shape, domain))
+    def array(self, shape: Shape, domain: Domain) -> Array:
+        return self._draw(arrays(domain, shape))
 
-    def integers(self, shape: tuple[int, ...], low: int, high: int) -> Any:
-        return self._draw(hnp.arrays(np.int64, shape, elements=st.integers(low, high)))
+    def integers(self, shape: Shape, low: int, high: int) -> Array:
+        return self._draw(integers(shape, low, high))
 
     def integer(self, low: int, high: int) -> int:
         return self._draw(st.integers(low, high))
@@ -46,36 +246,13 @@ class HypothesisDraw(Draw):
         return options[self._draw(st.integers(0, len(options) - 1))]
 
     def axis(self, ndim: int) -> int:
-        return self._draw(st.integers(-ndim, ndim - 1))
-
-
-def arrays(shape: tuple[int, ...], domain: Domain) -> st.SearchStrategy[Any]:
-    """float64 arrays of dyadic values from a domain."""
-    if domain.distinct:
-        size = int(np.prod(shape))
-        return st.permutations(range(size)).map(
-            lambda order: (np.array(order, np.float64).reshape(shape) - size // 2) * (2 * domain.gap)
-        )
-    allowed = [
-        k / GRID
-        for k in range(int(np.ceil(domain.low * GRID)), int(domain.high * GRID) + 1)
-        if all(abs(k / GRID - point) >= domain.gap for point in domain.avoid)
-    ]
-    allowed.sort(key=lambda v: (abs(v), v < 0))  # hypothesis shrinks towards the front
-    return hnp.arrays(np.float64, shape, elements=st.sampled_from(allowed), fill=st.nothing())
+        return self._draw(axis(ndim))
 
 
 @st.composite
-def arguments(draw: Any, primitive: Primitive) -> Arguments:
+def arguments(draw: st.DrawFn, primitive: Primitive) -> Arguments:
     """Arguments for one call of an op, from its own examples."""
     if primitive.examples is None:
         raise ValueError(f"{primitive.name}: has no examples to be checked at; give it some")
     drawn, metadata = primitive.examples(HypothesisDraw(draw))
     return Arguments([None if a is None else np.asarray(a) for a in drawn], metadata)
-
-
-@st.composite
-def cotangents(draw: Any, shape: tuple[int, ...]) -> Any:
-    """Random directions: never all ones, under which softmax and layer norm have no gradient at all."""
-    seed = draw(st.integers(0, 2**16))
-    return np.random.default_rng(seed).normal(size=shape)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,10 @@ import engine
 import nn
 import viz
 from engine import Tensor
+from engine.testing.programs import Program, calls
 from gpt import calculator
 from gpt.model import GPT, GPTConfig
 from gpt.training import new_model
-from tests.engine.programs import inputs, programs, run
 
 
 def shares_into(flow: viz.BlameFlow) -> dict[str, float]:
@@ -35,10 +36,10 @@ def a_gpt_and_its_loss() -> tuple[GPT, Tensor]:
     return model, engine.cross_entropy(model(data.ids), data.labels)
 
 
-@given(programs)
-def test_shares_into_a_node_add_up_to_one(program: tuple[int, list[Any]]) -> None:
-    seed, steps = program
-    loss = run(steps, [Tensor(a, requires_grad=True) for a in inputs(seed)])
+@given(calls())
+def test_shares_into_a_node_add_up_to_one(call: tuple[Program, tuple[Any, ...]]) -> None:
+    program, arrays = call
+    loss = engine.sum(program(*[Tensor(a, requires_grad=True) for a in arrays]))
     flow = viz.trace(loss)
     norms = {node.id: node.norm for node in flow.nodes}
     for target, total in shares_into(flow).items():
@@ -48,14 +49,14 @@ def test_shares_into_a_node_add_up_to_one(program: tuple[int, list[Any]]) -> Non
             assert math.isnan(total)
 
 
-@given(programs)
-def test_folding_conserves_flow_and_makes_no_cycle(program: tuple[int, list[Any]]) -> None:
-    seed, steps = program
-    tensors = [Tensor(a, requires_grad=True) for a in inputs(seed)]
+@given(calls())
+def test_folding_conserves_flow_and_makes_no_cycle(call: tuple[Program, tuple[Any, ...]]) -> None:
+    program, arrays = call
+    tensors = [Tensor(a, requires_grad=True) for a in arrays]
     with engine.scope("early"):
-        middle = run(steps[: len(steps) // 2] or steps, tensors)
+        middle = engine.sum(replace(program, steps=program.steps[: len(program.steps) // 2])(*tensors))
     with engine.scope("late"), engine.scope("inner"):
-        loss = run(steps, tensors) * middle
+        loss = engine.sum(program(*tensors)) * middle
     flow = viz.trace(loss)
     for depth in (1, 2, 3):
         folded = flow.fold(depth)
