@@ -13,8 +13,9 @@ noise) raises Inconclusive, which is a GradientError.
 >>> print(check_vjp(np.sin, lambda g, x: g * np.cos(x), np.array([0.0, 1.0])))
 agrees: 4 entries, reverse, to a relative error of ...
 
-Read in this order: `numeric.py` (the truth), `remainder.py` (a second look), `judge.py` (three verdicts), `points.py` and
-`checks.py` (functions), `claims.py` and `laws.py` (ops), `strategies.py` and `properties.py` (many points).
+Read in this order: `numeric.py` (the truth), `remainder.py` (a second look), `judge.py` (three verdicts), `points.py`,
+`comparison.py` and `checks.py` (functions), `claims.py` and `laws.py` (ops), `strategies.py` and `properties.py` (many
+points).
 """
 
 from engine.testing.checks import Report, check_vjp, gradcheck

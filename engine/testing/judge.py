@@ -7,12 +7,13 @@
 Every entry gets one. One that disagrees raises GradientError at once, about the worst; what could not be decided is
 remembered, and `finish` raises Inconclusive for it. So nothing undecided is ever a pass.
 
-Read next: `engine/testing/gradcheck.py` for functions, `engine/testing/laws.py` for ops.
+Read next: `engine/testing/comparison.py` for functions, `engine/testing/laws.py` for ops.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,25 @@ from engine.testing.report import GradientError, Inconclusive, disagreement, ele
 from engine.testing.tally import tally
 
 LOOKS = 64  # so many suspicious entries get a second look; what then remains of them is undecided
+
+
+@dataclass
+class Entries:
+    """What stands behind the entries of a claim, by their flat indices.
+
+    Fields:
+        line: the function of one number whose slope at 0 an entry is.
+        where: how to write the place of an entry; as an element of what is judged if None.
+        guess: what a wrong entry looks like, for the report.
+        slack: an error that is allowed in addition, for the rounding of a rule.
+        unsure: entries that cannot be wrong, because the function has no derivative there whatever they are.
+    """
+
+    line: Callable[[int], Line]
+    where: Callable[[int], str] | None = None
+    guess: Callable[[int], str] | None = None
+    slack: Any = 0.0
+    unsure: Any = False
 
 
 class Judge:
@@ -44,100 +64,70 @@ class Judge:
         self.worst = 0.0
         self._reason = ""
 
-    def hold(
-        self,
-        law: str,
-        name: str,
-        claim: Any,
-        truth: Estimate,
-        line: Callable[[int], Line],
-        *,
-        where: Callable[[int], str] | None = None,
-        known: Mapping[str, Array] | None = None,
-        slack: Array | float = 0.0,
-        unsure: Array | bool = False,
-    ) -> None:
-        """Hold a claim against the truth, entry by entry. Raises GradientError if one is certainly wrong.
-
-        Args:
-            law, name: which rule, and of which argument.
-            claim: what the rule gives, in the shape of the truth.
-            truth: what central differences give.
-            line: for the flat index of an entry, the function of one number whose slope at 0 it is.
-            where: how to write the place of an entry; as an element of `name` by default.
-            known: values a mistake may have multiplied or forgotten, for the report.
-            slack: an error that is allowed in addition, for the rounding of a rule.
-            unsure: entries that cannot be wrong, because the function has no derivative there whatever they are.
-        """
+    def hold(self, law: str, name: str, claim: Any, truth: Estimate, behind: Entries) -> None:
+        """Hold what a law's rule claims of `name` against the truth. Raises GradientError if an entry is wrong."""
         what = f"{self.subject}: the {law} of {name}"
         claim = self.shaped(what, claim, truth.value.shape)
         with np.errstate(all="ignore"):
-            far = distance(claim, truth, self.subgradient)
-            known_there = np.isfinite(truth.value) & (self.subgradient | (truth.jump == 0))
-            near = far <= allowed(truth, slack)
+            far, room = distance(claim, truth, self.subgradient), allowed(truth, behind.slack)
+            smooth = np.isfinite(truth.value) & (self.subgradient | (truth.jump == 0))
             constant = (truth.value == 0) & (truth.scale == 0) & (np.abs(claim) <= truth.flat)
-            agrees = known_there & near & (truth.decided | constant)
-            suspects = np.flatnonzero(known_there & ~near & ~np.broadcast_to(unsure, claim.shape))
-            surplus = np.nan_to_num(far - allowed(truth, slack), nan=np.inf).reshape(-1)[suspects]
+            agrees = smooth & (far <= room) & (truth.decided | constant)
+            suspects = np.flatnonzero(smooth & ~(far <= room) & ~np.broadcast_to(behind.unsure, claim.shape))
+            surplus = np.nan_to_num((far - room).flat[suspects], nan=np.inf)
         for at in map(int, suspects[np.argsort(-surplus)][:LOOKS]):
-            room = float(np.broadcast_to(slack, claim.shape).flat[at])
-            finding = examine(line(at), float(claim.flat[at]), subgradient=self.subgradient, slack=room)
+            slack = float(np.broadcast_to(behind.slack, claim.shape).flat[at])
+            finding = examine(behind.line(at), float(claim.flat[at]), subgradient=self.subgradient, slack=slack)
             if finding.verdict == DISAGREES:
                 tally.record(self.subject, law)
-                place = where(at) if where else element(name, claim.shape, at)
-                value, error = float(finding.truth.value), float(finding.truth.error)
-                guess = hint(claim, truth.value, at, known or {})
-                raise GradientError(
-                    disagreement(what, place, float(claim.flat[at]), value, error, guess, finding.order)
-                )
+                place = behind.where(at) if behind.where else element(name, claim.shape, at)
+                looks = behind.guess(at) if behind.guess else hint(claim, truth.value, at, {})
+                known = float(finding.truth.value), float(finding.truth.error)
+                raise GradientError(disagreement(what, place, float(claim.flat[at]), *known, looks, finding.order))
             if finding.verdict == AGREES:
                 agrees.flat[at], far.flat[at] = True, 0.0
-        self._count(law, name, claim, truth, np.where(far > slack, far, 0.0), agrees, where)
+        self._count(law, name, np.where(far > behind.slack, far, 0.0), truth, agrees, behind)
 
-    def _count(
-        self,
-        law: str,
-        name: str,
-        claim: Array,
-        truth: Estimate,
-        far: Array,
-        agrees: Array,
-        where: Callable[[int], str] | None,
-    ) -> None:
+    def _count(self, law: str, name: str, far: Array, truth: Estimate, agrees: Array, behind: Entries) -> None:
+        """Remember how many entries agreed, how well, and why one did not."""
         passed = int(agrees.sum())
-        self.checked += claim.size
-        self.undecided += claim.size - passed
+        self.checked += agrees.size
+        self.undecided += agrees.size - passed
         worst, place = 0.0, ""
         if passed:
             with np.errstate(all="ignore"):
                 scale = np.maximum(np.abs(truth.value), np.maximum(truth.scale, truth.flat))
                 relative = np.where(agrees & (scale > 0), far / scale, 0.0)
             at = int(np.argmax(relative))
-            worst, place = float(relative.flat[at]), element(name, claim.shape, at)
-        if passed < claim.size:
+            worst, place = float(relative.flat[at]), element(name, agrees.shape, at)
+        if passed < agrees.size:
             at = int(np.flatnonzero(~agrees)[0])
-            place = where(at) if where else element(name, claim.shape, at)
-            self._reason = f"the {law} at {place}, {_why(truth, at)}"
+            where = behind.where(at) if behind.where else element(name, agrees.shape, at)
+            self._reason = f"the {law} at {where}, {_why(truth, at)}"
         self.worst = max(self.worst, worst)
-        tally.record(self.subject, law, conclusive=passed == claim.size, error=worst, where=place)
+        tally.record(self.subject, law, conclusive=passed == agrees.size, error=worst, where=place)
+
+    def leave(self, count: int, reason: str) -> None:
+        """Remember entries that could not be looked at."""
+        self.checked += count
+        self.undecided += count
+        self._reason = reason
 
     def equal(self, law: str, name: str, claim: Any, expected: Any, tolerance: Any) -> None:
-        """Two things that must be the same, up to rounding. Raises GradientError naming the worst element."""
+        """Two things that a law says are the same, up to rounding. Raises GradientError naming the worst element."""
         what = f"{self.subject}: {law} does not hold for {name}"
         expected = np.asarray(getattr(expected, "array", expected))
         claim = self.shaped(what, claim, expected.shape)
-        if claim.size:
-            with np.errstate(all="ignore"):
-                surplus = np.abs(claim - expected) - tolerance
-                surplus = np.where((claim == expected) | (np.isnan(claim) & np.isnan(expected)), -1.0, surplus)
-            at = int(np.argmax(np.where(np.isnan(surplus), np.inf, surplus)))
-            if not surplus.flat[at] <= 0:
-                tally.record(self.subject, law)
-                raise GradientError(
-                    f"{what}: at {element(name, claim.shape, at)} it is {claim.flat[at]:.9g}, "
-                    f"and should be {expected.flat[at]:.9g}"
-                )
         tally.record(self.subject, law)
+        with np.errstate(all="ignore"):
+            surplus = np.abs(claim - expected) - tolerance
+            surplus[(claim == expected) | (np.isnan(claim) & np.isnan(expected))] = -1.0
+        if not (surplus <= 0).all():
+            at = int(np.argmax(np.nan_to_num(surplus, nan=np.inf)))
+            raise GradientError(
+                f"{what}: at {element(name, claim.shape, at)} it is {claim.flat[at]:.9g}, "
+                f"and should be {expected.flat[at]:.9g}"
+            )
 
     def shaped(self, what: str, claim: Any, shape: tuple[int, ...]) -> Array:
         """The claim as an array of float64. Raises GradientError if it has another shape."""
@@ -164,8 +154,6 @@ def _why(truth: Estimate, at: int) -> str:
     value, error, jump = (float(field.flat[at]) for field in (truth.value, truth.error, truth.jump))
     if not np.isfinite(value):
         return "has no value on both sides of the point"
-    if jump and np.isfinite(jump):
-        return f"is at a kink, with slope {value - jump / 2:.6g} on the left and {value + jump / 2:.6g} on the right"
     if jump:
-        return "is at a kink"
-    return f"where central differences are good to {error:.1g} only, for a slope of {value:.3g}"
+        return f"is at a kink: its slope is {value - jump / 2:.6g} on the left, {value + jump / 2:.6g} on the right"
+    return f"where central differences find a slope of {value:.3g}, give or take {error:.1g}"

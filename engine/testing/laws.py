@@ -29,7 +29,8 @@ from engine.primitive import Primitive
 from engine.sweeps import reverse_sweep
 from engine.tensor import Array, wrap
 from engine.testing.claims import differentiable, inputs_of, pull_back, push_forward
-from engine.testing.judge import Judge
+from engine.testing.hints import hint
+from engine.testing.judge import Entries, Judge
 from engine.testing.numeric import Estimate, directional, jacobian, moved, weighed
 from engine.testing.points import random
 from engine.testing.remainder import Line
@@ -117,9 +118,11 @@ def first_derivatives(case: Case) -> None:
             directions = [unit if other == k else None for other in range(len(case.arrays))]
             return along(case, case.function, directions, lambda y: np.vdot(case.g, y))
 
-        known = {case.names[k]: x, "g": case.g, "out": case.out}
-        judged_as = case.names[k]
-        case.judge.hold("vjp rule", judged_as, case.gradients[k], truth, line, known=known, slack=SLACK)
+        def guess(at: int, k: int = k, truth: Estimate = truth) -> str:
+            known = {case.names[k]: case.arrays[k], "g": case.g, "the result": case.out}
+            return hint(case.gradients[k], truth.value, at, known)
+
+        case.judge.hold("vjp rule", case.names[k], case.gradients[k], truth, Entries(line, guess=guess, slack=SLACK))
     if case.primitive.jvp is None or not case.wanted:
         return
     pushed = push_forward(case.function, case.arrays, case.tangents)
@@ -304,7 +307,7 @@ def tolerance(*sized: Any) -> float:
 def along(case: Case, function: Callable[..., Any], tangents: Sequence[Any], weigh: Callable[[Array], Any]) -> Line:
     """The function of one number that moves the arguments along tangents and weighs the result."""
     like = np.asarray(function(*case.arrays))
-    return lambda h: weigh(np.asarray(moved(function, case.arrays, tangents, h, like) if h else like))
+    return lambda h: weigh(np.asarray(moved(function, case.arrays, tangents, h, like)))
 
 
 def _tensors(case: Case, arrays: Sequence[Any]) -> list[tuple[Any, Any]]:

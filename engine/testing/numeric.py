@@ -24,7 +24,7 @@ import numpy as np
 from engine.tensor import Array
 
 STEP = 0.0625  # the largest h; a power of two, so that x + h is exact
-LEAST = 2.0**-60  # the smallest
+LEAST = 2.0**-60  # where to give up
 DEPTH = 4  # how many terms of the error are cancelled
 GOOD = 1e-9  # relative error at which to stop
 FLAT = 4096.0  # in units of rounding: slopes below are those of a constant
@@ -38,16 +38,16 @@ class Estimate(NamedTuple):
         error: how far off that may be; inf where nothing is known.
         jump: the right slope minus the left one; 0 where there is no kink.
         scale: how steep f is around the point, from the largest h to the one the value is from.
-        flat: slopes below this cannot be told from rounding.
         decided: where the value is good enough to tell a right slope from one that is off by a thousandth.
+        flat: slopes below this cannot be told from rounding.
     """
 
-    value: Array
-    error: Array
-    jump: Array
-    scale: Array
-    flat: Array
-    decided: Array
+    value: Any
+    error: Any
+    jump: Any
+    scale: Any
+    decided: Any
+    flat: Any
 
 
 class Tableau:
@@ -79,33 +79,41 @@ def derivative(f: Callable[[float], Any], step: float = STEP, shrink: float = 2.
     unit = precision(middle)
     middle = middle.astype(np.float64)
     flat = FLAT * unit * np.abs(middle) / step
-    value, error = np.full(middle.shape, np.nan), np.full(middle.shape, np.inf)
-    jump, scale, steepest = (np.zeros(middle.shape) for _ in range(3))
-    decided = np.zeros(middle.shape, bool)
-    slope, bend = Tableau(2, shrink), Tableau(1, shrink)
-    h, goal = step, np.zeros(middle.shape)
+    zeros = np.zeros(middle.shape)
+    best = Estimate(zeros * np.nan, zeros + np.inf, zeros, zeros, zeros > 0, flat)
+    slope, bend, steepest = Tableau(2, shrink), Tableau(1, shrink), zeros
+    h, goal = step, zeros
     with np.errstate(all="ignore"):
         while h > LEAST:
             right, left = np.asarray(f(h), np.float64), np.asarray(f(-h), np.float64)
             rounding = unit * np.maximum(np.maximum(np.abs(right), np.abs(left)), np.abs(middle)) / h
             right, left = right - middle, left - middle
-            new, off = slope.add((right - left) / (2 * h), rounding)
-            bent, bent_off = bend.add((right + left) / h, 4 * rounding)
             steepest = np.fmax(steepest, (np.abs(right) + np.abs(left)) / (2 * h))
-            steep = np.maximum(np.abs(new), steepest)
-            good = (off <= 1e-4 * steep) & (bent_off <= 0.01 * steep)
-            good |= (off <= flat) & (np.abs(new) <= flat) & (bent_off <= flat)
-            good &= ~(decided & (jump == 0) & (right == 0) & (left == 0))  # lost in rounding: what we have is better
-            better = np.where(decided, good & (off < error), good | (off < error))
-            kink = np.where(np.abs(bent) > 10 * bent_off + 1e-4 * steep, bent, 0.0)
-            fresh = (new, off, kink, steepest)
-            value, error, jump, scale = (np.where(better, a, b) for a, b in zip(fresh, (value, error, jump, scale)))
-            decided |= good
+            central, second = slope.add((right - left) / (2 * h), rounding), bend.add((right + left) / h, 4 * rounding)
+            lost = (right == 0) & (left == 0) & best.decided & (best.jump == 0)  # in rounding: keep what we have
+            best = _better(best, _judged(central, second, steepest, flat), lost)
             goal = 8 * rounding if h == step else goal
-            if (decided & (error <= GOOD * np.abs(value) + goal)).all():
+            if (best.decided & (best.error <= GOOD * np.abs(best.value) + goal)).all():
                 break
             h /= shrink
-    return Estimate(value, error, jump, scale, flat, decided)
+    return best
+
+
+def _judged(central: tuple[Array, Array], second: tuple[Array, Array], scale: Array, flat: Array) -> Estimate:
+    """An estimate from one scale. It is decided only if the second difference, too, is known: f looks smooth there."""
+    (value, error), (bend, doubt) = central, second
+    steep = np.maximum(np.abs(value), scale)
+    decided = (error <= 1e-4 * steep) & (doubt <= 0.01 * steep)
+    decided |= (error <= flat) & (np.abs(value) <= flat) & (doubt <= flat)
+    jump = np.where(np.abs(bend) > 10 * doubt + 1e-4 * steep, bend, 0.0)
+    return Estimate(value, error, jump, scale, decided, flat)
+
+
+def _better(old: Estimate, new: Estimate, lost: Array) -> Estimate:
+    """Entry by entry the decided one, or else the one with the smaller error; the old one where the new one is lost."""
+    smaller = new.error < old.error
+    take = np.where(old.decided, new.decided & smaller, new.decided | smaller) & ~lost
+    return Estimate(*(np.where(take, after, before) for after, before in zip(new, old, strict=True)))
 
 
 def precision(values: Array) -> float:
@@ -118,6 +126,8 @@ def moved(f: Callable[..., Any], arrays: Sequence[Any], directions: Sequence[Any
 
     It has none either where h is so small that rounding eats part of the step.
     """
+    if not h:
+        return like
     points = [a if d is None else a + h * d for a, d in zip(arrays, directions, strict=True)]
     for a, d, point in zip(arrays, directions, points, strict=True):
         if d is not None and not (np.abs((point - a) - h * d) <= 1e-6 * np.abs(h * d)).all():
@@ -133,42 +143,48 @@ def directional(f: Callable[..., Any], arrays: Sequence[Any], directions: Sequen
 
     No element moves further than 1/16, however long the directions are, so points can be known to stay clear of kinks.
     """
-    like = np.asarray(f(*arrays))
+    like = np.array(f(*arrays))
     longest = max([float(np.abs(d).max(initial=1)) for d in directions if d is not None], default=1.0)
-    step = STEP / 2.0 ** np.ceil(np.log2(longest))
-    return derivative(lambda h: moved(f, arrays, directions, h, like) if h else like, step)
+    return derivative(lambda h: moved(f, arrays, directions, h, like), STEP / 2.0 ** np.ceil(np.log2(longest)))
 
 
 def jacobian(f: Callable[..., Any], arrays: Sequence[Any], position: int) -> Estimate:
     """The derivative of every element of f(arrays) in every element of one array: shape (size of it, *result's)."""
     like = np.array(f(*arrays))
     units = _units(arrays[position])
-    ways = [[unit if k == position else None for k in range(len(arrays))] for unit in units]
 
     def stacked(h: float) -> Any:
-        found = np.empty((len(ways), *like.shape), like.dtype)
-        for k, directions in enumerate(ways):
-            found[k] = moved(f, arrays, directions, h, like) if h else like
+        found = np.empty((len(units), *like.shape), like.dtype)
+        for row, unit in enumerate(units):
+            found[row] = moved(f, arrays, only(unit, position, len(arrays)), h, like)
         return found
 
     found = derivative(stacked)
     reach = np.array([unit.max() for unit in units]).reshape(-1, *[1] * like.ndim)
-    return Estimate(*(field / reach for field in found[:-1]), found.decided)
+    value, error, jump, scale, decided, flat = found
+    return Estimate(value / reach, error / reach, jump / reach, scale / reach, decided, flat / reach)
+
+
+def only(direction: Array, position: int, count: int) -> list[Array | None]:
+    """Directions in which one array of several moves."""
+    return [direction if k == position else None for k in range(count)]
 
 
 def _units(x: Array) -> list[Array]:
-    """One direction for each element: it alone moves, by 1, or further where it is large, lest rounding eat the step."""
+    """One direction for each element: it alone moves, by 1, or by more where it is large, lest rounding eat the step."""
     large = np.nan_to_num(np.abs(x.astype(np.float64)), posinf=1.0)
     reach = np.maximum(1.0, 2.0 ** np.floor(np.log2(large + 1.0) - 6)).reshape(-1)
     return [np.reshape(row, x.shape) for row in np.diag(reach)]
 
 
 def weighed(found: Estimate, g: Array) -> Estimate:
-    """The gradient of <g, f>, from the derivative of f: the trailing axes are summed, weighed by g."""
+    """The gradient of <g, f>, from the derivative of f: the trailing axes are summed, weighed by g.
+
+    Errors add up, and so do jumps, in size: kinks in several places must not hide one another.
+    """
     axes = tuple(range(found.value.ndim - g.ndim, found.value.ndim))
-    value, jump = ((field * g).sum(axis=axes) for field in (found.value, found.jump))
-    error, scale, flat = ((field * np.abs(g)).sum(axis=axes) for field in (found.error, found.scale, found.flat))
-    kinked = (found.jump != 0).any(axis=axes)
-    return Estimate(
-        value, error, np.where(kinked & (jump == 0), np.inf, jump), scale, flat, found.decided.all(axis=axes)
+    value, size = (found.value * g).sum(axis=axes), np.abs(g)
+    error, jump, scale, flat = (
+        (np.abs(field) * size).sum(axis=axes) for field in (found.error, found.jump, found.scale, found.flat)
     )
+    return Estimate(value, error, jump, scale, found.decided.all(axis=axes), flat)

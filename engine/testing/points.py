@@ -1,10 +1,10 @@
 """Point: a function at one point, with the derivative it claims there, in flat form.
 
-Whatever the arguments and results are (arrays, trees of arrays, tensors), the checker sees float64 arrays `xs` that can
-be moved, a function of them with one row of results, and up to two claims: `pull`, the reverse rule, and `push`, the
+Whatever the arguments and results are (arrays, trees of arrays, tensors), the checker sees arrays `xs` that can be
+moved, a function of them with one row of results, and up to two claims: `pull`, the reverse rule, and `push`, the
 forward one. `of_engine` makes one from a function of tensors, `of_callables` from any function with a hand-written vjp.
 
-Read next: `engine/testing/gradcheck.py`.
+Read next: `engine/testing/comparison.py`, where the claims are held against the truth.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Point:
     Fields:
         subject: its name in reports.
         names: of the inputs that can be moved, `x` or `params['w'][0]`.
-        xs: their values, in float64.
+        xs: their values.
         value: the function: arrays like `xs` to the results, all in one row.
         pull: cotangent of that row -> the gradient in each of xs.
         push: a tangent for each of xs -> the tangent of that row.
@@ -40,13 +40,72 @@ class Point:
     names: list[str]
     xs: list[Array]
     value: Function
-    pull: Callable[[Array], list[Any]]
-    push: Callable[[Sequence[Array]], Any] | None = None
+    pull: Callable[[Array], list[Array]]
+    push: Callable[[Sequence[Array]], Array] | None = None
 
 
-def of_engine(subject: str, f: Function, args: Sequence[Any], dtype: Any = None) -> Point:
-    """The point of a function of tensors, with the engine's derivatives. A dtype of None keeps the arguments' own."""
-    inputs = Inputs(subject, f, args, dtype)
+class Inputs:
+    """The arguments of a function: the floating leaves, which can be moved, and how to put others in their place.
+
+    Fields:
+        names, xs: of the floating leaves, as in `Point`.
+    """
+
+    def __init__(self, subject: str, named: Sequence[str], args: Sequence[Any]) -> None:
+        self.subject = subject
+        self.trees = [_arrays(subject, arg) for arg in args]
+        self.names: list[str] = []
+        self.xs: list[Array] = []
+        for k, tree in enumerate(self.trees):
+            for leaf in trees.leaves(tree):
+                if leaf.value.dtype.kind == "f":
+                    self.names.append((named[k] if k < len(named) else f"argument {k}") + leaf.path)
+                    self.xs.append(leaf.value)
+        if not self.xs:
+            raise TypeError(f"{subject}: none of its arguments is a floating array, so nothing can be differentiated")
+
+    def arguments(self, xs: Sequence[Any]) -> list[Any]:
+        """The arguments of a call, with these in place of the floating leaves."""
+        given = iter(xs)
+        return [
+            trees.with_leaves(tree, [next(given) if leaf.value.dtype.kind == "f" else leaf.value for leaf in leaves])
+            for tree, leaves in ((tree, trees.leaves(tree)) for tree in self.trees)
+        ]
+
+    def widened(self) -> list[Any]:
+        """The arguments in float64."""
+        return self.arguments([x.astype(np.float64) for x in self.xs])
+
+    def cotangents(self, returned: Any) -> list[Array]:
+        """What a hand-written vjp returned, one cotangent per argument, sorted out: one for each of xs."""
+        given = list(returned) if isinstance(returned, tuple | list) else [returned]
+        if len(given) != len(self.trees) and len(self.trees) == 1:
+            given = [returned]  # a tree for the only argument
+        if len(given) != len(self.trees):
+            raise GradientError(
+                f"{self.subject}: the vjp returned {len(given)} cotangents for {len(self.trees)} arguments"
+            )
+        return [g for tree, one in zip(self.trees, given, strict=True) for g in self._of_leaves(tree, one)]
+
+    def _of_leaves(self, tree: Any, given: Any) -> list[Array]:
+        """The cotangents of the floating leaves of one argument; None stands for no derivative, which is zero."""
+        if isinstance(tree, np.ndarray):
+            if tree.dtype.kind != "f":
+                return []
+            return [np.zeros(tree.shape) if given is None else np.asarray(given)]
+        children = tree.items() if isinstance(tree, dict) else enumerate(tree or ())
+        try:
+            pairs = [(child, None if given is None else given[key]) for key, child in children]
+        except (KeyError, IndexError, TypeError) as error:
+            raise GradientError(
+                f"{self.subject}: the vjp returned a tree of another form than the argument's"
+            ) from error
+        return [g for child, one in pairs for g in self._of_leaves(child, one)]
+
+
+def of_engine(subject: str, f: Function, args: Sequence[Any]) -> Point:
+    """The point of a function of tensors, with the engine's derivatives."""
+    inputs = Inputs(subject, parameters(f), args)
 
     def call(*xs: Any) -> Any:
         return f(*inputs.arguments(xs))
@@ -56,143 +115,64 @@ def of_engine(subject: str, f: Function, args: Sequence[Any], dtype: Any = None)
 
     out, pullback = vjp(call, *[wrap(x, None) for x in inputs.xs])
 
-    def pull(g: Array) -> list[Any]:
-        return list(pullback(like(out, g)))
+    def pull(g: Array) -> list[Array]:
+        return [found.array for found in pullback(like(out, g))]
 
-    def push(ts: Sequence[Array]) -> Any:
-        return row(jvp(call, tuple(wrap(x, None) for x in inputs.xs), tuple(ts))[1])
+    def push(ts: Sequence[Array]) -> Array:
+        tangents = [t.astype(x.dtype) for t, x in zip(ts, inputs.xs, strict=True)]
+        return row(jvp(call, tuple(wrap(x, None) for x in inputs.xs), tuple(tangents))[1])
 
     return Point(subject, inputs.names, inputs.xs, value, pull, push)
 
 
-def of_callables(subject: str, f: Function, rule: Function, args: Sequence[Any], dtype: Any = None) -> Point:
+def of_callables(subject: str, f: Function, rule: Function, args: Sequence[Any]) -> Point:
     """The point of a function of arrays, with a vjp written by hand: rule(g, *args) -> one cotangent per argument."""
-    inputs = Inputs(subject, f, args, dtype)
-    out = f(*inputs.arguments(inputs.xs, copy=True))
+    inputs = Inputs(subject, parameters(f) or parameters(rule)[1:], args)
+
+    def copies(xs: Sequence[Array]) -> list[Array]:
+        return [x.copy() for x in xs]
 
     def value(*xs: Array) -> Array:
-        return row(f(*inputs.arguments(xs, copy=True)))
+        return row(f(*inputs.arguments(copies(xs))))
 
-    def pull(g: Array) -> list[Any]:
-        given = like(out, g)
-        handed = inputs.arguments(inputs.xs, copy=True)
-        found = rule(given, *handed)
-        if not np.array_equal(row(given), g.astype(row(given).dtype), equal_nan=True):
+    out = f(*inputs.arguments(copies(inputs.xs)))
+    last: list[tuple[Array, Array]] = []  # what the vjp returned when it was called before, and a copy
+
+    def pull(g: Array) -> list[Array]:
+        given, handed = like(out, g), copies(inputs.xs)
+        before = row(given)
+        returned = inputs.cotangents(rule(given, *inputs.arguments(handed)))
+        if not all(np.array_equal(one, kept, equal_nan=True) for one, kept in last):
+            raise GradientError(f"{subject}: the vjp wrote into what it had returned before; return new arrays")
+        found = copies(returned)
+        last[:] = zip(returned, found, strict=True)
+        if not np.array_equal(row(given), before, equal_nan=True):
             raise GradientError(f"{subject}: the vjp wrote into the cotangent that it was given")
-        for x, before, name in zip(inputs.moving(handed), inputs.xs, inputs.names, strict=True):
-            if not np.array_equal(np.asarray(x), before, equal_nan=True):
+        for name, x, own in zip(inputs.names, handed, inputs.xs, strict=True):
+            if not np.array_equal(x, own, equal_nan=True):
                 raise GradientError(f"{subject}: the vjp wrote into its argument {name}")
-        return inputs.cotangents(found)
+        return found
 
     return Point(subject, inputs.names, inputs.xs, value, pull)
 
 
-class Inputs:
-    """The arguments of a function: the leaves that can be moved, and how to put others in their place.
-
-    Fields:
-        names, xs: of the floating leaves, as in `Point`.
-        narrow: whether one of them is of lower precision than float64.
-    """
-
-    def __init__(self, subject: str, f: Function, args: Sequence[Any], dtype: Any = None) -> None:
-        self.subject = subject
-        self.given = [_as_arrays(subject, arg) for arg in args]
-        self.leaves = [trees.leaves(arg) for arg in self.given]
-        self.names, self.xs, self.moves = [], [], []  # type: list[str], list[Array], list[bool]
-        for name, found in zip(parameter_names(f, len(args)), self.leaves, strict=True):
-            for leaf in found:
-                moves = leaf.value.dtype.kind == "f"
-                self.moves.append(moves)
-                if moves:
-                    self.names.append(name + leaf.path)
-                    self.xs.append(leaf.value if dtype is None else leaf.value.astype(dtype))
-        if not self.xs:
-            raise TypeError(
-                f"{subject}: none of the arguments is a floating array, so there is nothing to differentiate"
-            )
-        self.narrow = any(x.dtype.itemsize < 8 for x in self.xs)
-
-    def arguments(self, xs: Sequence[Any], copy: bool = False) -> list[Any]:
-        """The arguments of a call, with these in place of the leaves that can be moved."""
-        moved, moves = iter(xs), iter(self.moves)
-        handed = []
-        for arg, found in zip(self.given, self.leaves, strict=True):
-            values = [next(moved) if next(moves) else leaf.value for leaf in found]
-            handed.append(trees.with_leaves(arg, [v.copy() for v in values] if copy else values))
-        return handed
-
-    def moving(self, handed: Sequence[Any]) -> list[Any]:
-        """The leaves that can be moved, of arguments made by `arguments`."""
-        every = [leaf.value for arg in handed for leaf in trees.leaves(arg)]
-        return [value for value, moves in zip(every, self.moves, strict=True) if moves]
-
-    def cotangents(self, found: Any) -> list[Any]:
-        """What a hand-written vjp returned, sorted out: one cotangent for each of xs; zeros for None."""
-        per_argument = list(found) if isinstance(found, tuple | list) else [found]
-        if len(self.given) == 1 and isinstance(self.given[0], tuple | list) and len(per_argument) != 1:
-            per_argument = [found]
-        if len(per_argument) != len(self.given):
-            raise GradientError(
-                f"{self.subject}: the vjp returned {len(per_argument)} cotangents for {len(self.given)} arguments"
-            )
-        moves, names, xs = iter(self.moves), iter(self.names), iter(self.xs)
-        sorted_out = []
-        for arg, mine, given in zip(self.given, self.leaves, per_argument, strict=True):
-            theirs = [given] * len(mine) if given is None else _leaves_like(arg, given)
-            if len(theirs) != len(mine):
-                raise GradientError(f"{self.subject}: the vjp returned {len(theirs)} cotangents for {len(mine)} leaves")
-            for cotangent in theirs:
-                if next(moves):
-                    x, _ = next(xs), next(names)
-                    sorted_out.append(np.zeros(x.shape) if cotangent is None else cotangent)
-        return sorted_out
-
-
-def _leaves_like(arg: Any, given: Any) -> list[Any]:
-    """The leaves of a cotangent, None counting as one where the argument is a leaf."""
-    if isinstance(arg, dict):
-        return [leaf for key, child in arg.items() for leaf in _leaves_like(child, given[key])]
-    if isinstance(arg, tuple | list):
-        return [leaf for child, one in zip(arg, given, strict=True) for leaf in _leaves_like(child, one)]
-    return [] if arg is None else [given]
-
-
-def _as_arrays(subject: str, arg: Any) -> Any:
-    """A tree with arrays for leaves."""
-    values = []
-    for leaf in trees.leaves(arg):
-        if leaf.parameter:
-            raise TypeError(f"{subject}: a module is no array; check a function of its parameters' values")
-        value = leaf.value.numpy() if isinstance(leaf.value, Tensor) else np.asarray(leaf.value)
-        if value.dtype.kind not in "fiub":
-            raise TypeError(f"{subject}: an argument has dtype {value.dtype}; give real numbers")
-        values.append(value)
-    return trees.with_leaves(arg, values)
-
-
-def parameter_names(f: Function, count: int) -> list[str]:
+def parameters(f: Function) -> list[str]:
     """What a function calls its positional arguments, as far as its code tells."""
     code = getattr(getattr(f, "__wrapped__", f), "__code__", None)
     named = list(code.co_varnames[: code.co_argcount]) if code else []
-    if named[:1] == ["self"]:
-        named = named[1:]
-    return [*named[:count], *(f"argument {k}" for k in range(len(named), count))]
+    return named[1:] if named[:1] == ["self"] else named
 
 
 def row(results: Any) -> Array:
-    """All results in one row."""
-    arrays = [
-        np.asarray(leaf.value.array if isinstance(leaf.value, Tensor) else leaf.value) for leaf in trees.leaves(results)
-    ]
-    return np.concatenate([array.reshape(-1) for array in arrays]) if arrays else np.zeros(0)
+    """A copy of all results in one row."""
+    return np.concatenate([_array(leaf.value).reshape(-1) for leaf in trees.leaves(results)] or [np.zeros(0)])
 
 
 def like(results: Any, g: Array) -> Any:
     """A row taken apart into a tree of the results' form, shapes and dtypes."""
     parts, start = [], 0
     for leaf in trees.leaves(results):
-        one = np.asarray(leaf.value.array if isinstance(leaf.value, Tensor) else leaf.value)
+        one = _array(leaf.value)
         parts.append(np.array(g[start : start + one.size].reshape(one.shape), one.dtype))
         start += one.size
     return trees.with_leaves(results, parts)
@@ -201,3 +181,20 @@ def like(results: Any, g: Array) -> Any:
 def random(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     """Random directions, never ones; none of their elements is small."""
     return np.asarray(rng.uniform(0.25, 3.0, shape) * rng.choice([-1.0, 1.0], shape))
+
+
+def _array(value: Any) -> Array:
+    return value.array if isinstance(value, Tensor) else np.asarray(value)
+
+
+def _arrays(subject: str, arg: Any) -> Any:
+    """A tree with arrays for leaves."""
+    values = []
+    for leaf in trees.leaves(arg):
+        if leaf.parameter:
+            raise TypeError(f"{subject}: a module is no array; check a function of its parameters' values instead")
+        value = _array(leaf.value)
+        if value.dtype.kind not in "fiub":
+            raise TypeError(f"{subject}: an argument has dtype {value.dtype}; give real numbers")
+        values.append(value)
+    return trees.with_leaves(arg, values)

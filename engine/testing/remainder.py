@@ -1,7 +1,7 @@
 """A second look at one slope that seems wrong: is it the slope, or is it the difference quotient?
 
-By Taylor, a right slope a leaves f(h) - f(-h) - 2 a h = O(h^3); a wrong one leaves a term of first order, at every scale,
-whatever the step. So a claim is called wrong only if all of these hold:
+By Taylor, a right slope a leaves f(h) - f(-h) - 2 a h = O(h^3); a wrong one leaves a term of first order, at every
+scale, whatever the step. So a claim is called wrong only if all of these hold:
 
     agreed       two of three families of steps agree on the slope, a hundred times better than with the claim
     excluded     and both exclude the claim by ten times their own error
@@ -17,14 +17,14 @@ Read next: `engine/testing/judge.py`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from engine.tensor import Array
 from engine.testing.numeric import FLAT, LEAST, STEP, Estimate, derivative, precision
 
-Line = Callable[[float], float]  # f along a line through the point, the point itself at 0
+Line = Callable[[float], Any]  # f along a line through the point, the point itself at 0
 
 SAFETY = 10.0  # a claim may be off by this many estimated errors
 EXACT = 1e-6  # and by this much of the slope, since rules round as well,
@@ -37,7 +37,7 @@ RUN = 4  # a slope seen at that many scales in a row is a slope
 
 
 class Finding(NamedTuple):
-    """What a second look found: a verdict, the slope, and the order at which the remainder falls, where it was needed."""
+    """What a second look found: a verdict, the slope, and the order of the remainder where it was needed."""
 
     verdict: str
     truth: Estimate

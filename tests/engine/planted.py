@@ -8,9 +8,18 @@ from typing import Any
 import numpy as np
 
 import engine
-from engine.examples import DISTINCT, NONZERO, POSITIVE, REAL, Arguments, Draw, along_axes, along_axis
-from engine.examples import broadcasting as broadcast_example
-from engine.examples import elementwise as elementwise_example
+from engine.examples import (
+    DISTINCT,
+    NONZERO,
+    POSITIVE,
+    REAL,
+    Arguments,
+    Draw,
+    along_axes,
+    along_axis,
+    broadcasting,
+    elementwise,
+)
 from engine.operands import as_operand
 from engine.primitive import Primitive
 
@@ -32,7 +41,7 @@ def where(condition: Any, x: Any, y: Any) -> Any:
 
 # ---- of one array, place by place ------------------------------------------------------------------------------------
 
-real = elementwise_example(REAL)
+real = elementwise(REAL)
 
 
 @planted(vjp=(lambda g, x: g * engine.sin(x),), examples=real)
@@ -53,19 +62,19 @@ def not_squared(x: Any) -> Any:
     return np.tanh(x)
 
 
-@planted(vjp=(lambda g, x: g / (x * x),), examples=elementwise_example(NONZERO))
+@planted(vjp=(lambda g, x: g / (x * x),), examples=elementwise(NONZERO))
 def reciprocal(x: Any) -> Any:
     """1 / x without the minus, away from 0."""
     return 1 / x
 
 
-@planted(vjp=(lambda g: g,), examples=elementwise_example(POSITIVE))
+@planted(vjp=(lambda g: g,), examples=elementwise(POSITIVE))
 def ignored_value(x: Any) -> Any:
     """The logarithm, where the slope is taken for 1."""
     return np.log(x)
 
 
-@planted(vjp=(lambda g, x: where(as_operand(x) < 0, 0.1 * g, g),), examples=elementwise_example(NONZERO))
+@planted(vjp=(lambda g, x: where(as_operand(x) < 0, 0.1 * g, g),), examples=elementwise(NONZERO))
 def negative_only(x: Any) -> Any:
     """A leaky relu with another slope in the rule than in the function."""
     return np.where(x < 0, 0.01 * x, x)
@@ -191,19 +200,19 @@ def not_transposed(x: Any) -> Any:
 # ---- of two arrays ---------------------------------------------------------------------------------------------------
 
 
-@planted(vjp=(lambda g, y: g * y, lambda g, x: g * x), examples=broadcast_example(REAL, REAL))
+@planted(vjp=(lambda g, y: g * y, lambda g, x: g * x), examples=broadcasting(REAL, REAL))
 def broadcast_dropped(x: Any, y: Any) -> Any:
     """The product, whose rules do not sum over what was broadcast."""
     return np.multiply(x, y)
 
 
-@planted(vjp=(lambda g, x: g * x, lambda g, y: g * y), examples=broadcast_example(REAL, REAL), broadcasts=True)
+@planted(vjp=(lambda g, x: g * x, lambda g, y: g * y), examples=broadcasting(REAL, REAL), broadcasts=True)
 def swapped(x: Any, y: Any) -> Any:
     """The product, whose rules are swapped."""
     return np.multiply(x, y)
 
 
-@planted(vjp=(lambda g: g, lambda g: g), examples=broadcast_example(REAL, REAL), broadcasts=True)
+@planted(vjp=(lambda g: g, lambda g: g), examples=broadcasting(REAL, REAL), broadcasts=True)
 def difference(x: Any, y: Any) -> Any:
     """The difference with the rules of the sum."""
     return np.subtract(x, y)
