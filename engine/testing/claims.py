@@ -15,8 +15,55 @@ from engine.primitive import Primitive
 from engine.recording import changed
 from engine.sweeps import forward_sweep, reverse_sweep
 from engine.tensor import Array, Tensor, wrap
+from engine.testing.judge import Judge
+from engine.testing.points import random
 
 Function = Callable[..., Any]
+
+
+class Case:
+    """One call of an op, and what its rules claim there.
+
+    Attributes:
+        names: of its arguments, as reports write them.
+        wanted: positions of the arguments that have a derivative.
+        g, tangents: a random cotangent, read-only, and random tangents, None for the other arguments.
+        gradients: by position, what the reverse rules claim under g.
+    """
+
+    def __init__(self, primitive: Primitive, arrays: Sequence[Any], metadata: dict[str, Any], seed: int) -> None:
+        self.primitive, self.arrays, self.metadata = primitive, list(arrays), metadata
+        self.judge = Judge(primitive.name)
+        self.rng = np.random.default_rng([seed, 1])
+        named = primitive.signature.arguments
+        self.names = [f"{named[0]}{k}" if primitive.signature.variadic else named[k] for k in range(len(arrays))]
+        self.wanted = differentiable(primitive, self.arrays)
+        self.out = self.value(*self.arrays)
+        self.g = random(self.rng, self.out.shape)
+        self.g.flags.writeable = False
+        self.tangents = [random(self.rng, a.shape) if k in self.wanted else None for k, a in enumerate(self.arrays)]
+        self.gradients = {k: np.asarray(found) for k, found in self.pull(self.g).items()}
+
+    def function(self, *args: Any) -> Any:
+        """The op with its metadata given."""
+        return self.primitive(*args, **self.metadata)
+
+    def value(self, *args: Any) -> Array:
+        """The same of arrays, never a scalar."""
+        return np.asarray(self.function(*args))
+
+    def inputs(self) -> list[Any]:
+        """The arguments of a call: tensors that want a gradient where they can have one."""
+        return inputs_of(self.arrays, self.wanted)
+
+    def pull(self, g: Array, wanted: Sequence[int] | None = None) -> dict[int, Any]:
+        """What the reverse rules claim under another cotangent, or when fewer arguments want a gradient."""
+        return pull_back(self.function, self.arrays, self.wanted if wanted is None else wanted, g)
+
+    def push(self) -> Array:
+        """What the forward rules claim under the tangents."""
+        directions = {k: t for k, t in enumerate(self.tangents) if t is not None}
+        return push_forward(self.function, self.arrays, directions)
 
 
 def differentiable(primitive: Primitive, arrays: Sequence[Any]) -> list[int]:
@@ -29,7 +76,7 @@ def differentiable(primitive: Primitive, arrays: Sequence[Any]) -> list[int]:
 
 
 def inputs_of(arrays: Sequence[Any], wanted: Sequence[int]) -> list[Any]:
-    """The arguments of a call: tensors that want a gradient in some places, arrays in the others."""
+    """Tensors that want a gradient in some places, arrays in the others."""
     return [Tensor(a, requires_grad=True) if k in wanted else a for k, a in enumerate(arrays)]
 
 
@@ -43,7 +90,7 @@ def pull_back(
         return {k: np.zeros_like(arrays[k]) for k in wanted}
     seed = wrap(g, None) if sweep.get("create_graph") else g
     found = reverse_sweep(out.node, seed, **sweep)
-    return {k: found.get(inputs[k].node, np.zeros_like(arrays[k])) for k in wanted}
+    return {k: arrived(found, inputs[k]) for k in wanted}
 
 
 def push_forward(function: Function, arrays: Sequence[Any], tangents: dict[int, Any]) -> Any:
@@ -56,3 +103,8 @@ def push_forward(function: Function, arrays: Sequence[Any], tangents: dict[int, 
     directions = {inputs[k].node: t for k, t in tangents.items()}
     found = forward_sweep(between(out.node, directions), directions)
     return found.get(out.node, np.zeros_like(out.array))
+
+
+def arrived(found: dict[Any, Any], x: Tensor) -> Any:
+    """What a sweep found for a tensor; zeros where nothing arrived."""
+    return found[x.node] if x.node in found else np.zeros_like(x.array)

@@ -19,14 +19,15 @@ import numpy as np
 from engine.tensor import Array
 from engine.testing.hints import hint
 from engine.testing.judge import Entries, Judge
-from engine.testing.numeric import Estimate, directional, jacobian, moved, only, weighed
+from engine.testing.numeric import Estimate, directional, jacobian, only, weighed
 from engine.testing.points import Point, random
-from engine.testing.remainder import Line
+from engine.testing.remainder import Line, along
 from engine.testing.report import Inconclusive, element
 
 SMALL = 256  # elements of arguments and results together, up to which the whole Jacobian is compared
 ROUNDS = 4  # random directions otherwise
 ROUNDED = 64 * np.finfo(np.float64).eps  # what a rule may lose of the largest entry it makes
+FACTORS = (1.0, -1000.0, 0.001)  # of a cotangent: a rule is linear in it, whatever its size and sign
 LINEAR = 1e-6  # relative, since a rule may compute in float32
 NARROW = 64.0  # units in the last place by which such a rule may be off
 
@@ -55,7 +56,7 @@ def compare(point: Point, judge: Judge, modes: Sequence[str], seed: int) -> None
 
 def _compare_pulls(point: Point, out: Array, truths: Sequence[Estimate], judge: Judge, g: Array) -> None:
     pulled = [_pulled(point, unit, judge) for unit in np.eye(out.size)]
-    mixed = _pulled(point, g, judge)
+    scaled = [(factor, _pulled(point, factor * g, judge)) for factor in FACTORS]
     for k, (name, x, truth) in enumerate(zip(point.names, point.xs, truths, strict=True)):
         claim = np.array([found[k].reshape(-1) for found in pulled]).reshape(out.size, x.size).T
 
@@ -69,7 +70,9 @@ def _compare_pulls(point: Point, out: Array, truths: Sequence[Estimate], judge: 
         slack = ROUNDED * np.abs(claim).max(axis=0, initial=0, keepdims=True, where=np.isfinite(claim))
         judge.hold("vjp rule", name, claim, truth, _entries(point, out, truths, k, judge, slack, guess))
         tolerance = (LINEAR * np.abs(claim) + truth.flat) @ np.abs(g)
-        judge.equal("linear", name, mixed[k], (claim @ g).reshape(x.shape), tolerance.reshape(x.shape))
+        for factor, found in scaled:
+            expected, room = factor * (claim @ g).reshape(x.shape), abs(factor) * tolerance.reshape(x.shape)
+            judge.equal("linear", name, found[k], expected, room)
 
 
 def _compare_pushes(point: Point, out: Array, truths: Sequence[Estimate], judge: Judge) -> None:
@@ -100,7 +103,7 @@ def _entries(
 
     def line(at: int) -> Line:
         i, j = divmod(at, out.size)
-        return along(point, only(units[i], k, len(point.xs)), lambda y: y[j])
+        return along(point.value, point.xs, only(units[i], k, len(point.xs)), lambda y: y[j])
 
     def where(at: int) -> str:
         i, j = divmod(at, out.size)
@@ -126,7 +129,7 @@ def _compare_directions(point: Point, out: Array, judge: Judge, modes: Sequence[
         assert point.push is not None
 
         def line(at: int) -> Line:
-            return along(point, ts, lambda y: y[at])
+            return along(point.value, point.xs, ts, lambda y: y[at])
 
         judge.hold("jvp rule", "a random direction", point.push(ts), truth, Entries(line, unsure=truth.jump != 0))
     if "reverse" in modes:
@@ -137,9 +140,10 @@ def _compare_directions(point: Point, out: Array, judge: Judge, modes: Sequence[
             g[unclear] = 0.0
         gradients = _pulled(point, g, judge)
         _blame(point, judge, g, ts, gradients, truth._replace(jump=np.where(unclear, 0.0, truth.jump)))
-        for name, once, twice in zip(point.names, gradients, _pulled(point, 2 * g, judge), strict=True):
-            tolerance = LINEAR * np.abs(once) + ROUNDED * np.abs(once).max(initial=0)
-            judge.equal("linear", name, twice, 2 * once, tolerance)
+        for factor in FACTORS[1:]:
+            for name, once, found in zip(point.names, gradients, _pulled(point, factor * g, judge), strict=True):
+                tolerance = abs(factor) * (LINEAR * np.abs(once) + ROUNDED * np.abs(once).max(initial=0))
+                judge.equal("linear", name, found, factor * once, tolerance)
 
 
 def _blame(
@@ -165,26 +169,26 @@ def _blame(
         found = slope(low, high)
         return float(abs(found.value - gradient[low:high] @ t[low:high]) - found.error)
 
-    whole, slack = weighed(Estimate(*(field[seen] for field in truth)), g[seen]), 1e-10 * (np.abs(gradient) @ np.abs(t))
+    whole, slack = (
+        weighed(Estimate(*(field[seen] for field in truth)), g[seen]),
+        1e-10 * np.nansum(np.abs(gradient * t)),
+    )
     low, high, name, place = 0, t.size, "a random direction", "a random direction of all arguments"
     if not abs(whole.value - gradient @ t) <= 10 * whole.error + slack:
+        broken = np.flatnonzero(~np.isfinite(gradient))
+        if broken.size:
+            low, high = int(broken[0]), int(broken[0]) + 1
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (low, middle) if far(low, middle) >= far(middle, high) else (middle, high)
         k = int(np.searchsorted(ends, low, side="right")) - 1
         name, whole = point.names[k], slope(low, high)
         place = f"{element(name, point.xs[k].shape, low - int(ends[k]))}, under a random cotangent"
-    behind = Entries(lambda _: along(point, part(low, high), total), lambda _: place, slack=slack)
+    behind = Entries(lambda _: along(point.value, point.xs, part(low, high), total), lambda _: place, slack=slack)
     judge.hold("vjp rule", name, np.asarray(gradient[low:high] @ t[low:high]), whole, behind)
 
 
 # ---- what both need ------------------------------------------------------------------------------------------------
-
-
-def along(point: Point, ts: Sequence[Array | None], weigh: Callable[[Array], Array]) -> Line:
-    """The function of one number that moves the point along ts and weighs the result."""
-    like = point.value(*point.xs)
-    return lambda h: weigh(moved(point.value, point.xs, ts, h, like))
 
 
 def _pulled(point: Point, g: Array, judge: Judge) -> list[Array]:

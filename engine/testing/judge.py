@@ -120,8 +120,8 @@ class Judge:
         claim = self.shaped(what, claim, expected.shape)
         tally.record(self.subject, law)
         with np.errstate(all="ignore"):
-            surplus = np.abs(claim - expected) - tolerance
-            surplus[(claim == expected) | (np.isnan(claim) & np.isnan(expected))] = -1.0
+            same = (claim == expected) | (np.isnan(claim) & np.isnan(expected))
+            surplus = np.where(same, -1.0, np.abs(claim - expected) - tolerance)
         if not (surplus <= 0).all():
             at = int(np.argmax(np.nan_to_num(surplus, nan=np.inf)))
             raise GradientError(

@@ -171,7 +171,7 @@ def only(direction: Array, position: int, count: int) -> list[Array | None]:
 
 
 def _units(x: Array) -> list[Array]:
-    """One direction for each element: it alone moves, by 1, or by more where it is large, lest rounding eat the step."""
+    """A direction for each element: it alone moves, by 1, or by more where it is large, lest rounding eat the step."""
     large = np.nan_to_num(np.abs(x.astype(np.float64)), posinf=1.0)
     reach = np.maximum(1.0, 2.0 ** np.floor(np.log2(large + 1.0) - 6)).reshape(-1)
     return [np.reshape(row, x.shape) for row in np.diag(reach)]

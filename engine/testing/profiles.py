@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from hypothesis import HealthCheck, seed, settings
+from hypothesis import HealthCheck, Phase, seed, settings
 
 SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large)
 
@@ -65,5 +65,13 @@ def configured(test: Callable[..., Any]) -> Callable[..., Any]:
     base = settings.get_profile(options.profile) if options.profile else settings()
     examples = base.max_examples if options.examples is None else options.examples
     unhurried = {*base.suppress_health_check, *SLOW}
-    test = settings(base, max_examples=examples, deadline=None, suppress_health_check=unhurried)(test)
+    phases = [phase for phase in base.phases if phase != Phase.explain]  # the report explains
+    test = settings(
+        base,
+        max_examples=examples,
+        deadline=None,
+        phases=phases,
+        report_multiple_bugs=False,
+        suppress_health_check=unhurried,
+    )(test)
     return test if options.seed is None else seed(options.seed)(test)

@@ -18,7 +18,7 @@ from engine.primitive import Primitive
 from engine.testing.checks import check_vjp, gradcheck, name_of
 from engine.testing.laws import check_at
 from engine.testing.profiles import configured
-from engine.testing.report import Inconclusive
+from engine.testing.report import GradientError, Inconclusive
 from engine.testing.strategies import arguments
 from engine.testing.tally import tally
 
@@ -73,7 +73,6 @@ def _everywhere(subject: str, points: st.SearchStrategy[Any], check: Callable[[A
     decided = undecided = 0
     last: Inconclusive | None = None
 
-    @configured
     @given(points, seeds)
     def holds(point: Any, seed: int) -> None:
         __tracebackhide__ = True
@@ -85,7 +84,12 @@ def _everywhere(subject: str, points: st.SearchStrategy[Any], check: Callable[[A
             decided, undecided, last = decided + error.checked - error.undecided, undecided + error.undecided, error
 
     __tracebackhide__ = True
-    holds()
+    holds.__name__ = subject  # hypothesis remembers what failed by it
+    try:
+        configured(holds)()
+    except GradientError as error:
+        error.__notes__ = []  # hypothesis's own account of the example; the report has a snippet
+        raise
     if last is not None and undecided > decided:
         raise Inconclusive(
             f"{subject}: inconclusive, {undecided} of {decided + undecided} entries could not be decided; "

@@ -16,13 +16,13 @@ Read next: `engine/testing/judge.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from engine.tensor import Array
-from engine.testing.numeric import FLAT, LEAST, STEP, Estimate, derivative, precision
+from engine.testing.numeric import FLAT, LEAST, STEP, Estimate, derivative, moved, precision
 
 Line = Callable[[float], Any]  # f along a line through the point, the point itself at 0
 
@@ -42,6 +42,14 @@ class Finding(NamedTuple):
     verdict: str
     truth: Estimate
     order: float | None = None
+
+
+def along(
+    f: Callable[..., Any], arrays: Sequence[Any], directions: Sequence[Any], weigh: Callable[[Array], Any]
+) -> Line:
+    """The function of one number that moves the arrays along directions and weighs the result of f."""
+    like = np.asarray(f(*arrays))
+    return lambda h: weigh(np.asarray(moved(f, arrays, directions, h, like)))
 
 
 def allowed(truth: Estimate, slack: Array | float = 0.0) -> Array:

@@ -36,7 +36,7 @@ class GradientError(AssertionError):
         return f"{self.message}\n\nTo see it again:\n\n{textwrap.indent(self.snippet, '    ')}"
 
 
-class Inconclusive(GradientError):
+class Inconclusive(GradientError):  # noqa: N818 (named for its verdict)
     """Nothing was found wrong, but too much could not be decided for it to be a pass: a kink, noise, or no value there.
 
     Attributes:

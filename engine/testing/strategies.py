@@ -36,6 +36,7 @@ from engine.examples import DISTINCT, NONZERO, POSITIVE, REAL, UNIT, Arguments, 
 from engine.primitive import Primitive
 from engine.tensor import Array
 from engine.testing.indices import index_expressions, integers
+from engine.testing.layouts import LAYOUTS
 
 __all__ = [
     "HypothesisDraw",
@@ -169,53 +170,13 @@ def broadcastable(count: int, domain: Domain | Sequence[Domain] = real) -> st.Se
 # ---- memory ----------------------------------------------------------------------------------------------------------
 
 
-def _spaced(array: Array) -> Array:
-    """With gaps between the values, which hold nan for whoever reads them."""
-    view: Array = np.full([2 * side for side in array.shape], np.nan, array.dtype)
-    for k in range(array.ndim):
-        view = np.moveaxis(np.moveaxis(view, k, 0)[::2], 0, k)
-    view[...] = array
-    return view
-
-
-def _turned(array: Array) -> Array:
-    """As the view of an array whose last axis came first: of three axes, neither row by row nor column by column."""
-    return np.moveaxis(np.array(np.moveaxis(array, -1, 0), order="C"), 0, -1) if array.ndim else array.copy()
-
-
-def _repeated(array: Array) -> Array:
-    """With a stride of 0 along each axis on which all values are the same."""
-    small = array
-    for k in range(array.ndim):
-        first = small.take([0], k) if small.shape[k] else small
-        small = first if (first == small).all() else small
-    return np.broadcast_to(small, array.shape)
-
-
-def _read_only(array: Array) -> Array:
-    array = array.copy()
-    array.flags.writeable = False
-    return array
-
-
-_LAYOUTS = (
-    np.copy,
-    lambda array: np.array(array, order="F"),
-    _turned,
-    _spaced,
-    lambda array: np.flip(np.flip(array).copy()),  # strides below 0
-    _repeated,
-    _read_only,
-)
-
-
 def layouts(array: Array) -> st.SearchStrategy[Array]:
     """The same values, laid out in memory in each of the ways that NumPy knows.
 
     Row by row, column by column, with the axes turned, with gaps, backwards, repeated by a stride of 0 where they do
     repeat, and read-only.
     """
-    return st.sampled_from(_LAYOUTS).map(lambda lay_out: lay_out(array))
+    return st.sampled_from(LAYOUTS).map(lambda lay_out: lay_out(array))
 
 
 # ---- for ops ---------------------------------------------------------------------------------------------------------
