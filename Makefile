@@ -22,7 +22,7 @@ format: $(VENV)/dev.stamp  ## put the source into its canonical form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-compare: $(VENV)/dev.stamp  ## hold every op against PyTorch's; downloads it
+compare: $(VENV)/dev.stamp  ## hold every op against PyTorch's, run the recipes; downloads PyTorch and JAX
 	$(BIN)/python -m pip install --quiet -e '.[compare]'
 	$(BIN)/python -m pytest tests/against
 

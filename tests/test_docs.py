@@ -1,4 +1,7 @@
-"""Every snippet of README, docs and docstrings runs, in order, and prints what the text shows."""
+"""Every snippet of README, docs and docstrings runs, in order, and prints what the text shows.
+
+One that begins with ```python torch needs PyTorch, and so on; `tests/against/test_recipes.py` runs those.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,9 @@ MODULES = [path for name in ("engine", "nn", "viz", "gpt") for path in sorted((R
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_python_snippets_run_and_print_what_they_show(
-    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+def run_snippets(page: Path, kind: str) -> None:
+    """Run the snippets of one kind, in order and with one set of names. AssertionError where one prints otherwise."""
+    blocks = re.findall(rf"^```{kind}\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
     names: dict[str, object] = {"__name__": page.stem}
     for number, block in enumerate(blocks, 1):
         if ">>>" in block:
@@ -31,6 +31,14 @@ def test_python_snippets_run_and_print_what_they_show(
             names.update(test.globs)
         else:
             exec(compile(block, f"{page.name}, snippet {number}", "exec"), names)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_snippets_run_and_print_what_they_show(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_snippets(page, "python")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
