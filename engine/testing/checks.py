@@ -66,8 +66,10 @@ def gradcheck(
     Raises GradientError where a derivative is wrong, and Inconclusive, which is one, where that cannot be told.
     """
     unknown = [mode for mode in modes or () if mode not in MODES]
-    if unknown or (modes is not None and not modes) or order < 1:
-        raise ValueError(f"gradcheck: order is at least 1 and modes are of {MODES}; got order={order}, modes={modes!r}")
+    if unknown or (modes is not None and not modes) or not isinstance(order, int) or order < 1:
+        raise ValueError(
+            f"gradcheck: order is 1, 2, ..., and modes are some of {MODES}; got order={order!r}, modes={modes!r}"
+        )
     judge = Judge(name_of(f), subgradient)
     try:
         used = tuple(modes) if modes is not None else _modes(f, arrays)

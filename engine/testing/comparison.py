@@ -30,6 +30,7 @@ SMALL = 256  # elements of arguments and results together, up to which the whole
 ROUNDS = 4  # random directions otherwise
 ROUNDED = 64 * np.finfo(np.float64).eps  # what a rule may lose of the largest entry it makes
 BLIND = 1e-9  # of the largest entry: smaller differences may come from structure finer than any step resolves
+SLIGHT = 100.0  # times what rounding explains
 TINY = 1e-300  # where floating numbers begin to lose their precision
 LINEAR = 1e-6  # relative, since a rule may compute in float32
 NARROW = 64.0  # units in the last place by which such a rule may be off
@@ -66,7 +67,7 @@ def _compare_pulls(
     for k, (name, x, claim, truth) in enumerate(zip(point.names, point.xs, claims, truths, strict=True)):
 
         def again(k: int = k) -> Array:
-            return _jacobians(point, out, judge, shaken(point.xs, rng))[k]
+            return _jacobians(point, out, judge, rng)[k]
 
         def guess(at: int, x: Array = x, claim: Array = claim, truth: Estimate = truth, name: str = name) -> str:
             i, j = divmod(at, out.size)
@@ -82,7 +83,7 @@ def _compare_pulls(
         judge.hold("vjp rule", name, claim, truth, behind)
         for other, found in others:
             room = (linear * np.abs(claim) + truth.flat) @ np.abs(other) + TINY
-            judge.equal("linear in g", name, found[k], (claim @ other).reshape(x.shape), room.reshape(x.shape))
+            _hold_linear(judge, name, found[k], (claim @ other).reshape(x.shape), room.reshape(x.shape), other)
 
 
 def _compare_pushes(point: Point, out: Array, truths: Sequence[Estimate], judge: Judge) -> None:
@@ -96,9 +97,12 @@ def _compare_pushes(point: Point, out: Array, truths: Sequence[Estimate], judge:
         judge.hold("jvp rule", name, claim, truth, behind)
 
 
-def _jacobians(point: Point, out: Array, judge: Judge, xs: Sequence[Array] | None = None) -> list[Array]:
-    """What the reverse rule claims, one row of results after the other; there, or at other values."""
-    pulled = [_pulled(point, unit, judge, xs) for unit in np.eye(out.size)]
+def _jacobians(point: Point, out: Array, judge: Judge, rng: np.random.Generator | None = None) -> list[Array]:
+    """What the reverse rule claims, one row of results after the other; with rng, where rounding may have put them."""
+    units, xs = list(np.eye(out.size)), None
+    if rng is not None:
+        units, xs = shaken(units, rng), shaken(point.xs, rng)
+    pulled = [_pulled(point, unit, judge, xs) for unit in units]
     return [
         np.array([found[k].reshape(-1) for found in pulled]).reshape(out.size, x.size).T for k, x in enumerate(point.xs)
     ]
@@ -167,7 +171,17 @@ def _check_linear(point: Point, g: Array, judge: Judge, linear: float) -> None:
     for other, expected in (*cases, (np.abs(g), [a + b for a, b in zip(once, rest, strict=True)])):
         for name, found, one in zip(point.names, _pulled(point, other, judge), expected, strict=True):
             room = linear * (np.abs(one) + np.abs(one).max(initial=0, where=np.isfinite(one))) + TINY
-            judge.equal("linear in g", name, found, one, room)
+            _hold_linear(judge, name, found, one, room, other)
+
+
+def _hold_linear(judge: Judge, name: str, found: Array, expected: Array, room: Array, g: Array) -> None:
+    """A mistake in linearity is gross; what is slight may come from a rule that cancels, and is left undecided."""
+    off = np.abs(found - expected)
+    gross = np.maximum(SLIGHT * room, ROUNDED * np.abs(g).max(initial=0))
+    if (off > room).any() and (off < gross).all():
+        judge.leave(found.size, f"the vjp of {name} is linear in g to few digits only, so it loses some")
+    else:
+        judge.equal("linear in g", name, found, expected, room)
 
 
 def _blame(
@@ -254,6 +268,6 @@ def compare_narrow(narrow: Point, wide: Point, judge: Judge, seed: int) -> None:
             moves = np.max([np.nan_to_num(np.abs(shake[k] - found), posinf=0.0) for shake in shakes], axis=0)
             size = np.abs(truth) + np.abs(truth).max(initial=0, where=np.isfinite(truth))
             least = unit * np.abs(g).max(initial=0) * np.abs(out).max(initial=0, where=np.isfinite(out)) + smallest
-            tolerance = NARROW * (unit * size + moves) + 4 * least
+            tolerance = NARROW * (unit * size + moves.max(initial=0)) + 4 * least
         beyond = ~(np.abs(truth) < largest / 4)  # what overflows in the narrow dtype
         judge.equal("narrow = wide", narrow.names[k], found, truth, np.where(beyond, np.inf, tolerance))

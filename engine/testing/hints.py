@@ -42,7 +42,7 @@ def _of_value(found: float, ratio: float) -> str:
 
 def _of_places(found: Array, truth: Array) -> str:
     """The right numbers in the wrong places."""
-    if found.size < 2 or not np.isfinite(truth).all() or np.allclose(truth, truth.flat[0]):
+    if found.size < 3 or not np.isfinite(truth).all() or np.allclose(truth, truth.flat[0]):
         return ""
     if found.ndim > 1 and found.shape == found.T.shape and _same(found, truth.T):
         return "the transpose of the right answer"

@@ -63,10 +63,12 @@ def check_at(primitive: Primitive, arrays: Sequence[Any], metadata: dict[str, An
             law(case)
         case.judge.finish()
         return case.judge.checked
-    except GradientError as error:
+    except (GradientError, RuntimeError) as error:
+        if not isinstance(error, GradientError):  # a rule failed, and the engine says which
+            error = GradientError(str(error), "rule failed").with_traceback(error.__traceback__)
         given = [list(arrays), *([metadata] if metadata else [])]
         error.snippet = call("check_at", {"op": primitive}, given, **({"seed": seed} if seed else {}))
-        raise
+        raise error from None
 
 
 def reverse_rules(case: Case) -> None:

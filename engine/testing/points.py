@@ -92,7 +92,10 @@ class Inputs:
         if isinstance(tree, np.ndarray):
             if tree.dtype.kind != "f":
                 return []
-            return [np.zeros(tree.shape) if given is None else np.asarray(given)]
+            try:
+                return [np.zeros(tree.shape) if given is None else np.asarray(given)]
+            except ValueError as error:
+                raise GradientError(f"{self.subject}: the vjp returned what is no array: {error}") from error
         children = tree.items() if isinstance(tree, dict) else enumerate(tree or ())
         try:
             if given is not None and len(given) != len(tree or ()):
@@ -172,7 +175,12 @@ def parameters(f: Function) -> list[str]:
 
 def row(results: Any) -> Array:
     """A copy of all results in one row."""
-    return np.concatenate([_array(leaf.value).reshape(-1) for leaf in trees.leaves(results)] or [np.zeros(0)])
+    arrays = [_array(leaf.value) for leaf in trees.leaves(results)]
+    if not arrays or any(array.dtype.kind not in "fiub" for array in arrays):
+        raise TypeError(
+            f"a function to be checked must return real numbers, not {type(results).__name__}: {results!r:.50}"
+        )
+    return np.concatenate([array.reshape(-1) for array in arrays])
 
 
 def like(results: Any, g: Array) -> Any:

@@ -34,6 +34,9 @@ def check_op(primitive: Primitive) -> None:
     drawn could not be decided.
     """
 
+    if not isinstance(primitive, Primitive):
+        raise TypeError(f"check_op: wants an op, made with @primitive, not {primitive!r}; for a function: gradcheck")
+
     def check(example: Any, seed: int) -> int:
         return check_at(primitive, example.arrays, example.metadata, seed)
 
@@ -60,6 +63,9 @@ def assert_gradients(
     Raises GradientError at the smallest counterexample that hypothesis finds, and Inconclusive where most of what was
     drawn could not be decided.
     """
+
+    if not isinstance(strategy, st.SearchStrategy):
+        raise TypeError(f"assert_gradients: wants a strategy, not {type(strategy).__name__}; for one point: gradcheck")
 
     def check(drawn: Any, seed: int) -> int:
         arrays = drawn if isinstance(drawn, tuple) else (drawn,)

@@ -29,6 +29,7 @@ Line = Callable[[float], Any]  # f along a line through the point, the point its
 SAFETY = 10.0  # a claim may be off by this many estimated errors
 EXACT = 1e-6  # and by this much of the slope, since rules round as well,
 TINY = 1e-300  # and by what has no full precision any more,
+BARELY = 64 * np.finfo(np.float64).eps  # what may be lost where f stands still, if its parts are of size one
 ROUNDED = 4.0  # and by so many units in the last place of f
 AGREES, DISAGREES, UNDECIDED = "agrees", "disagrees", "inconclusive"
 
@@ -89,36 +90,46 @@ def examine(line: Line, claim: float, *, subgradient: bool = False, slack: float
 
 
 class _Slopes:
-    """Central differences of a line at every scale, the largest first.
+    """Central differences of a line at every scale where it has a value, the largest first.
 
-    Fields: the steps, the slopes, how far rounding may put them off, and how far f moved to either side.
+    Fields: the steps, the slopes, how far rounding may put them off, and how far f moved to the right and to the left.
     """
 
     def __init__(self, line: Line) -> None:
         middle = np.asarray(line(0.0))
-        self.steps = STEP * 0.5 ** np.arange(int(np.log2(STEP / LEAST)))
-        pairs = np.array([[line(h), line(-h)] for h in self.steps], np.float64)
+        steps = STEP * 0.5 ** np.arange(int(np.log2(STEP / LEAST)))
+        pairs = np.array([[line(h), line(-h)] for h in steps], np.float64)
+        there = np.isfinite(pairs).all(axis=1)
+        self.steps, pairs = steps[there], pairs[there]
         self.slopes = (pairs[:, 0] - pairs[:, 1]) / (2 * self.steps)
-        self.rounding = precision(middle) * np.abs(pairs).max(axis=1) / self.steps
-        self.moves = np.abs(pairs - float(middle)).max(axis=1)
+        self.rounding = precision(middle) * np.abs(pairs).max(axis=1, initial=0) / self.steps
+        self.moves = np.abs(pairs - float(middle))
 
     def order(self, claim: float) -> float:
         """p, where the remainder falls like h^p: at the smallest scales at which it stands out from rounding."""
         size = np.abs(self.slopes - claim)
-        clear = (size[1:] > 16 * self.rounding[1:]) & (size[:-1] > 0) & np.isfinite(size[:-1])
+        clear = (size[1:] > 16 * self.rounding[1:]) & (size[:-1] > 0)
         ratios = np.log2(size[:-1][clear] / size[1:][clear])
         return 1 + float(np.median(ratios[-5:])) if len(ratios) else np.nan
 
     def mirage(self, claim: float, truth: float) -> bool:
         """Whether f has the claimed slope, not zero, at several larger scales, and the true one only below.
 
-        Where f stands still at small scales it may be rounded, to a grid whose spacing shows in how far it ever moves.
+        Noise, seen in the differences at scales smaller than the best, may hide a slope; so may the rounding of a part
+        of f, of size one, that cancels. Where f moves to both sides, but stands still at small scales, its slope of 0
+        there may come from rounding, as that of round(x, 3) does. On the flat side of a kink it moves to one side only.
         """
-        room = min(0.02 * abs(claim), 0.1 * abs(claim - truth)) + 0 * self.steps
-        fine = self.rounding <= room
-        moved = self.moves[self.moves > 0]
-        if truth == 0 and moved.size:
-            room += 2 * moved.min() / self.steps
-            fine &= abs(claim) * self.steps >= 4 * moved.min()
-        near = (np.abs(self.slopes - claim) <= room) & fine
-        return claim != 0 and bool(np.lib.stride_tricks.sliding_window_view(near, RUN).all(axis=1).any())
+        off = abs(claim - truth)
+        if claim == 0 or not len(self.steps):
+            return False
+        best = int(np.argmin(np.abs(self.slopes - truth)))
+        noise = (np.abs(self.slopes - truth) * self.steps)[best + 1 :].max(initial=0)
+        if off * STEP <= 16 * noise:
+            return True
+        if truth == 0 and not self.moves[-RUN:].any():
+            grid = (self.moves > 0).all(axis=1) & (np.abs(self.slopes - claim) <= 0.5 * abs(claim))
+            if grid.any() or off * STEP < BARELY:
+                return True
+        room = min(0.02 * abs(claim), 0.1 * off)
+        near = (np.abs(self.slopes - claim) <= room) & (self.rounding <= room)
+        return len(near) >= RUN and bool(np.lib.stride_tricks.sliding_window_view(near, RUN).all(axis=1).any())

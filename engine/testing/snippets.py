@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
-LONGEST = 64  # elements written out; of longer arrays the shape
+from engine import trees
+
+LONGEST = 64  # elements of an argument that is written out
 
 
 def call(check: str, subjects: Mapping[str, Any], arguments: Sequence[Any], **options: Any) -> str:
@@ -22,7 +24,11 @@ def call(check: str, subjects: Mapping[str, Any], arguments: Sequence[Any], **op
     """
     named = [_named(subject, name) for name, subject in subjects.items()]
     imports = {"import numpy as np", f"from engine.testing import {check}", *(line for line, _ in named)} - {""}
-    given = [name for _, name in named] + [literal(a) for a in arguments]
+    given = [name for _, name in named]
+    for k, argument in enumerate(arguments):
+        if _size(argument) > LONGEST:
+            imports.add(f"# argument{k} is the one that was checked, too long to print")
+        given.append(f"argument{k}" if _size(argument) > LONGEST else literal(argument))
     given += [f"{key}={value!r}" for key, value in options.items()]
     return "\n".join([*sorted(imports, key=lambda line: (line.startswith("#"), line)), f"{check}({', '.join(given)})"])
 
@@ -37,12 +43,14 @@ def literal(value: Any) -> str:
         return "(" + ", ".join(map(literal, value)) + ("," if len(value) == 1 else "") + ")"
     if not isinstance(value, np.ndarray):
         return repr(value)
-    if value.size > LONGEST:
-        return f"<{value.dtype} array of shape {value.shape}>"
     dtype = "" if value.dtype in (np.float64, np.int64, np.bool_) else f", np.{value.dtype}"
     if value.size == 0:
         return f"np.zeros({value.shape}, np.{value.dtype})"
     return f"np.array({_numbers(value.tolist())}{dtype})"
+
+
+def _size(argument: Any) -> int:
+    return sum(np.size(leaf.value) for leaf in trees.leaves(argument))
 
 
 def _numbers(values: Any) -> str:

@@ -210,8 +210,10 @@ def test_what_cannot_be_imported_is_named_with_its_place() -> None:
     assert snippet.endswith("check_vjp(f, rule, np.array([1.0, 2.0]))")
 
 
-def test_long_arrays_are_named_by_their_shape() -> None:
-    assert error_of(check_vjp, np.sin, negated, np.ones(1000)).snippet.endswith("<float64 array of shape (1000,)>)")
+def test_long_arrays_are_not_written_out() -> None:
+    snippet = error_of(check_vjp, np.sin, negated, np.ones(1000)).snippet
+    assert "# argument0 is the one that was checked" in snippet
+    assert snippet.endswith("check_vjp(sin, negated, argument0)")
 
 
 def test_an_example_of_metadata() -> None:
