@@ -144,9 +144,10 @@ def moved(f: Callable[..., Any], arrays: Sequence[Any], directions: Sequence[Any
         if d is not None and not (np.abs((point - a) - h * d) <= 1e-6 * np.abs(h * d)).all():
             return np.full(like.shape, np.nan)
     try:
-        return f(*points)
+        found = np.asarray(f(*points))
     except (ValueError, ArithmeticError):  # as for a matrix that is no longer positive definite
         return np.full(like.shape, np.nan)
+    return found if found.shape == like.shape else np.full(like.shape, np.nan)  # as for x[x > 0]
 
 
 def directional(f: Callable[..., Any], arrays: Sequence[Any], directions: Sequence[Any]) -> Estimate:
