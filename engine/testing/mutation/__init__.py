@@ -11,10 +11,10 @@ Read next: `mutant.py`, `sites.py`, `mistakes.py`, `generic.py`; then `functions
 
 from engine.testing.mutation.equivalent import EQUIVALENT, stale
 from engine.testing.mutation.generic import generic_mutants
-from engine.testing.mutation.judge import Verdict, judge
 from engine.testing.mutation.mutant import Mutant
-from engine.testing.mutation.run import mutants, run
+from engine.testing.mutation.run import mutants
 from engine.testing.mutation.source import source_mutants
+from engine.testing.mutation.trial import Verdict, judge
 
 __all__ = [
     "EQUIVALENT",
@@ -23,7 +23,6 @@ __all__ = [
     "generic_mutants",
     "judge",
     "mutants",
-    "run",
     "source_mutants",
     "stale",
 ]

@@ -45,7 +45,7 @@ _CONVERSIONS = {"as_operand", "asarray", "float", "int", "tuple", "list", "isins
 
 
 # Whose arguments may as well stand the other way round.
-_COMMUTATIVE = {"add", "multiply", "hypot", "maximum", "minimum"}
+_COMMUTATIVE = {"add", "multiply", "hypot", "maximum", "minimum", "max", "min", "swapaxes", "broadcast_shapes"}
 
 
 def changes(node: ast.AST, parent: ast.AST, field: str) -> Changed:
@@ -79,6 +79,8 @@ def changes(node: ast.AST, parent: ast.AST, field: str) -> Changed:
 
 def _of_constant(node: ast.Constant, parent: ast.AST) -> Changed:
     name = parent.arg if isinstance(parent, ast.keyword) else None
+    if name == "strict":  # of zip: only makes sure
+        return
     if isinstance(node.value, bool):
         yield "keepdims" if name == "keepdims" else "boolean", ast.Constant(not node.value)
     elif isinstance(node.value, int | float):

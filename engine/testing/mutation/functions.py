@@ -38,14 +38,15 @@ class Subject:
         name: "multiply.vjp(y)" for a lambda, "powers._pow_base" for a function with a name.
         function, tree: what it is at run time, and in the source.
         ops: names of the ops that run it going backward (or forward with a tangent).
-        forward: whether a forward pass uses it too.
+        beyond: whether it is part of more than rules: of a forward pass, so that an op itself may become another one,
+            or of the sweeps.
     """
 
     name: str
     function: FunctionType
     tree: Tree
     ops: list[str] = field(default_factory=list)
-    forward: bool = False
+    beyond: bool = False
 
 
 def subjects(ops: Sequence[Primitive]) -> list[Subject]:
@@ -68,7 +69,7 @@ def subjects(ops: Sequence[Primitive]) -> list[Subject]:
         for op_name in PANEL:
             visit(function, _qualified(function), op_name)
     for subject in found.values():
-        subject.forward = subject.function in forward
+        subject.beyond = subject.function in forward or subject.function in HEART
     return list(found.values())
 
 

@@ -29,14 +29,14 @@ class Mutant:
         kind: what is wrong, one word for many mutants: "doubled", "comparison".
         ops: names of the ops by whose checks it should be found.
         planted: makes a context in which the engine is wrong in this way.
-        forward: whether a forward pass uses the mutated function as well, so that the op itself may be another.
+        beyond: whether more than a rule is wrong: the mutated function is part of a forward pass, or of the sweeps.
     """
 
     name: str
     kind: str
     ops: tuple[str, ...]
     planted: Callable[[], AbstractContextManager[None]]
-    forward: bool = False
+    beyond: bool = False
 
 
 @contextmanager

@@ -14,9 +14,9 @@ from functools import cache
 from engine.primitive import registry
 from engine.testing.mutation.equivalent import EQUIVALENT, stale
 from engine.testing.mutation.generic import generic_mutants
-from engine.testing.mutation.judge import Verdict, judge, traps_stand
 from engine.testing.mutation.mutant import CONTROL, Mutant
 from engine.testing.mutation.source import source_mutants
+from engine.testing.mutation.trial import Verdict, judge
 
 
 @cache
@@ -30,12 +30,8 @@ def mutants() -> dict[str, Mutant]:
 def judged(names: Sequence[str], jobs: int) -> Iterator[Verdict]:
     """The verdicts, as they come."""
     processes = multiprocessing.get_context("spawn")  # also where forking is not to be had
-    with processes.Pool(jobs, initializer=_begin) as pool:
+    with processes.Pool(jobs) as pool:
         yield from pool.imap_unordered(_judge, names, chunksize=4)
-
-
-def _begin() -> None:
-    traps_stand()
 
 
 def _judge(name: str) -> Verdict:
@@ -47,15 +43,15 @@ def run(names: Sequence[str], jobs: int) -> bool:
     verdicts = []
     for verdict in judged(names, jobs):
         verdicts.append(verdict)
-        if sys.stderr.isatty():
-            print(f"\r{len(verdicts)} of {len(names)}", end="", file=sys.stderr)
+        if sys.stderr.isatty() or len(verdicts) % 500 == 0:
+            print(f"\r{len(verdicts)} of {len(names)}", end="" if sys.stderr.isatty() else "\n", file=sys.stderr)
     verdicts.sort(key=lambda verdict: names.index(verdict.mutant))
     ill = [v for v in verdicts if mutants()[v.mutant].kind == CONTROL and v.found_by]
     survivors = [v.mutant for v in verdicts if _fate(v) == "survived"]
     old = list(stale(mutants(), verdicts))
     print("\n".join(table(verdicts)))
     for heading, lines in (
-        ("survived", [name + " (forward, too)" * mutants()[name].forward for name in survivors]),
+        ("survived", [name + " (not only in a rule)" * mutants()[name].beyond for name in survivors]),
         ("right, and yet found fault with", [f"{v.mutant}: {v.how}" for v in ill]),
         ("stale in engine/testing/mutation/equivalent.py", old),
     ):
@@ -65,7 +61,7 @@ def run(names: Sequence[str], jobs: int) -> bool:
     return not (ill or survivors or old)
 
 
-FATES = ("check_op", "the traps", "equivalent", "survived")
+FATES = ("check_op", "the traps", "other tests", "equivalent", "survived")
 
 
 def _fate(verdict: Verdict) -> str:

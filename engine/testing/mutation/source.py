@@ -9,7 +9,7 @@ The name of a mutant is the statement it is in, with the change marked, so that 
 
 Nothing is changed in what speaks to the user only: messages, `raise`, the conditions of a lone `raise`.
 
-Read next: `engine/testing/mutation/judge.py`.
+Read next: `engine/testing/mutation/trial.py`.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def source_mutants(ops: Sequence[Primitive]) -> Iterator[Mutant]:
                 if seen[text] > 1:
                     text += f" ({seen[text]})"
                 plant = partial(recoded, subject.function, partial(_code_with, subject, place, node))
-                yield Mutant(text, kind, tuple(subject.ops), plant, subject.forward)
+                yield Mutant(text, kind, tuple(subject.ops), plant, subject.beyond)
 
 
 def places(tree: ast.AST, home: ast.AST | None = None) -> Iterator[Place]:
@@ -82,7 +82,7 @@ def _speaks(node: ast.AST) -> bool:
         return isinstance(node.value, ast.Constant)
     if isinstance(node, ast.Call):
         return isinstance(node.func, ast.Name) and node.func.id == "isinstance"
-    return isinstance(node, ast.Raise | ast.Assert | ast.JoinedStr)
+    return isinstance(node, ast.Raise | ast.Assert | ast.JoinedStr | ast.ExceptHandler)
 
 
 def _asks_to_raise(tree: ast.AST, field: str) -> bool:
