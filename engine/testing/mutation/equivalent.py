@@ -79,6 +79,14 @@ because(
     "attention._bias: given = np.where(mask, ⟦0 → 1⟧, -np.inf) if mask.dtype == bool else mask",
 )
 because(
+    "only a row that holds inf is another, and its softmax is nan",
+    "softmax._shifted: return x - np.where(⟦np.isfinite(largest) → largest⟧, largest, 0).astype(largest.dtype)",
+)
+because(
+    "without channels all scores are zero, whatever they are scaled by",
+    "attention._default_scale: return 1 / math.sqrt(query.shape[-1] or ⟦1 → 2⟧) if scale is None else float(scale)",
+)
+because(
     "before its first value a recurrence is zero, whatever that is multiplied by",
     "scans._cumprod_backward: later = _recurrence(delayed(backward, axis, fill=⟦0.0 → 1.0⟧), flip(g, axis=axis), axis)",
     "scans._recurrence: a = a * delayed(a, axis, fill=⟦0.0 → 1.0⟧, by=by)",

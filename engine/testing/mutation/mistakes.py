@@ -184,6 +184,15 @@ def writes_a_value(run: Run, g: Any, values: Values, metadata: Metadata) -> Any:
     return _and_write(run(g, values, metadata), values)
 
 
+@mistake("keeps what it was given", reads_values)
+def keeps_what_it_was_given(run: Run, g: Any, values: Values, metadata: Metadata) -> Any:
+    _KEPT[:] = [g, values]
+    return run(g, values, metadata)
+
+
+_KEPT: list[Any] = []
+
+
 def _and_write(contribution: Any, into: Any) -> Any:
     """The contribution, in memory of its own, after the floating arrays among `into` have been doubled."""
     if isinstance(contribution, np.ndarray):

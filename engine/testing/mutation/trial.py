@@ -38,7 +38,7 @@ def _tests(names: str) -> tuple[Path, ...]:
     return tuple(ROOT / "tests" / "engine" / f"test_{name}.py" for name in names.split())
 
 
-TRAPS = _tests("traps_values traps_shapes fused_empty zero_cotangent")
+TRAPS = _tests("traps_values traps_shapes traps_between fused_empty zero_cotangent")
 OTHERS = _tests("traps_graph sweeps backward transforms tensor elementwise reductions shapes linalg")
 _OPTIONS = ["-x", "-c", str(ROOT / "pyproject.toml"), "-p", "no:cacheprovider"]
 _OPTIONS += ["--assert=plain", "-p", "no:hypothesispytest"]  # which come too late to a process that runs already
