@@ -1,0 +1,161 @@
+"""Mutants that are no mistakes: the changed rule is the same function, each with the reason why.
+
+An entry is held to its word. One that names no mutant any more, or one that is found after all, is stale, and a stale
+entry fails the run as a survivor does.
+
+Read next: `engine/testing/laws.py`, what all of this puts to the test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+
+from engine.testing.mutation.trial import Verdict
+
+EQUIVALENT: dict[str, str] = {}
+
+
+def because(reason: str, *mutants: str) -> None:
+    """Declare mutants equivalent."""
+    EQUIVALENT.update(dict.fromkeys(mutants, reason))
+
+
+def stale(names: Collection[str], verdicts: Sequence[Verdict]) -> Iterator[str]:
+    """What is wrong with the table, given the names of all mutants and what became of those that were judged."""
+    for name in EQUIVALENT:
+        if name not in names:
+            yield f"no such mutant: {name}"
+    for verdict in verdicts:
+        if verdict.found_by and verdict.mutant in EQUIVALENT:
+            yield f"found by {verdict.found_by}: {verdict.mutant}"
+
+
+# ---- rules as a whole ------------------------------------------------------------------------------------------------
+
+_ALWAYS_ZERO = ("sign", "doubled", "a thousandth off", "zero", "ignores g", "clips g", "forgets g", "rolled")
+
+because(
+    "the derivative is zero everywhere, whatever is done to it",
+    *(f"sign.{way}(x): {kind}" for way in ("vjp", "jvp") for kind in (*_ALWAYS_ZERO, "wrong in float32", "detached")),
+    *(f"sign.{way}(x): {kind}" for way in ("vjp", "jvp") for kind in ("wrong on tensors", "wrong on a strided g")),
+    "sign.jvp(x): missing",
+)
+because(
+    "the two rules are the same function of g alone",
+    "add.vjp(x) and (y): exchanged",
+    "add.jvp(x) and (y): exchanged",
+)
+because(
+    "the rule reads its values for places and signs only, which are constants",
+    *(
+        f"{op}.{way}({argument}): detached factor"
+        for op, arguments in (
+            *((op, "x") for op in ("abs", "relu", "max", "min", "take", "take_along_axis")),
+            *((op, "x y") for op in ("maximum", "minimum", "where")),
+            ("clip", "x min max"),
+        )
+        for way in ("vjp", "jvp")
+        for argument in arguments.split()
+    ),
+)
+
+# ---- places in the source --------------------------------------------------------------------------------------------
+
+because(
+    "a stand-in for a value that is not used: what it makes is multiplied by zero, or divides zero",
+    "powers._pow_base: x = where(constant & np.isinf(np.power(as_operand(x), -1.0)), ⟦1.0 → 2.0⟧, x)",
+    "trigonometry._nonzero: return where(zero, ⟦1.0 → 2.0⟧, r) if zero.any() else r",
+    "reductions.divisor: return where(as_operand(x) == 0, ⟦1.0 → 2.0⟧, x)",
+)
+because(
+    "a stand-in for an infinite shift of values that are all -inf, and stay so",
+    "reductions._weights: e = exp(x - spread(np.where(out == -np.inf, ⟦0 → 1⟧, out), x.shape, axis))",
+    "attention._reference: e = exp(subtract(scores, np.where(np.isfinite(largest), largest, ⟦0 → 1⟧)"
+    ".astype(scores.dtype)))",
+    "softmax._shifted: return x - np.where(np.isfinite(largest), largest, ⟦0 → 1⟧).astype(largest.dtype)",
+)
+because(
+    "the same added to all scores that a row may look at is no difference to softmax",
+    "attention._bias: given = np.where(mask, ⟦0 → 1⟧, -np.inf) if mask.dtype == bool else mask",
+)
+because(
+    "only a row that holds inf is another, and its softmax is nan",
+    "softmax._shifted: return x - np.where(⟦np.isfinite(largest) → largest⟧, largest, 0).astype(largest.dtype)",
+)
+because(
+    "without channels all scores are zero, whatever they are scaled by",
+    "attention._default_scale: return 1 / math.sqrt(query.shape[-1] or ⟦1 → 2⟧) if scale is None else float(scale)",
+)
+because(
+    "before its first value a recurrence is zero, whatever that is multiplied by",
+    "scans._cumprod_backward: later = _recurrence(delayed(backward, axis, fill=⟦0.0 → 1.0⟧), flip(g, axis=axis), axis)",
+    "scans._recurrence: a = a * delayed(a, axis, fill=⟦0.0 → 1.0⟧, by=by)",
+)
+because(
+    "one round of doubling too many adds zeros",
+    "scans._recurrence: while ⟦by < v.shape[axis] → by <= v.shape[axis]⟧:",
+)
+because(
+    "the sweep sums over the axis that is left",
+    "linalg._matmul_left: return ⟦reshape(product, shape=(*product.shape[:-2], product.shape[-1])) → product⟧"
+    " if len(x_shape) == 1 else product",
+    "linear.vjp(bias): lambda g: ⟦np.ones(rows(g).shape[0], g.dtype) @ rows(g) → rows(g)⟧",
+    "layer_norm._backward: return (_remove_erased(g if weight is None else g * weight, normalized, inverse)"
+    " if wanted[0] else None, ⟦ones @ rows(g * normalized) → rows(g * normalized)⟧ if wanted[1] else None,"
+    " ones @ rows(g) if wanted[2] else None)",
+    "layer_norm._backward: return (_remove_erased(g if weight is None else g * weight, normalized, inverse)"
+    " if wanted[0] else None, ones @ rows(g * normalized) if wanted[1] else None,"
+    " ⟦ones @ rows(g) → rows(g)⟧ if wanted[2] else None)",
+    "rms_norm._backward: return (_remove_erased(g if weight is None else g * weight, normalized, inverse)"
+    " if wanted[0] else None,"
+    " ⟦np.ones(rows(g).shape[0], g.dtype) @ rows(g * normalized) → rows(g * normalized)⟧ if wanted[1] else None)",
+)
+because(
+    "the sum of all tangents, or the sweep, broadcasts it",
+    "linear._forward_tangent: pieces = [None if of_x is None else linear(of_x, weight), None if of_weight is None"
+    " else linear(x, of_weight), None if of_bias is None else"
+    " ⟦np.broadcast_to(of_bias, (*x.shape[:-1], weight.shape[0])) → of_bias⟧]",
+)
+because(
+    "the last axis either way",
+    "linalg._matmul_right: product = matmul(expand_dims(x, axis=⟦-1 → 1⟧) if x.ndim == 1"
+    " else swapaxes(x, axis1=-1, axis2=-2), g)",
+    "cross_entropy._backward: return result.reshape(*labels.shape, probabilities.shape[⟦-1 → 1⟧])",
+    "cross_entropy._forward_tangent: losses = ((probabilities * t).sum(axis=⟦-1 → 1⟧) - right)"
+    " * _weights(labels, ignore_index, reduction, t.dtype)",
+)
+because(
+    "to the end either way",
+    "attention._rotary_reference: a, b = (getitem(pairs, (..., slice(0, 1))),"
+    " getitem(pairs, (..., slice(1, ⟦2 → 3⟧))))",
+)
+because(
+    "NumPy takes any negative side for the unknown one",
+    "cross_entropy._backward: scale = g.reshape(-⟦1 → 2⟧) * _weights(labels, ignore_index, reduction, g.dtype)",
+    "cross_entropy._weights: counts = (labels.reshape(-⟦1 → 2⟧) != ignore_index).astype(dtype)",
+    "cross_entropy._picked: return np.where(labels == ignore_index, 0, labels).reshape(-⟦1 → 2⟧)",
+    "linear.rows: return x.reshape(-⟦1 → 2⟧, x.shape[-1]) if x.size"
+    " else x.reshape(int(np.prod(x.shape[:-1])), x.shape[-1])",
+    "embedding._backward: flat, cotangents = (np.asarray(ids).reshape(-⟦1 → 2⟧), rows(g))",
+)
+because(
+    "the same, only slower",
+    "linear.vjp(x): lambda g, weight: (⟦rows(g) → g⟧ @ weight).reshape(*g.shape[:-1], weight.shape[1])",
+    "embedding._backward: ⟦if size <= _SMALL_TABLE: → if not size <= _SMALL_TABLE:⟧",
+    "embedding._backward: if ⟦size <= _SMALL_TABLE → size < _SMALL_TABLE⟧:",
+    "embedding._backward: if ⟦size <= _SMALL_TABLE → size >= _SMALL_TABLE⟧:",
+    "sweeps.reverse_sweep: allowed = None if inputs is None else"
+    " ⟦set(between(root, inputs, since)) → between(root, inputs, since)⟧",
+    "rules.mend: alarm.rang = ⟦False → True⟧",
+    "rules.mend: alarm.rang = ⟦False → True⟧ (2)",
+)
+because(
+    "the number of an evaluation, or of an assignment, is never a node's",
+    "sweeps.reverse_sweep: if ⟦node.serial < since → node.serial <= since⟧:",
+    "sweeps.reverse_sweep: if saved is None or create_graph or node.plan.joint or"
+    " ⟦versions.last_assigned > node.serial → versions.last_assigned >= node.serial⟧:",
+)
+because(
+    "there is only one to take at the beginning",
+    "sweeps.reverse_sweep: pending = [(⟦-root.serial → root.serial⟧, root)]",
+)

@@ -1,0 +1,155 @@
+"""The functions that derivatives are made of: rules, references, the helpers these call, and the heart of the sweeps.
+
+A `Subject` is one function object with its syntax tree and the ops that run it. Functions are found by walking from the
+rules of every op along the global names their code loads. Other ops end the walk, since their rules are
+subjects themselves, and so does everything outside `engine.ops`.
+
+The invariant: a subject's tree is the text the function was compiled from.
+
+Read next: `engine/testing/mutation/source.py`.
+"""
+
+from __future__ import annotations
+
+import ast
+import dis
+import inspect
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+from engine import rules, sweeps
+from engine.plan import LINEAR, Joint
+from engine.primitive import Primitive
+
+Tree = ast.FunctionDef | ast.Lambda
+
+HEART: tuple[Any, ...] = (sweeps.reverse_sweep, rules.fit, rules.mend, rules._as_tensors)
+PANEL = ("multiply", "sigmoid", "clip", "concat", "astype", "layer_norm")  # these take every way through it
+
+
+@dataclass
+class Subject:
+    """One function.
+
+    Fields:
+        name: "multiply.vjp(y)" for a lambda, "powers._pow_base" for a function with a name.
+        function, tree: what it is at run time, and in the source.
+        ops: names of the ops that run it going backward (or forward with a tangent).
+        beyond: whether it is part of more than rules: of a forward pass, so that an op itself may become another one,
+            or of the sweeps.
+    """
+
+    name: str
+    function: FunctionType
+    tree: Tree
+    ops: list[str] = field(default_factory=list)
+    beyond: bool = False
+
+
+def subjects(ops: Sequence[Primitive]) -> list[Subject]:
+    """All functions behind the rules of these ops, and the heart of the sweeps, each once."""
+    found: dict[Any, Subject] = {}
+
+    def visit(function: Any, name: str, op: str) -> None:
+        if function not in found:
+            found[function] = Subject(name, function, tree_of(function))
+        if op not in found[function].ops:
+            found[function].ops.append(op)
+
+    forward = {helper for op in ops for helper in helpers(op.forward)}
+    for op in ops:
+        for name, root in roots(op):
+            visit(root, name, op.name)
+            for helper in helpers(root):
+                visit(helper, _qualified(helper), op.name)
+    for function in HEART:
+        for op_name in PANEL:
+            visit(function, _qualified(function), op_name)
+    for subject in found.values():
+        subject.beyond = subject.function in forward or subject.function in HEART
+    return list(found.values())
+
+
+def roots(op: Primitive) -> Iterator[tuple[str, Any]]:
+    """The rules of an op and its reference, with names for them."""
+    given: Any
+    for way, given in (("vjp", op.vjp), ("jvp", op.jvp)):
+        rules = [given.rule] if isinstance(given, Joint) else () if given is None or given is LINEAR else given
+        for rule, argument in zip(rules, op.signature.arguments, strict=False):
+            if rule is not None and rule is not LINEAR:
+                named = rule.__name__ != "<lambda>"
+                yield _qualified(rule) if named else f"{op.name}.{way}({argument})", rule
+    if op.reference is not None:
+        yield _qualified(op.reference), op.reference
+
+
+def helpers(function: Any) -> set[Any]:
+    """The plain functions of `engine.ops` that a function leads to, itself left out."""
+    found: set[Any] = set()
+    stack = [function]
+    while stack:
+        at = stack.pop()
+        for name in _globals_loaded(at.__code__):
+            value = at.__globals__.get(name)
+            if inspect.isfunction(value) and value.__module__.startswith("engine.ops") and value not in found:
+                found.add(value)
+                stack.append(value)
+    return found - {function}
+
+
+def _globals_loaded(code: CodeType) -> Iterator[str]:
+    for instruction in dis.get_instructions(code):
+        if instruction.opname == "LOAD_GLOBAL":
+            yield instruction.argval
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _globals_loaded(constant)
+
+
+def _qualified(function: Any) -> str:
+    return f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
+
+
+# ---- from functions to their syntax, and back ------------------------------------------------------------------------
+
+
+def tree_of(function: FunctionType) -> Tree:
+    """The syntax tree of a function; LookupError if the source is no longer what was imported."""
+    module = inspect.getmodule(function)
+    assert module is not None
+    code = function.__code__
+    if code.co_name == "<lambda>":
+        fitting: list[Tree] = [node for node in _trees(module) if isinstance(node, ast.Lambda) and _holds(node, code)]
+    else:
+        known = (code.co_name, code.co_firstlineno)
+        fitting = [n for n in _trees(module) if isinstance(n, ast.FunctionDef) and (n.name, n.lineno) == known]
+    if not fitting:
+        raise LookupError(f"{_qualified(function)}: its source has changed since it was imported")
+    return fitting[-1]  # of lambdas in one another, the innermost
+
+
+@cache
+def _trees(module: ModuleType) -> list[Tree]:
+    return [node for node in ast.walk(ast.parse(inspect.getsource(module))) if isinstance(node, Tree)]
+
+
+def _holds(node: ast.Lambda, code: CodeType) -> bool:
+    """Whether all of the code comes from the body of this lambda; a line can hold several."""
+    body = node.body
+    first, last = (body.lineno, body.col_offset), (body.end_lineno or 0, body.end_col_offset or 0)
+    spans = [span for span in code.co_positions() if span[3]]  # entering and leaving have no columns
+    return all(first <= (line or 0, column or 0) and (end or 0, stop or 0) <= last for line, end, column, stop in spans)
+
+
+def code_of(tree: Tree) -> CodeType:
+    """The code of a function with this tree."""
+    whole, mode, name = (
+        (ast.Expression(tree), "eval", "<lambda>")
+        if isinstance(tree, ast.Lambda)
+        else (ast.Module([tree], []), "exec", tree.name)
+    )
+    code = compile(whole, "<mutant>", mode, flags=annotations.compiler_flag, dont_inherit=True)
+    return next(c for c in code.co_consts if isinstance(c, CodeType) and c.co_name == name)

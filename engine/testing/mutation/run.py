@@ -1,0 +1,85 @@
+"""All mutants of the engine, judged by several processes, and what came of it in words.
+
+Each process is a fresh one that knows the mutants by name, since what plants them cannot be sent.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import cache
+
+from engine.primitive import registry
+from engine.testing.mutation.equivalent import EQUIVALENT, stale
+from engine.testing.mutation.generic import generic_mutants
+from engine.testing.mutation.mutant import CONTROL, Mutant
+from engine.testing.mutation.source import source_mutants
+from engine.testing.mutation.trial import Verdict, judge
+
+
+@cache
+def mutants() -> dict[str, Mutant]:
+    """Every mutant by name."""
+    ops = [op for op in registry.values() if op.__module__.startswith("engine.")]
+    generic = [mutant for op in ops for mutant in generic_mutants(op)]
+    return {mutant.name: mutant for mutant in [*generic, *source_mutants(ops)]}
+
+
+def judged(names: Sequence[str], jobs: int) -> Iterator[Verdict]:
+    """The verdicts, as they come."""
+    processes = multiprocessing.get_context("spawn")  # also where forking is not to be had
+    with processes.Pool(jobs) as pool:
+        yield from pool.imap_unordered(_judge, names, chunksize=4)
+
+
+def _judge(name: str) -> Verdict:
+    return judge(mutants()[name])
+
+
+def run(names: Sequence[str], jobs: int) -> bool:
+    """Judge these mutants and print what came of it; whether every mistake was found and every declaration holds."""
+    verdicts = []
+    for verdict in judged(names, jobs):
+        verdicts.append(verdict)
+        if sys.stderr.isatty() or len(verdicts) % 500 == 0:
+            print(f"\r{len(verdicts)} of {len(names)}", end="" if sys.stderr.isatty() else "\n", file=sys.stderr)
+    verdicts.sort(key=lambda verdict: names.index(verdict.mutant))
+    ill = [v for v in verdicts if mutants()[v.mutant].kind == CONTROL and v.found_by]
+    survivors = [v.mutant for v in verdicts if _fate(v) == "survived"]
+    old = list(stale(mutants(), verdicts))
+    print("\n".join(table(verdicts)))
+    for heading, lines in (
+        ("survived", [name + " (not only in a rule)" * mutants()[name].beyond for name in survivors]),
+        ("right, and yet found fault with", [f"{v.mutant}: {v.how}" for v in ill]),
+        ("stale in engine/testing/mutation/equivalent.py", old),
+    ):
+        if lines:
+            print(f"\n{heading}:")
+            print("\n".join(f"  {line}" for line in lines))
+    return not (ill or survivors or old)
+
+
+FATES = ("check_op", "the traps", "other tests", "equivalent", "survived")
+
+
+def _fate(verdict: Verdict) -> str:
+    if verdict.found_by:
+        return verdict.found_by
+    if mutants()[verdict.mutant].kind == CONTROL:
+        return CONTROL
+    return "equivalent" if verdict.mutant in EQUIVALENT else "survived"
+
+
+def table(verdicts: Sequence[Verdict]) -> Iterator[str]:
+    """Counts by kind of mutant: how many were found, and by whom."""
+    counts: dict[str, Counter[str]] = {}
+    for verdict in verdicts:
+        kind = mutants()[verdict.mutant].kind
+        if kind != CONTROL:
+            counts.setdefault(kind, Counter())[_fate(verdict)] += 1
+    total: Counter[str] = sum(counts.values(), Counter())
+    yield f"{'kind':30}{'mutants':>10}" + "".join(f"{fate:>12}" for fate in FATES)
+    for kind, row in [*counts.items(), ("total", total)]:
+        yield f"{kind:30}{row.total():10}" + "".join(f"{row[fate]:12}" for fate in FATES)

@@ -1,0 +1,118 @@
+"""Source-level mutants: one small change in the text of a rule, of a reference, or of a helper they call.
+
+The idea: walk the syntax tree of the function, put something else in one place, compile, and give the function that
+code. Every place has the changes that `changes.py` knows for it.
+
+The name of a mutant is the statement it is in, with the change marked, so that it survives every edit elsewhere:
+
+    relu.vjp(x): lambda g, out: g * (⟦out > 0 → out >= 0⟧)
+
+Nothing is changed in what speaks to the user only: messages, `raise`, the conditions of a lone `raise`.
+
+Read next: `engine/testing/mutation/trial.py`.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import partial
+from types import CodeType
+from typing import Any, NamedTuple
+
+from engine.primitive import Primitive
+from engine.testing.mutation.changes import changes
+from engine.testing.mutation.functions import Subject, code_of, subjects
+from engine.testing.mutation.mutant import Mutant, recoded
+
+
+class Place(NamedTuple):
+    """A node of a syntax tree, where it hangs, and the statement (or lambda) to show it in."""
+
+    node: ast.AST
+    parent: ast.AST
+    field: str
+    number: int | None
+    home: ast.AST
+
+    def put(self, node: ast.AST) -> None:
+        """Hang another node here."""
+        if self.number is None:
+            setattr(self.parent, self.field, node)
+        else:
+            getattr(self.parent, self.field)[self.number] = node
+
+
+def source_mutants(ops: Sequence[Primitive]) -> Iterator[Mutant]:
+    """One for every change in every function behind the rules of these ops."""
+    for subject in subjects(ops):
+        seen: Counter[str] = Counter()
+        for place in places(subject.tree):
+            for kind, node in changes(place.node, place.parent, place.field):
+                text = f"{subject.name}: {described(place, node)}"
+                seen[text] += 1
+                if seen[text] > 1:
+                    text += f" ({seen[text]})"
+                plant = partial(recoded, subject.function, partial(_code_with, subject, place, node))
+                yield Mutant(text, kind, tuple(subject.ops), plant, subject.beyond)
+
+
+def places(tree: ast.AST, home: ast.AST | None = None) -> Iterator[Place]:
+    """Every place where something may be changed, from the outside in."""
+    home = home or tree
+    for field, value in ast.iter_fields(tree):
+        if field in ("args", "decorator_list", "returns", "annotation", "type_comment") and not isinstance(
+            tree, ast.Call
+        ):
+            continue
+        several = isinstance(value, list)
+        for index, node in enumerate(value if several else [value]):
+            if not isinstance(node, ast.AST) or _speaks(node) or _asks_to_raise(tree, field):
+                continue
+            inner = node if isinstance(node, ast.stmt) else home
+            yield Place(node, tree, field, index if several else None, inner)
+            yield from places(node, inner)
+
+
+def _speaks(node: ast.AST) -> bool:
+    """Whether it is a message, documentation, or a question about types."""
+    if isinstance(node, ast.Expr):
+        return isinstance(node.value, ast.Constant)
+    if isinstance(node, ast.Call):
+        return isinstance(node.func, ast.Name) and node.func.id == "isinstance"
+    return isinstance(node, ast.Raise | ast.Assert | ast.JoinedStr | ast.ExceptHandler)
+
+
+def _asks_to_raise(tree: ast.AST, field: str) -> bool:
+    return isinstance(tree, ast.If) and field == "test" and isinstance(tree.body[0], ast.Raise)
+
+
+def described(place: Place, node: ast.AST) -> str:
+    """The statement around a place, with the change marked."""
+    mark = f"⟦{_text(place.node)} → {_text(node)}⟧"
+    if place.node is place.home:
+        return mark
+    place.put(ast.Name(mark))
+    try:
+        return _text(place.home)
+    finally:
+        place.put(place.node)
+
+
+def _text(node: ast.AST) -> str:
+    """The source of an expression or of a simple statement; of a compound one its first line."""
+    if isinstance(node, ast.If | ast.For | ast.While | ast.With | ast.Try | ast.FunctionDef):
+        node = copy.copy(node)
+        node.body = [ast.Pass()]
+    return ast.unparse(node).partition("\n")[0]
+
+
+def _code_with(subject: Subject, place: Place, node: Any) -> CodeType:
+    """The code of the function with another node at one place."""
+    place.put(ast.copy_location(node, place.node))
+    try:
+        return code_of(ast.fix_missing_locations(subject.tree))
+    finally:
+        place.put(place.node)
