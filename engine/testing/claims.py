@@ -1,6 +1,6 @@
 """What an op's rules claim: its gradient and its derivative at one point, by sweeps of the engine over one call.
 
-Read next: `engine/testing/laws.py`, which hold these claims against the truth and against one another.
+Read next: `engine/testing/laws/`, which hold these claims against the truth and against one another.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ class Case:
         gradients: by position, what the reverse rules claim under g.
     """
 
+    rounding = 1e-9  # between two ways of computing the same thing in float64, relative to the largest value
+    slack = 1e-12  # rounding in a rule, whose terms are of the size of the examples: one
+
     def __init__(self, primitive: Primitive, arrays: Sequence[Any], metadata: dict[str, Any], seed: int) -> None:
         self.primitive, self.arrays, self.metadata = primitive, list(arrays), metadata
         self.judge = Judge(primitive.name)
@@ -60,6 +63,21 @@ class Case:
         """What the reverse rules claim under another cotangent, or when fewer arguments want a gradient."""
         return pull_back(self.function, self.arrays, self.wanted if wanted is None else wanted, g)
 
+    def moving(self, values: Sequence[Any]) -> tuple[Any, ...]:
+        """Of one value for each argument, those of the arguments that have a derivative."""
+        return tuple(values[k] for k in self.wanted)
+
+    def of_moving(self, *xs: Any) -> Any:
+        """The op as a function of the arguments that have a derivative."""
+        given = dict(zip(self.wanted, xs, strict=True))
+        return self.function(*[given.get(k, array) for k, array in enumerate(self.arrays)])
+
+    def same(self, law: str, at: int | str, found: Any, expected: Any) -> None:
+        """Two ways to compute the same, of an argument or of what is named. Raises GradientError if they differ."""
+        name = at if isinstance(at, str) else self.names[at]
+        largest = max(float(np.abs(one).max(initial=0)) for one in (np.asarray(expected), *self.gradients.values()))
+        self.judge.equal(law, name, found, expected, self.rounding * (1 + largest))
+
     def push(self) -> Array:
         """What the forward rules claim under the tangents."""
         directions = {k: t for k, t in enumerate(self.tangents) if t is not None}
@@ -76,8 +94,10 @@ def differentiable(primitive: Primitive, arrays: Sequence[Any]) -> list[int]:
 
 
 def inputs_of(arrays: Sequence[Any], wanted: Sequence[int]) -> list[Any]:
-    """Tensors that want a gradient in some places, arrays in the others."""
-    return [Tensor(a, requires_grad=True) if k in wanted else a for k, a in enumerate(arrays)]
+    """Tensors that want a gradient in some places, arrays in the others. Tensors stay what they are."""
+    return [
+        Tensor(a, requires_grad=True) if k in wanted and not isinstance(a, Tensor) else a for k, a in enumerate(arrays)
+    ]
 
 
 def pull_back(

@@ -7,7 +7,7 @@
 Every entry gets one. One that disagrees raises GradientError at once, about the worst; what could not be decided is
 remembered, and `finish` raises Inconclusive for it. So nothing undecided is ever a pass.
 
-Read next: `engine/testing/comparison.py` for functions, `engine/testing/laws.py` for ops.
+Read next: `engine/testing/comparison.py` for functions, `engine/testing/laws/` for ops.
 """
 
 from __future__ import annotations

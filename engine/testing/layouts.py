@@ -1,6 +1,6 @@
 """Layouts: the ways in which the same values can lie in memory. A rule must not care.
 
-Read next: `engine/testing/laws.py` and `engine/testing/strategies.py`, which try them.
+Read next: `engine/testing/laws/` and `engine/testing/strategies.py`, which try them.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 An entry is held to its word. One that names no mutant any more, or one that is found after all, is stale, and a stale
 entry fails the run as a survivor does.
 
-Read next: `engine/testing/laws.py`, what all of this puts to the test.
+Read next: `engine/testing/laws/`, what all of this puts to the test.
 """
 
 from __future__ import annotations

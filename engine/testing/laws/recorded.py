@@ -1,0 +1,81 @@
+"""The laws of an op's rules run on tensors: derivatives that can be differentiated, in everything they depend on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from engine.sweeps import reverse_sweep
+from engine.tensor import Tensor, wrap
+from engine.testing.claims import Case, arrived, pull_back
+from engine.testing.judge import Entries
+from engine.testing.numeric import directional
+from engine.testing.remainder import Line, along
+from engine.transforms import grad_or_zeros, jvp, vjp
+
+
+def recorded_sweep(case: Case) -> None:
+    """recorded = raw, second derivative; and forward over reverse, reverse over forward, which give the same."""
+    inputs = case.inputs()
+    out = case.function(*inputs)
+    if out.node is None:
+        return
+    recorded = reverse_sweep(out.node, wrap(case.g, None), create_graph=True)
+    for k in case.wanted:
+        case.same("recorded = raw", k, recorded[inputs[k].node], case.gradients[k])
+    inner = _along_tangents(case, [recorded[inputs[k].node] for k in case.wanted])
+    swept = reverse_sweep(inner.node, np.ones(())) if inner.node else {}
+    second = {k: np.asarray(arrived(swept, inputs[k])) for k in case.wanted}
+    for k in case.wanted:
+
+        def gradient(*arrays: Any, k: int = k) -> Any:
+            return pull_back(case.function, arrays, case.wanted, case.g)[k]
+
+        def line(at: int, gradient: Any = gradient) -> Line:
+            return along(gradient, case.arrays, case.tangents, lambda y: y.flat[at])
+
+        truth = directional(gradient, case.arrays, case.tangents)
+        case.judge.hold("second derivative", case.names[k], second[k], truth, Entries(line, slack=case.slack))
+    if case.primitive.jvp is None or not case.wanted:
+        return
+    xs, ts = case.moving(case.arrays), case.moving(case.tangents)
+    _, over_reverse = jvp(lambda *xs: vjp(case.of_moving, *xs)[1](case.g), xs, ts)
+    over_forward = _gradients(lambda *xs: (jvp(case.of_moving, xs, ts)[1] * case.g).sum(), xs)
+    for way, found in (("forward over reverse", over_reverse), ("reverse over forward", over_forward)):
+        for k, one in zip(case.wanted, found, strict=True):
+            case.same(way, k, one, second[k])
+
+
+def pullback_differentiated_in_g(case: Case) -> None:
+    """recorded in g: <J' g, t> has the gradient J t in g."""
+    inputs, g = case.inputs(), Tensor(case.g, requires_grad=True)
+    out = case.function(*inputs)
+    if out.node is None or case.primitive.jvp is None:
+        return
+    recorded = reverse_sweep(out.node, g, create_graph=True)
+    inner = _along_tangents(case, [recorded[inputs[k].node] for k in case.wanted])
+    found = arrived(reverse_sweep(inner.node, np.ones(())), g) if inner.node else np.zeros_like(case.g)
+    case.same("recorded in g", "the cotangent", found, case.push())
+
+
+def push_differentiated_in_t(case: Case) -> None:
+    """recorded in t: <g, J t> has the gradient J' g in t."""
+    if case.primitive.jvp is None or not case.wanted:
+        return
+    xs, ts = case.moving(case.arrays), case.moving(case.tangents)
+    found = _gradients(lambda *ts: (jvp(case.of_moving, xs, ts)[1] * case.g).sum(), ts)
+    for k, one in zip(case.wanted, found, strict=True):
+        case.same("recorded in t", k, one, case.gradients[k])
+
+
+def _along_tangents(case: Case, gradients: list[Any]) -> Any:
+    """The sum of <gradient, tangent> over the arguments."""
+    inner = wrap(np.zeros(()), None)
+    for gradient, t in zip(gradients, case.moving(case.tangents), strict=True):
+        inner = inner + (gradient * t).sum()
+    return inner
+
+
+def _gradients(f: Any, xs: tuple[Any, ...]) -> Any:
+    return grad_or_zeros(f, tuple(range(len(xs))))(*xs)

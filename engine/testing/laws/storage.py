@@ -1,0 +1,107 @@
+"""The laws of what an op's rules do to memory: layout, dtype, and what is left behind."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import numpy as np
+
+from engine.sweeps import reverse_sweep
+from engine.tensor import wrap
+from engine.testing.claims import Case, arrived, pull_back, push_forward
+from engine.testing.layouts import LAYOUTS, read_only
+from engine.testing.report import GradientError
+
+NARROW = 1e-5  # between float32 and float64, relative to the largest value
+
+
+def any_layout(case: Case) -> None:
+    """layouts: all arguments, cotangent and tangents laid out in one of many ways, and read-only."""
+    lay_out = LAYOUTS[case.rng.integers(len(LAYOUTS))]
+
+    def laid_out(values: Any) -> list[Any]:
+        return [read_only(lay_out(a)) if isinstance(a, np.ndarray) else a for a in values]
+
+    arrays, inputs = laid_out(case.arrays), case.inputs()
+    handed = [wrap(arrays[k], x.node) if k in case.wanted else arrays[k] for k, x in enumerate(inputs)]
+    out = case.function(*handed)
+    case.same("layouts", "the value", out, case.out)
+    if out.node is None:
+        return
+    found = reverse_sweep(out.node, read_only(lay_out(case.g)))
+    for k in case.wanted:
+        case.same("layouts", k, arrived(found, inputs[k]), case.gradients[k])
+    if case.primitive.jvp is not None:
+        tangents = dict(enumerate(laid_out(case.tangents)))
+        pushed = push_forward(case.function, handed, {k: tangents[k] for k in case.wanted})
+        case.same("layouts", "the tangent", pushed, case.push())
+
+
+def float32(case: Case) -> None:
+    """float32: never differenced; dtype and shape are the argument's."""
+    if not case.wanted:
+        return
+    arrays = [_single(a) for a in case.arrays]
+    metadata = {
+        k: np.dtype(np.float32) if isinstance(v, np.dtype) else v for k, v in case.metadata.items()
+    }  # of astype
+
+    def function(*args: Any) -> Any:
+        return case.primitive(*args, **metadata)
+
+    found = pull_back(function, arrays, case.wanted, _single(case.g))
+    named = [("the result", np.asarray(function(*arrays)), case.out)]
+    named += [(case.names[k], found[k], case.gradients[k]) for k in case.wanted]
+    if case.primitive.jvp is not None:
+        tangents = {k: _single(case.tangents[k]) for k in case.wanted}
+        named.append(("the tangent", np.asarray(push_forward(function, arrays, tangents)), case.push()))
+    for name, narrow, wide in named:
+        if narrow.dtype != np.float32:
+            raise GradientError(f"{case.primitive.name}: float32 in, but {narrow.dtype} for {name}", "float32")
+        case.judge.equal("float32", name, narrow, wide, NARROW * (1 + np.abs(wide).max(initial=0)))
+
+
+def mixed_dtypes(case: Case) -> None:
+    """mixed dtypes: one argument of a broadcasting op in float32, the others in float64."""
+    if len(case.wanted) < 2 or not case.primitive.broadcasts:
+        return
+    one = case.wanted[case.rng.integers(len(case.wanted))]
+    arrays = [_single(a) if k == one else a for k, a in enumerate(case.arrays)]
+    for k, found in pull_back(case.function, arrays, case.wanted, case.g).items():
+        if found.dtype != arrays[k].dtype:
+            raise GradientError(
+                f"{case.primitive.name}: {case.names[k]} is {arrays[k].dtype}, its gradient {found.dtype}",
+                "mixed dtypes",
+            )
+        wide = case.gradients[k]
+        case.judge.equal("mixed dtypes", case.names[k], found, wide, NARROW * (1 + np.abs(wide).max(initial=0)))
+
+
+def nothing_is_written_or_left(case: Case) -> None:
+    """kept: arguments and results are as they were, and all is freed by reference counting once nobody holds it."""
+    before = [a.copy() if isinstance(a, np.ndarray) else a for a in case.arrays]
+    inputs, g = case.inputs(), case.g.copy()
+    out = case.function(*inputs)
+    kept = np.array(out.array)
+    if out.node is not None:
+        reverse_sweep(out.node, g, retain_graph=True)
+        case.judge.equal("kept", "the cotangent", g, case.g, 0.0)
+        reverse_sweep(out.node, g)
+    case.judge.equal("kept", "the result", out, kept, 0.0)
+    for name, own, x, array in zip(case.names, case.arrays, inputs, before, strict=True):
+        if isinstance(array, np.ndarray):
+            case.judge.equal("kept", name, own, array, 0.0)
+            case.judge.equal("kept", name, x, array, 0.0)
+    watched = {"its result": weakref.ref(out.array), "the cotangent": weakref.ref(g)}
+    watched |= {case.names[k]: weakref.ref(inputs[k].array) for k in case.wanted}
+    del out, g, inputs, x
+    for what, alive in watched.items():
+        if alive() is not None:
+            raise GradientError(
+                f"{case.primitive.name}: {what} outlives the sweep; something still refers to it", "kept"
+            )
+
+
+def _single(a: Any) -> Any:
+    return a.astype(np.float32) if isinstance(a, np.ndarray) and a.dtype.kind == "f" else a
