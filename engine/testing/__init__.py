@@ -14,8 +14,8 @@ noise) raises Inconclusive, which is a GradientError.
 agrees: 4 entries, reverse, to a relative error of ...
 
 Read in this order: `numeric.py` (the truth), `remainder.py` (a second look), `judge.py` (three verdicts), `points.py`,
-`comparison.py` and `checks.py` (functions), `claims.py` and `laws.py` (ops), `strategies.py` and `properties.py` (many
-points).
+`pulls.py`, `comparison.py` and `checks.py` (functions), `claims.py` and `laws/` (ops), `strategies.py` and
+`properties.py` (many points), `mutation/` (the checker, checked).
 """
 
 from engine.testing.checks import Report, check_vjp, gradcheck

@@ -81,7 +81,7 @@ def derivative(f: Callable[[float], Any], step: float = STEP, shrink: float = 2.
     middle = np.asarray(f(0.0))
     unit = precision(middle)
     middle = middle.astype(np.float64)
-    flat, enough = FLAT * unit * np.abs(middle) / step, _enough(np.asarray(f(0.0)))
+    flat, enough = FLAT * unit * np.abs(middle) / step, _enough(unit)
     zeros = np.zeros(middle.shape)
     best = Estimate(zeros * np.nan, zeros + np.inf, zeros, zeros, zeros > 0, flat)
     slope, bend, steepest = Tableau(2, shrink), Tableau(1, shrink), zeros
@@ -122,9 +122,9 @@ def _better(old: Estimate, new: Estimate, lost: Array) -> Estimate:
     return Estimate(*(np.where(take, after, before) for after, before in zip(new, old, strict=True)))
 
 
-def _enough(values: Array) -> float:
-    """The relative error up to which something is decided, for a function that returns such values."""
-    return max(ENOUGH, 3 * precision(values) ** 0.5)
+def _enough(unit: float) -> float:
+    """The relative error up to which something is decided, for a function rounded to such a unit."""
+    return max(ENOUGH, 3 * unit**0.5)
 
 
 def precision(values: Array) -> float:
@@ -175,7 +175,7 @@ def jacobian(f: Callable[..., Any], arrays: Sequence[Any], position: int) -> Est
     reach = np.array([unit.max() for unit in units]).reshape(-1, *[1] * like.ndim)
     value, error, jump, scale, decided, flat = found
     if like.dtype.itemsize < 8:  # so few digits cannot tell small entries from beside large ones; let those decide
-        decided = decided | (error <= _enough(like) * np.abs(value).max(axis=0, keepdims=True, initial=0))
+        decided = decided | (error <= _enough(precision(like)) * np.abs(value).max(axis=0, keepdims=True, initial=0))
     return Estimate(value / reach, error / reach, jump / reach, scale / reach, decided, flat / reach)
 
 

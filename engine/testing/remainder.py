@@ -26,11 +26,11 @@ from engine.testing.numeric import FLAT, LEAST, STEP, Estimate, derivative, move
 
 Line = Callable[[float], Any]  # f along a line through the point, the point itself at 0
 
-SAFETY = 10.0  # a claim may be off by this many estimated errors
-EXACT = 1e-6  # and by this much of the slope, since rules round as well,
-TINY = 1e-300  # and by what has no full precision any more,
+SAFETY = 10.0  # a claim may be off by this many estimated errors,
+EXACT = 1e-6  # by this much of the slope, since rules round as well,
+ROUNDED = 4.0  # by so many units in the last place of f,
+TINY = 1e-300  # and by what has no full precision any more
 BARELY = 64 * np.finfo(np.float64).eps  # what may be lost where f stands still, if its parts are of size one
-ROUNDED = 4.0  # and by so many units in the last place of f
 AGREES, DISAGREES, UNDECIDED = "agrees", "disagrees", "inconclusive"
 
 # Steps to begin with, and how fast they shrink: multiples of one another would all meet a fast wave in the same phase.

@@ -1,0 +1,142 @@
+"""Directions: the claims of a point that is too large for its whole Jacobian, along random directions.
+
+<g, J t> sees every entry at once. When it disagrees with <J' g, t>, halving the direction t finds the entry that is to
+blame. Results with a kink along t, or without a slope, are left out of g, lest others hide behind them.
+
+Read next: `engine/testing/comparison.py`, which calls this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from engine.tensor import Array
+from engine.testing.judge import Entries, Judge
+from engine.testing.numeric import Estimate, directional, weighed
+from engine.testing.points import Point, random, shaken
+from engine.testing.pulls import TINY, hold_linear, linear_to, pulled
+from engine.testing.remainder import SAFETY, Line, along
+from engine.testing.report import element
+
+__tracebackhide__ = True  # in pytest's tracebacks: what failed is what was checked
+
+ROUNDING = 1e-10  # of the sum of all terms in absolute value
+
+
+def compare_direction(point: Point, out: Array, judge: Judge, modes: Sequence[str], rng: np.random.Generator) -> None:
+    """Compare in one random direction of all arguments at once. Raises GradientError."""
+    if not np.isfinite(out).all():
+        judge.leave(out.size, "a result is not a finite number")
+        return
+    ts = [random(rng, x.shape) for x in point.xs]
+    truth = directional(point.value, point.xs, ts)
+    if "forward" in modes:
+        assert point.push is not None
+
+        def line(at: int) -> Line:
+            return along(point.value, point.xs, ts, lambda y: y[at])
+
+        judge.hold("jvp rule", "a random direction", point.push(ts), truth, Entries(line, unsure=truth.jump != 0))
+    if "reverse" in modes:
+        g = random(rng, out.shape).astype(out.dtype)
+        unclear = ~truth.decided | (truth.jump != 0)
+        if unclear.any():
+            if judge.subgradient:
+                _compare_sum(_Sum(point, judge, g, ts, rng), truth)
+            else:
+                count = int(unclear.sum())
+                judge.leave(count, f"{count} of {out.size} results have a kink, or no slope, near the point")
+            g[unclear] = 0.0
+        _compare_sum(_Sum(point, judge, g, ts, rng), truth)
+        _compare_linear(point, g, judge, linear_to(out))
+
+
+class _Sum:
+    """<g, J t>, of all elements of the arguments in a row or of some, and what the reverse rule makes of it."""
+
+    def __init__(self, point: Point, judge: Judge, g: Array, ts: Sequence[Array], rng: np.random.Generator) -> None:
+        self.point, self.judge, self.g, self.rng = point, judge, g, rng
+        self.t = _row(ts)
+        self.ends = np.cumsum([0, *(x.size for x in point.xs)])
+        self.gradient = _row(pulled(point, g, judge))
+
+    def claimed(self, low: int, high: int) -> Array:
+        return np.asarray(self.gradient[low:high] @ self.t[low:high])
+
+    def again(self, low: int, high: int) -> Array:
+        """The claim where rounding may have put it."""
+        gradient = _row(pulled(self.point, self.g, self.judge, shaken(self.point.xs, self.rng)))
+        return np.asarray(gradient[low:high] @ self.t[low:high])
+
+    def true(self, low: int, high: int) -> Estimate:
+        return self.weigh(directional(self.point.value, self.point.xs, self.part(low, high)))
+
+    def weigh(self, truth: Estimate) -> Estimate:
+        seen = self.g != 0
+        return weighed(Estimate(*(field[seen] for field in truth)), self.g[seen])
+
+    def part(self, low: int, high: int) -> list[Array]:
+        """The direction in which only these elements move."""
+        places = np.arange(self.t.size)
+        kept = np.where((places >= low) & (places < high), self.t, 0.0)
+        pairs = zip(self.ends[:-1], self.ends[1:], self.point.xs, strict=True)
+        return [kept[a:b].reshape(x.shape) for a, b, x in pairs]
+
+    def line(self, low: int, high: int) -> Line:
+        seen = self.g != 0
+
+        def total(y: Array) -> Array:
+            return np.asarray(np.vdot(self.g[seen], y[seen]), y.dtype)
+
+        return along(self.point.value, self.point.xs, self.part(low, high), total)
+
+    def worst(self) -> int:
+        """The element to blame: one that is no number, or what is left when the direction is halved and halved."""
+        broken = np.flatnonzero(~np.isfinite(self.gradient))
+        low, high = (int(broken[0]), int(broken[0]) + 1) if broken.size else (0, self.t.size)
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if self.off(low, middle) >= self.off(middle, high) else (middle, high)
+        return low
+
+    def off(self, low: int, high: int) -> float:
+        truth = self.true(low, high)
+        return float(abs(truth.value - self.claimed(low, high)) - truth.error)
+
+    def named(self, at: int) -> tuple[str, str]:
+        """The argument that an element belongs to, and the element."""
+        k = int(np.searchsorted(self.ends, at, side="right")) - 1
+        return self.point.names[k], element(self.point.names[k], self.point.xs[k].shape, at - int(self.ends[k]))
+
+
+def _compare_sum(total: _Sum, truth: Estimate) -> None:
+    """Compare <J' g, t> with <g, J t>, and where they differ one entry of each."""
+    low, high, name, place = 0, total.t.size, "a random direction", "a random direction of all arguments"
+    whole = total.weigh(truth)
+    slack = ROUNDING * float(np.nansum(np.abs(total.gradient * total.t)))
+    if not abs(whole.value - total.claimed(low, high)) <= SAFETY * whole.error + whole.jump / 2 + slack:
+        low = total.worst()
+        high, whole = low + 1, total.true(low, low + 1)
+        name, place = total.named(low)
+        place += ", under a random cotangent"
+    line = total.line(low, high)
+    behind = Entries(
+        lambda _: line, lambda _: place, slack=slack, unsure=whole.jump != 0, shaken=lambda: total.again(low, high)
+    )
+    total.judge.hold("vjp rule", name, total.claimed(low, high), whole, behind)
+
+
+def _compare_linear(point: Point, g: Array, judge: Judge, linear: float) -> None:
+    """Neither the size of a cotangent matters nor its signs."""
+    once, rest = pulled(point, g, judge), pulled(point, np.abs(g) - g, judge)
+    cases = [(factor * g, [factor * a for a in once]) for factor in (-1024.0, 1 / 1024)]
+    for other, expected in (*cases, (np.abs(g), [a + b for a, b in zip(once, rest, strict=True)])):
+        for name, found, one in zip(point.names, pulled(point, other, judge), expected, strict=True):
+            room = linear * (np.abs(one) + np.abs(one).max(initial=0, where=np.isfinite(one))) + TINY
+            hold_linear(judge, name, found, one, room, other)
+
+
+def _row(arrays: Sequence[Array]) -> Array:
+    return np.concatenate([a.reshape(-1) for a in arrays])
