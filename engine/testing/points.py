@@ -139,7 +139,7 @@ def of_callables(subject: str, f: Function, rule: Function, args: Sequence[Any])
     inputs = Inputs(subject, parameters(f) or parameters(rule)[1:], args)
 
     def copies(xs: Sequence[Array]) -> list[Array]:
-        return [x.copy() for x in xs]
+        return [x.copy(order="K") for x in xs]  # in the same layout
 
     def value(*xs: Array) -> Array:
         return row(f(*inputs.arguments(copies(xs))))

@@ -166,3 +166,12 @@ def test_assert_gradients_of_right_and_wrong_vjps() -> None:
     assert_gradients(np.log, arrays(positive), vjp=lambda g, x: g / x)
     with pytest.raises(GradientError, match="log: the vjp rule of x disagrees"):
         assert_gradients(np.log, arrays(positive), vjp=lambda g, x: g / (x + 0.01))
+
+
+def test_arguments_are_handed_on_in_their_own_layout() -> None:
+    def right_for_rows_alone(g: Any, x: Any) -> Any:
+        return g * np.cos(x).ravel(order="K").reshape(x.shape)
+
+    check_vjp(np.sin, right_for_rows_alone, X)
+    with pytest.raises(GradientError, match="sin: the vjp rule of x disagrees"):
+        check_vjp(np.sin, right_for_rows_alone, X.T)
