@@ -96,16 +96,16 @@ def _marked(item: pytest.Item) -> Any:
 
 
 @pytest.fixture(scope="session")  # hypothesis objects to fixtures of function scope in its tests
-def gradcheck() -> Callable[..., None]:
+def gradcheck() -> Callable[..., Any]:
     """Compare the gradients of a function with numerical truth; raises GradientError."""
     from engine.testing import gradcheck
     from engine.testing.tally import tally
 
     @wraps(gradcheck)
-    def under_the_name_of_the_test(*args: Any, **options: Any) -> None:
+    def under_the_name_of_the_test(*args: Any, **options: Any) -> Any:
         __tracebackhide__ = True
         with tally.under(os.environ["PYTEST_CURRENT_TEST"].rpartition(" (")[0]):
-            gradcheck(*args, **options)
+            return gradcheck(*args, **options)
 
     return under_the_name_of_the_test
 
