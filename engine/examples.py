@@ -90,27 +90,37 @@ def broadcasting(*domains: Domain) -> Example:
     return example
 
 
+def filled(shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
+    """The shape with no empty side among some axes: one, several, or all for None. Others may stay empty."""
+    axes = (
+        range(len(shape)) if axis is None else [k % len(shape) for k in (axis if isinstance(axis, tuple) else (axis,))]
+    )
+    return tuple(max(side, 1) if k in axes else side for k, side in enumerate(shape))
+
+
 def along_axes(domain: Domain, min_side: int = 0) -> Example:
-    """One array with `axis` (None, one or several) and `keepdims`, for reductions."""
+    """One array with `axis` (None, one or several) and `keepdims`, for reductions; of 1 value at least, or of none."""
 
     def example(draw: Draw) -> Arguments:
-        shape = draw.shape(min_side=min_side)
+        shape = draw.shape()
         axis: Any = None
         if draw.choice([True, False]) and shape:
             axis = draw.axis(len(shape))
             if len(shape) > 1 and draw.choice([False, True]):
                 axis = (axis % len(shape), (axis + 1) % len(shape))
         keepdims: bool = draw.choice([False, True])
+        shape = filled(shape, axis) if min_side else shape
         return Arguments([draw.array(shape, domain)], {"axis": axis, "keepdims": keepdims})
 
     return example
 
 
 def along_axis(domain: Domain, min_side: int = 1) -> Example:
-    """One array with one `axis`."""
+    """One array with one `axis`, of 1 value at least, or of none."""
 
     def example(draw: Draw) -> Arguments:
-        shape = draw.shape(min_dims=1, min_side=min_side)
-        return Arguments([draw.array(shape, domain)], {"axis": draw.axis(len(shape))})
+        shape = draw.shape(min_dims=1)
+        axis = draw.axis(len(shape))
+        return Arguments([draw.array(filled(shape, axis) if min_side else shape, domain)], {"axis": axis})
 
     return example

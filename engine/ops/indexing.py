@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from engine.examples import REAL, Arguments, Draw
+from engine.examples import REAL, Arguments, Draw, filled
 from engine.plan import LINEAR
 from engine.primitive import primitive
 from engine.tensor import Array, Tensor
@@ -22,14 +22,14 @@ from engine.tensor import Array, Tensor
 
 
 def _index_example(draw: Draw) -> Arguments:
-    shape = draw.shape(min_dims=1, min_side=1)
-    side = shape[0]
+    side = draw.integer(1, 3)
+    shape = (side, *draw.shape(max_dims=2))
     index = draw.choice(
         [
             0,
             slice(None, None, -1),
             slice(1, None, 2),
-            (..., 0),
+            (..., 0) if shape[-1] else ...,
             (None, slice(0, 1)),
             draw.integers((3,), -side, side - 1),
             draw.integers((2, 2), 0, side - 1),
@@ -109,8 +109,9 @@ def _integers(indices: Any) -> Array:
 
 
 def _take_example(draw: Draw) -> Arguments:
-    shape = draw.shape(min_dims=1, min_side=1)
+    shape = draw.shape(min_dims=1)
     axis = draw.axis(len(shape))
+    shape = filled(shape, axis)
     indices = draw.integers(draw.choice([(3,), (), (2, 2), (0,)]), -shape[axis], shape[axis] - 1)
     return Arguments([draw.array(shape, REAL), indices], {"axis": axis})
 
@@ -127,8 +128,9 @@ def take(x: Any, indices: Any, *, axis: int) -> Any:
 
 
 def _along_example(draw: Draw) -> Arguments:
-    shape = draw.shape(min_dims=1, min_side=1)
+    shape = draw.shape(min_dims=1)
     axis = draw.axis(len(shape))
+    shape = filled(shape, axis)
     others = draw.choice([shape, (1,) * len(shape)])  # the other axes broadcast
     sides = (*others[: axis % len(shape)], draw.integer(0, 4), *others[axis % len(shape) + 1 :])
     return Arguments([draw.array(shape, REAL), draw.integers(sides, -shape[axis], shape[axis] - 1)], {"axis": axis})

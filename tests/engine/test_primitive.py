@@ -83,3 +83,13 @@ def test_a_rule_that_sends_a_wrong_shape_is_refused() -> None:
     broken = Primitive(cube, vjp=(lambda g: g.sum(),), jvp=(lambda t: t,), examples=elementwise(REAL))
     with pytest.raises(RuntimeError, match=r"cube: its vjp rule failed: it sent shape \(\)"):
         broken(Tensor([1.0, 2.0], requires_grad=True)).backward([1.0, 1.0])
+
+
+def test_a_rule_of_any_number_of_arrays_may_read_them_all_also_when_recorded() -> None:
+    def product(*xs: Any) -> Any:
+        return math.prod(xs)
+
+    def others(g: Any, xs: Any, *, position: int) -> Any:
+        return g * math.prod([x for k, x in enumerate(xs) if k != position])
+
+    gradcheck(Primitive(product, vjp=(others,), jvp=(others,)), 2.0, 3.0, 5.0, order=2)

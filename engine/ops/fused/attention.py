@@ -58,7 +58,7 @@ def _reference(query: Any, key: Any, value: Any, *, mask: Any, causal: bool, sca
 
 def _example(draw: Draw) -> Arguments:
     queries, keys, channels, values = (draw.integer(1, 3) for _ in range(4))
-    batch = draw.shape(max_dims=2, min_side=1)
+    batch = draw.shape(max_dims=2)
     shared = draw.choice([batch, batch[1:]])  # keys and values may broadcast over a leading axis
     mask = draw.choice([None, draw.integers((queries, keys), 0, 1) == 1])
     metadata = {"mask": mask, "causal": draw.choice([False, True]), "scale": draw.choice([None, 0.5])}

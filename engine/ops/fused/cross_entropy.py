@@ -42,10 +42,13 @@ def _reference(logits: Any, labels: Any, *, ignore_index: int, reduction: str) -
 
 
 def _example(draw: Draw) -> Arguments:
-    shape, classes = draw.shape(max_dims=2, min_side=1), draw.integer(1, 4)
+    shape, classes = draw.shape(max_dims=2), draw.integer(1, 4)
     labels = draw.integers(shape, 0, classes - 1)
     ignore = draw.choice([-100, 0]) if labels.any() else -100
-    metadata = {"ignore_index": ignore, "reduction": draw.choice(["mean", "sum", "none"])}
+    metadata = {
+        "ignore_index": ignore,
+        "reduction": draw.choice(["mean", "sum", "none"] if labels.size else ["sum", "none"]),
+    }
     return Arguments([draw.array((*shape, classes), REAL), labels], metadata)
 
 

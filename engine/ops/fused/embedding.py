@@ -25,7 +25,7 @@ def _reference(ids: Any, weight: Any) -> Any:
 
 
 def _example(draw: Draw) -> Arguments:
-    size, channels = draw.integer(1, 4), draw.integer(1, 3)
+    size, channels = draw.integer(1, 4), draw.integer(0, 3)
     return Arguments([draw.integers(draw.shape(max_dims=2), 0, size - 1), draw.array((size, channels), REAL)])
 
 

@@ -33,7 +33,7 @@ def _reference(x: Any, weight: Any = None, bias: Any = None, *, eps: float) -> A
 
 
 def _example(draw: Draw) -> Arguments:
-    shape = draw.shape(min_dims=1, min_side=1)
+    shape = (*draw.shape(max_dims=2), draw.integer(1, 3))
     affine = [draw.array(shape[-1:], REAL) if draw.choice([True, False]) else None for _ in range(2)]
     return Arguments([draw.array(shape, REAL), *affine], {"eps": 0.25})
 

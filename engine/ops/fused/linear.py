@@ -30,8 +30,8 @@ def _reference(x: Any, weight: Any, bias: Any = None) -> Any:
 
 
 def _example(draw: Draw) -> Arguments:
-    ins, outs = draw.integer(1, 3), draw.integer(1, 3)
-    x = draw.array((*draw.shape(max_dims=2), ins), REAL)
+    ins, outs = draw.integer(1, 3), draw.integer(0, 3)
+    x = draw.array((*draw.choice([draw.shape(max_dims=2), (outs,)]), ins), REAL)
     bias = draw.choice([draw.array((outs,), REAL), None])
     return Arguments([x, draw.array((outs, ins), REAL), bias])
 

@@ -30,7 +30,7 @@ def _reference(x: Any, weight: Any = None, *, eps: float) -> Any:
 
 
 def _example(draw: Draw) -> Arguments:
-    shape = draw.shape(min_dims=1, min_side=1)
+    shape = (*draw.shape(max_dims=2), draw.integer(1, 3))
     weight = draw.array(shape[-1:], REAL) if draw.choice([True, False]) else None
     return Arguments([draw.array(shape, REAL), weight], {"eps": 0.25})
 

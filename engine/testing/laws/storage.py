@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from engine.sweeps import reverse_sweep
-from engine.tensor import wrap
+from engine.graph import between
+from engine.recording import changed
+from engine.sweeps import forward_sweep, reverse_sweep
+from engine.tensor import Array, wrap
 from engine.testing.claims import Case, arrived, pull_back, push_forward
 from engine.testing.layouts import LAYOUTS, read_only
 from engine.testing.report import GradientError
 
+FEW = 3  # layouts tried at each point
 NARROW = 1e-5  # between float32 and float64, relative to the largest value
 
 
 def any_layout(case: Case) -> None:
-    """layouts: all arguments, cotangent and tangents laid out in one of many ways, and read-only."""
-    lay_out = LAYOUTS[case.rng.integers(len(LAYOUTS))]
+    """layouts: all arguments, cotangent and tangents laid out in each of a few ways, drawn from many, and read-only."""
+    for k in case.rng.permutation(len(LAYOUTS))[:FEW]:
+        _one_layout(case, LAYOUTS[k])
 
+
+def _one_layout(case: Case, lay_out: Callable[[Array], Array]) -> None:
     def laid_out(values: Any) -> list[Any]:
         return [read_only(lay_out(a)) if isinstance(a, np.ndarray) else a for a in values]
 
@@ -63,8 +70,8 @@ def float32(case: Case) -> None:
 
 
 def mixed_dtypes(case: Case) -> None:
-    """mixed dtypes: one argument of a broadcasting op in float32, the others in float64."""
-    if len(case.wanted) < 2 or not case.primitive.broadcasts:
+    """mixed dtypes: one argument of a broadcasting op in float32; the others, and the cotangent, in float64."""
+    if not case.wanted or not case.primitive.broadcasts:
         return
     one = case.wanted[case.rng.integers(len(case.wanted))]
     arrays = [_single(a) if k == one else a for k, a in enumerate(case.arrays)]
@@ -93,9 +100,34 @@ def nothing_is_written_or_left(case: Case) -> None:
         if isinstance(array, np.ndarray):
             case.judge.equal("kept", name, own, array, 0.0)
             case.judge.equal("kept", name, x, array, 0.0)
+    if case.primitive.jvp is not None and case.wanted:
+        _nothing_is_written_or_left_by_a_push(case)
     watched = {"its result": weakref.ref(out.array), "the cotangent": weakref.ref(g)}
     watched |= {case.names[k]: weakref.ref(inputs[k].array) for k in case.wanted}
     del out, g, inputs, x
+    _all_freed(case, watched)
+
+
+def _nothing_is_written_or_left_by_a_push(case: Case) -> None:
+    inputs, tangents = case.inputs(), {k: case.tangents[k].copy() for k in case.wanted}
+    with changed(forward=True):
+        out = case.function(*inputs)
+    if out.node is None:
+        return
+    kept, directions = np.array(out.array), {inputs[k].node: t for k, t in tangents.items()}
+    forward_sweep(between(out.node, directions), directions)
+    case.judge.equal("kept", "the result", out, kept, 0.0)
+    watched = {"its result": weakref.ref(out.array)}
+    for k, t in tangents.items():
+        case.judge.equal("kept", case.names[k], inputs[k], case.arrays[k], 0.0)
+        case.judge.equal("kept", f"the tangent of {case.names[k]}", t, case.tangents[k], 0.0)
+        watched[case.names[k]] = weakref.ref(inputs[k].array)
+        watched[f"the tangent of {case.names[k]}"] = weakref.ref(t)
+    del out, inputs, tangents, directions, t
+    _all_freed(case, watched)
+
+
+def _all_freed(case: Case, watched: dict[str, Any]) -> None:
     for what, alive in watched.items():
         if alive() is not None:
             raise GradientError(

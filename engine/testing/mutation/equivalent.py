@@ -159,3 +159,21 @@ because(
     "there is only one to take at the beginning",
     "sweeps.reverse_sweep: pending = [(⟦-root.serial → root.serial⟧, root)]",
 )
+because(
+    "what the rule keeps is an index or a condition: a copy the engine made, in order, and no floating array",
+    *(
+        f"{op}.{way}({argument}): {kind}"
+        for op, arguments in (("take", "x"), ("take_along_axis", "x"), ("embedding", "weight"), ("where", "x y"))
+        for way in ("vjp", "jvp")
+        for argument in arguments.split()
+        for kind in ("wrong on a strided value", "writes a value")
+    ),
+)
+because(
+    "of nothing, one too many is broadcast away by what it is multiplied with",
+    "scans.delayed: by = ⟦min(by, x.shape[axis]) → by⟧",
+)
+because(
+    "softmax does not see a number added to all the scores of a row",
+    "attention._bias: bias = np.where(np.tri(queries, keys, dtype=bool), ⟦0 → 1⟧, -np.inf).astype(dtype)",
+)
