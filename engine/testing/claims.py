@@ -44,7 +44,9 @@ class Case:
         self.out = self.value(*self.arrays)
         self.g = random(self.rng, self.out.shape)
         self.g.flags.writeable = False
-        self.tangents: list[Any] = [random(self.rng, a.shape) if k in self.wanted else None for k, a in enumerate(self.arrays)]
+        self.tangents: list[Any] = [
+            random(self.rng, a.shape) if k in self.wanted else None for k, a in enumerate(self.arrays)
+        ]
         self.gradients = {k: np.asarray(found) for k, found in self.pull(self.g).items()}
 
     def function(self, *args: Any) -> Any:

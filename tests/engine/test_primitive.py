@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import engine
 from engine import Tensor
 from engine.examples import REAL, elementwise
 from engine.primitive import Primitive, primitive, registry
-from engine.testing import GradientError, check_op
+from engine.testing import GradientError, check_op, gradcheck
 
 
 def cube(x: Any) -> Any:

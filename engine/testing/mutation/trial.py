@@ -39,7 +39,7 @@ def _tests(names: str) -> tuple[Path, ...]:
 
 
 TRAPS = _tests("traps_values traps_shapes traps_between fused_empty zero_cotangent")
-OTHERS = _tests("traps_graph sweeps backward transforms tensor elementwise reductions shapes linalg")
+OTHERS = _tests("primitive traps_graph sweeps backward transforms tensor elementwise reductions shapes linalg")
 _OPTIONS = ["-x", "-c", str(ROOT / "pyproject.toml"), "-p", "no:cacheprovider"]
 _OPTIONS += ["--assert=plain", "-p", "no:hypothesispytest"]  # which come too late to a process that runs already
 _OPTIONS += ["-k", "not million and not thousand"]  # these take their time
