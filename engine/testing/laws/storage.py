@@ -16,7 +16,7 @@ from engine.testing.claims import Case, arrived, pull_back, push_forward
 from engine.testing.layouts import LAYOUTS, read_only
 from engine.testing.report import GradientError
 
-FEW = 3  # layouts tried at each point
+FEW = 4  # layouts tried at each point
 NARROW = 1e-5  # between float32 and float64, relative to the largest value
 
 
@@ -70,8 +70,9 @@ def float32(case: Case) -> None:
 
 
 def mixed_dtypes(case: Case) -> None:
-    """mixed dtypes: one argument of a broadcasting op in float32; the others, and the cotangent, in float64."""
-    if not case.wanted or not case.primitive.broadcasts:
+    """mixed dtypes: one argument of a broadcasting op, or of a cast, in float32; the others and g in float64."""
+    casts = any(isinstance(value, np.dtype) for value in case.metadata.values())
+    if not case.wanted or not (case.primitive.broadcasts or casts):
         return
     one = case.wanted[case.rng.integers(len(case.wanted))]
     arrays = [_single(a) if k == one else a for k, a in enumerate(case.arrays)]
@@ -115,7 +116,9 @@ def _nothing_is_written_or_left_by_a_push(case: Case) -> None:
     if out.node is None:
         return
     kept, directions = np.array(out.array), {inputs[k].node: t for k, t in tangents.items()}
-    forward_sweep(between(out.node, directions), directions)
+    for _ in range(2):  # what a rule wrote shows in the second
+        found = forward_sweep(between(out.node, directions), dict(directions))
+        case.same("kept", "the tangent", found[out.node], case.push())
     case.judge.equal("kept", "the result", out, kept, 0.0)
     watched = {"its result": weakref.ref(out.array)}
     for k, t in tangents.items():
@@ -123,7 +126,7 @@ def _nothing_is_written_or_left_by_a_push(case: Case) -> None:
         case.judge.equal("kept", f"the tangent of {case.names[k]}", t, case.tangents[k], 0.0)
         watched[case.names[k]] = weakref.ref(inputs[k].array)
         watched[f"the tangent of {case.names[k]}"] = weakref.ref(t)
-    del out, inputs, tangents, directions, t
+    del out, inputs, tangents, directions, found, t
     _all_freed(case, watched)
 
 

@@ -177,3 +177,19 @@ because(
     "softmax does not see a number added to all the scores of a row",
     "attention._bias: bias = np.where(np.tri(queries, keys, dtype=bool), ⟦0 → 1⟧, -np.inf).astype(dtype)",
 )
+because(
+    "the rule sums for itself, and nothing is left to un-broadcast",
+    "linear.vjp(bias): summed over the wrong axis",
+)
+because(
+    "never of nothing: a row without values is refused",
+    *(f"{op}.vjp({argument}): fails on nothing" for op, argument in (("layer_norm", "weight"), ("layer_norm", "bias"))),
+    *(f"{op}.jvp({argument}): fails on nothing" for op, argument in (("layer_norm", "weight"), ("layer_norm", "bias"))),
+    "rms_norm.vjp(weight): fails on nothing",
+    "rms_norm.jvp(weight): fails on nothing",
+)
+because(
+    "what is kept is a tuple of all the arrays, and this mistake is made with arrays only",
+    "concat.jvp(tensors): wrong on a strided value",
+    "concat.jvp(tensors): writes a value",
+)
