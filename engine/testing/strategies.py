@@ -11,7 +11,7 @@ holds exactly; 0 is the simplest, then 2 and the other integers, then the halves
 >>> from hypothesis import find
 >>> find(arrays(), lambda x: x.size > 1 and x.max() > 1)
 array([0., 2.])
->>> find(broadcastable(2, positive), lambda pair: pair[0].ndim > pair[1].ndim > 0)
+>>> find(broadcastable(2, positive), lambda pair: pair[0].ndim > pair[1].ndim > 0 < pair[1].size)
 (array([[2.]]), array([2.]))
 >>> find(arrays(distinct), lambda x: x.shape == (2,) and x[0] > x[1])
 array([ 0.  , -0.25])
@@ -98,13 +98,13 @@ def shapes(min_dims: int = 0, max_dims: int = 3, min_side: int = 0, max_side: in
 @st.composite
 def broadcastable_shapes(draw: st.DrawFn, count: int, min_side: int = 0) -> list[Shape]:
     """Shapes that broadcast with one another, parts of one: leading axes may be missing, others 1."""
-    if draw(st.integers(0, 3)) == 3:  # parts of a square, on which a sum over the wrong axis has the right shape
-        side = draw(st.integers(2, 3))
-        square = st.sampled_from([(side, side), (side,), (1, side), (side, 1)])
-        return [draw(square) for _ in range(count)]
     whole = draw(shapes(min_side=min_side))
     kept = [whole[draw(st.integers(0, len(whole))) :] for _ in range(count)]
-    return [tuple(1 if draw(st.booleans()) else side for side in shape) for shape in kept]
+    parts = [tuple(1 if draw(st.booleans()) else side for side in shape) for shape in kept]
+    if draw(st.integers(0, 3)) < 3:
+        return parts
+    side = draw(st.integers(2, 3))  # parts of a square instead, on which a sum over the wrong axis has the right shape
+    return [draw(st.sampled_from([(side, side), (side,), (1, side), (side, 1)])) for _ in range(count)]
 
 
 def axis(ndim: int) -> st.SearchStrategy[int]:

