@@ -100,11 +100,19 @@ def broadcastable_shapes(draw: st.DrawFn, count: int, min_side: int = 0) -> list
     """Shapes that broadcast with one another, parts of one: leading axes may be missing, others 1."""
     whole = draw(shapes(min_side=min_side))
     kept = [whole[draw(st.integers(0, len(whole))) :] for _ in range(count)]
-    parts = [tuple(1 if draw(st.booleans()) else side for side in shape) for shape in kept]
-    if draw(st.integers(0, 3)) < 3:
-        return parts
-    side = draw(st.integers(2, 3))  # parts of a square instead, on which a sum over the wrong axis has the right shape
+    return [tuple(1 if draw(st.booleans()) else side for side in shape) for shape in kept]
+
+
+@st.composite
+def _parts_of_a_square(draw: st.DrawFn, count: int) -> list[Shape]:
+    """Shapes that broadcast with one another, on which a sum over the wrong axis has the right shape."""
+    side = draw(st.integers(2, 3))
     return [draw(st.sampled_from([(side, side), (side,), (1, side), (side, 1)])) for _ in range(count)]
+
+
+def _any_broadcastable_shapes(count: int) -> st.SearchStrategy[list[Shape]]:
+    most = broadcastable_shapes(count)
+    return st.one_of(most, most, most, _parts_of_a_square(count))
 
 
 def axis(ndim: int) -> st.SearchStrategy[int]:
@@ -168,7 +176,7 @@ def broadcastable(count: int, domain: Domain | Sequence[Domain] = real) -> st.Se
     def filled(sides: list[Shape]) -> st.SearchStrategy[tuple[Array, ...]]:
         return st.tuples(*[arrays(one, shape) for one, shape in zip(domains, sides, strict=True)])
 
-    return broadcastable_shapes(count).flatmap(filled)
+    return _any_broadcastable_shapes(count).flatmap(filled)
 
 
 # ---- memory ----------------------------------------------------------------------------------------------------------
@@ -196,7 +204,7 @@ class HypothesisDraw(Draw):
         return self._draw(shapes(min_dims, max_dims, min_side))
 
     def broadcastable(self, count: int) -> list[Shape]:
-        return self._draw(broadcastable_shapes(count))
+        return self._draw(_any_broadcastable_shapes(count))
 
     def array(self, shape: Shape, domain: Domain) -> Array:
         return self._draw(arrays(domain, shape))
