@@ -12,7 +12,7 @@ holds exactly; 0 is the simplest, then 2 and the other integers, then the halves
 >>> find(arrays(), lambda x: x.size > 1 and x.max() > 1)
 array([0., 2.])
 >>> find(broadcastable(2, positive), lambda pair: pair[0].ndim > pair[1].ndim > 0 < pair[1].size)
-(array([[2.]]), array([2.]))
+(array([[2., 2.]]), array([2., 2.]))
 >>> find(arrays(distinct), lambda x: x.shape == (2,) and x[0] > x[1])
 array([ 0.  , -0.25])
 
