@@ -121,14 +121,13 @@ def _modes(f: Function, arrays: Sequence[Any]) -> tuple[str, ...]:
     """All modes that the ops of f have rules for."""
     with np.errstate(all="ignore"):
         point = of_engine(name_of(f), f, arrays)
-    assert point.push is not None
-    try:
-        with np.errstate(all="ignore"):
+        assert point.push is not None
+        try:
             point.push([np.zeros_like(x) for x in point.xs])
-    except RuntimeError as error:
-        if "has no jvp rule" in str(error):
-            return ("reverse",)
-        raise
+        except RuntimeError as error:
+            if "has no jvp rule" in str(error):
+                return ("reverse",)
+            raise
     return MODES
 
 

@@ -21,8 +21,8 @@ from engine.testing.hints import hint
 from engine.testing.judge import Entries, Judge
 from engine.testing.numeric import Estimate, jacobian, only
 from engine.testing.points import Point, random, shaken
-from engine.testing.pulls import ROUNDED, TINY, hold_linear, linear_to, pulled
-from engine.testing.remainder import Line, along
+from engine.testing.pulls import ROUNDED, hold_linear, linear_to, pulled
+from engine.testing.remainder import TINY, Line, along
 from engine.testing.report import Inconclusive, element
 
 __tracebackhide__ = True  # in pytest's tracebacks: what failed is what was checked

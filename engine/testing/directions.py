@@ -16,8 +16,8 @@ from engine.tensor import Array
 from engine.testing.judge import Entries, Judge
 from engine.testing.numeric import Estimate, directional, weighed
 from engine.testing.points import Point, random, shaken
-from engine.testing.pulls import TINY, hold_linear, linear_to, pulled
-from engine.testing.remainder import SAFETY, Line, along
+from engine.testing.pulls import hold_linear, linear_to, pulled
+from engine.testing.remainder import SAFETY, TINY, Line, along
 from engine.testing.report import element
 
 __tracebackhide__ = True  # in pytest's tracebacks: what failed is what was checked

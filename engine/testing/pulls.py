@@ -20,7 +20,6 @@ ROUNDED = 64 * np.finfo(np.float64).eps  # what a rule may lose of the largest e
 LINEAR = 1e-6  # relative, since a rule may compute in float32
 SLIGHT = 100.0  # times what rounding explains
 NARROW = 64.0  # units in the last place by which a rule may be off that computes in a lower precision
-TINY = 1e-300  # where floating numbers begin to lose their precision
 
 
 def pulled(point: Point, g: Array, judge: Judge, xs: Sequence[Array] | None = None) -> list[Array]:
