@@ -91,7 +91,8 @@ def _values(domain: Domain) -> list[float]:
 def shapes(min_dims: int = 0, max_dims: int = 3, min_side: int = 0, max_side: int = 3) -> st.SearchStrategy[Shape]:
     """Shapes of few axes with short sides. An empty side is rare, since an empty array shows little."""
     sides = [*range(max(min_side, 1), max_side + 1)]
-    sides = sides + sides + [0] if min_side == 0 else sides
+    if min_side == 0:
+        sides = 4 * sides + max_side * [0]  # one of five
     return st.lists(st.sampled_from(sides), min_size=min_dims, max_size=max_dims).map(tuple)
 
 
