@@ -6,12 +6,29 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class Numbers:
+    """What is told of an array: a summary, and every number of a small one.
+
+    Fields:
+        mean, std: of all its numbers, in float64.
+        least, greatest: the ends of their range.
+        each: the numbers themselves, row by row; None where they are too many to read.
+    """
+
+    mean: float
+    std: float
+    least: float
+    greatest: float
+    each: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Node:
     """A value in the graph, or a box of several.
 
     Fields:
         id: the same from run to run for the same program.
-        op: the op that made it; "leaf" for what the user made; "module" for a box.
+        op: the op that made it; "leaf" for what the user made; "module" for a box; "other" for what was pruned.
         name: the user's name for it, or None.
         scope: path of modules, outermost first.
         shape, dtype: of the value; of the last value in a box.
@@ -19,6 +36,10 @@ class Node:
         rms: the root mean square of the same.
         parameters: how many values of leaves are in it.
         blame: the leaves' share of the sum of squares of all leaves' gradients; see `viz/stages.py`.
+        count: how many equal repeated boxes or values it stands for.
+        formula: what the op computes, in one line; empty for a box and a leaf.
+        value: of the array itself, where it is still known; see `engine.keep_values`. None for a box.
+        gradient: of dL/dx; None for a box.
     """
 
     id: str
@@ -31,6 +52,10 @@ class Node:
     rms: float
     parameters: int = 0
     blame: float = 0.0
+    count: int = 1
+    formula: str = ""
+    value: Numbers | None = None
+    gradient: Numbers | None = None
 
     @property
     def label(self) -> str:
@@ -45,12 +70,22 @@ class Edge:
     Fields:
         norm: the 2-norm of the contribution.
         share: signed share in the target's gradient; nan where that gradient is zero.
+        argument: which argument of the source's op the target was, counted from 0; None between boxes.
+        rule: the text of the rule that made the contribution; empty between boxes.
+        local: the op's own derivative in this argument, as text, where it has few numbers; else empty.
+        gathered: the norm of all that had arrived in the target by then, this contribution included; nan between boxes.
+        each: the contribution's numbers, row by row; None where they are too many to read.
     """
 
     source: str
     target: str
     norm: float
     share: float
+    argument: int | None = None
+    rule: str = ""
+    local: str = ""
+    gathered: float = float("nan")
+    each: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

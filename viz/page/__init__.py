@@ -1,0 +1,5 @@
+"""Pages: one HTML file each, that works offline and can load, send or run nothing from elsewhere."""
+
+from viz.page.shell import asset, page
+
+__all__ = ["asset", "page"]
