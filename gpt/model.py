@@ -130,6 +130,7 @@ class GPT(Module):
     def attention_weights(self, ids: Any) -> list[Any]:
         """For each block, how much each position attends to each: (batch, heads, time, time). Nothing is recorded."""
         found = []
+        block: Any
         with engine.no_grad():
             x = self._embedded(ids)
             for block in self.blocks:

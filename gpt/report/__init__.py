@@ -13,17 +13,13 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
+import numpy as np
+
 from gpt import checkpoint
-from gpt.checkpoint import write_whole
-from gpt.report import metrics
-from gpt.report.attention import attention
-from gpt.report.embedding import embedding
-from gpt.report.examples import examples, flows, positions
-from gpt.report.gradients import history
+from gpt.checkpoint import Run, write_whole
+from gpt.report import attention, embedding, examples, gradients, metrics, overview, parameters, training
 from gpt.report.markup import Section
-from gpt.report.overview import overview
-from gpt.report.parameters import parameters
-from gpt.report.training import curves, gradients
+from gpt.report.metrics import Metrics
 from viz.charts import STYLE
 from viz.page import page
 
@@ -34,28 +30,32 @@ def report(path: str | Path) -> str:
     """The page for a run folder. Raises CheckpointError if that is not one."""
     run = checkpoint.load(path)
     told = metrics.read(run.path / "metrics.jsonl")
-    training = run.config.get("training", {})
-    chosen = examples(run)
-    sections = [
-        curves(told, training),
-        gradients(told, history(run.model, told.measured)),
-        flows(chosen),
-        attention(run, chosen[0].problem.question),
-        positions(chosen),
-        embedding(run),
-        parameters(run),
-    ]
+    with np.errstate(all="ignore"):  # a model whose numbers overflowed is shown as it is
+        sections = _sections(run, told)
     style = files("gpt.report").joinpath("report.css").read_text(encoding="utf-8")
     body = "\n".join(
         [
             _contents(sections),
             "<main>",
-            overview(run, told),
+            overview.header(run, told),
             *(section.markup() for section in sections),
             "</main>",
         ]
     )
     return page("How a calculator was trained", body, styles=[STYLE, style])
+
+
+def _sections(run: Run, told: Metrics) -> list[Section]:
+    chosen = examples.choose(run)
+    return [
+        training.curves(told, run.config.get("training", {})),
+        training.by_stage(told, gradients.history(run.model, told.measured)),
+        examples.flows(chosen),
+        attention.section(run, chosen[0].problem.question),
+        examples.positions(chosen),
+        embedding.section(run),
+        parameters.section(run),
+    ]
 
 
 def write(path: str | Path) -> Path:

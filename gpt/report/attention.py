@@ -9,20 +9,24 @@ from gpt.checkpoint import Run
 from gpt.report.markup import Section, code, figure, paragraph, place, shown
 from viz.charts import LinearScale, Ticks, heatmap, legend
 
+_TITLE = "Where the heads look"
 _SCALE = LinearScale(1.0)
 _BLANK = 0.005  # cells below half a percent stay empty, which halves the page
 
 
-def attention(run: Run, prompt: str) -> Section:
+def section(run: Run, prompt: str) -> Section:
     """For every block: what the last character looks at, head by head, and the whole map of each head."""
     ids = run.tokenizer.encode(prompt)[None]
     weights = [layer.numpy()[0] for layer in run.model.attention_weights(ids)]  # (heads, time, time) each
+    if not all(np.isfinite(layer).all() for layer in weights):
+        said = "The attention weights are not finite numbers, so there is nothing to draw."
+        return Section("attention", _TITLE, paragraph(said, "missing"))
     characters = [shown(character) for character in prompt]
     body = [
         paragraph(
-            f"The prompt is {code(prompt)}; ␣ is a space. A row is a character that asks, a column one it can look at: "
-            "itself and what stands before it. A row adds up to 100 %, the weights with which the head averages what it "
-            "finds. The framed row is the last character, where the answer's first character is decided."
+            f"The prompt is {code(prompt)}; ␣ is a space. A row is a character that asks, a column one it can look "
+            "at: itself and what stands before it. A row adds up to 100 %, the weights with which the head averages "
+            "what it finds. The framed row is the last character, where the answer's first character is decided."
         ),
         legend(_SCALE, f"attention weight; below {_BLANK:.1%} left blank", percent=True),
     ]
@@ -31,7 +35,7 @@ def attention(run: Run, prompt: str) -> Section:
         body.append(figure(_last_row(layer, characters, number), _sharpest(layer, characters)))
         maps = [f"<figure>{_head(layer[head], characters, head)}</figure>" for head in range(len(layer))]
         body.append(f'<div class="maps">{"".join(maps)}</div>')
-    return Section("attention", "Where the heads look", "\n".join(body))
+    return Section("attention", _TITLE, "\n".join(body))
 
 
 def _last_row(layer: Array, characters: list[str], number: int) -> str:

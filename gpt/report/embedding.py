@@ -25,15 +25,17 @@ def principal_plane(points: Array) -> tuple[Array, float]:
 
 
 def nearest(points: Array) -> list[tuple[int, float]]:
-    """For each point the nearest other one, and how far it is; empty where there is no other."""
-    distance = np.linalg.norm(points[:, None] - points[None], axis=-1)
-    np.fill_diagonal(distance, np.inf)
+    """For each point the other one in the most similar direction, and the cosine; empty where there is no other."""
     if len(points) < 2:
         return []
-    return [(int(row.argmin()), float(row.min())) for row in distance]
+    lengths = np.linalg.norm(points, axis=1, keepdims=True)
+    directions = points / np.where(lengths > 0, lengths, 1.0)
+    cosines = directions @ directions.T
+    np.fill_diagonal(cosines, -np.inf)
+    return [(int(row.argmax()), float(row.max())) for row in cosines]
 
 
-def embedding(run: Run) -> Section:
+def section(run: Run) -> Section:
     """The character embeddings on their principal plane."""
     points = run.model.embedding.weight.numpy().astype(np.float64)
     title = "The characters on a plane"
@@ -43,8 +45,8 @@ def embedding(run: Run) -> Section:
     neighbours = nearest(points)
     names = [shown(character) for character in run.tokenizer.characters]
     tips = [
-        f"{name}: nearest is {names[other]}, {short(distance)} away"
-        for name, (other, distance) in zip(names, neighbours, strict=False)
+        f"{name}: nearest in direction is {names[other]}, cosine {short(cosine)}"
+        for name, (other, cosine) in zip(names, neighbours, strict=False)
     ]
     links = sorted({(min(a, b), max(a, b)) for a, (b, _) in enumerate(neighbours)})
     chart = plane(
@@ -54,9 +56,9 @@ def embedding(run: Run) -> Section:
         "embedding",
         title,
         paragraph(
-            f"Each character is a vector of {points.shape[1]} channels. This is their shadow on the plane that holds most "
-            f"of their variance, {explained:.0%} of it. The plane hides the rest, so a line joins each character to its "
-            "nearest neighbour in the full space: a long line is a distance the plane makes look larger than others."
+            f"Each character is a vector of {points.shape[1]} channels. This is their shadow on the plane that holds "
+            f"most of their variance, {explained:.0%} of it; the rest is hidden. So a line joins each character to "
+            "the one nearest in direction in the full space: where the plane sets the two far apart, it deceives."
         )
         + figure(chart),
     )

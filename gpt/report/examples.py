@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from gpt import calculator
@@ -14,6 +15,8 @@ from gpt.sampling import exactly_right, generate
 from viz import BlameFlow, NoGraphviz
 from viz.charts import Bar, bars, short, strip
 from viz.charts.marks import escaped
+
+_NOT_FINITE = paragraph("The loss of this answer is not a finite number, so no blame can be traced.", "missing")
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Example:
         return self.said == self.problem.answer
 
 
-def examples(run: Run) -> list[Example]:
+def choose(run: Run) -> list[Example]:
     """An easy problem, a subtraction, and one the model gets wrong if there is any: all held out."""
     _, problems = calculator.split()
     right = exactly_right(run.model, calculator.encode(problems, run.tokenizer)).tolist()
@@ -64,17 +67,21 @@ def flows(chosen: list[Example]) -> Section:
     """For each example the shares of the stages, and the picture."""
     body = [
         paragraph(
-            "For each of these held-out problems: the loss of the right answer, and where the chain rule carries the blame for "
-            "it. The bars are shares of the sum of squares of the gradient in each stage's parameters and add up to 100 %. In "
-            "the picture blame enters at the loss on top and runs down: an edge is as wide as what it carries, blue where it "
-            "adds to the gradient below, dashed crimson where it cancels. The straight line is the residual stream."
+            "For each of these held-out problems: the loss of the right answer, and where the chain rule carries the "
+            "blame for it. The bars are shares of the sum of squares of the gradient in each stage's parameters and "
+            "add up to 100 %. In the picture blame enters at the loss on top and runs down: an edge is as wide as "
+            "what it carries, blue where it adds to the gradient below, dashed crimson where it cancels. The "
+            "straight line is the residual stream."
         )
     ]
     for number, example in enumerate(chosen):
+        body.append(_heading(example))
+        if not math.isfinite(example.verdict.flow.loss):
+            body.append(_NOT_FINITE)
+            continue
         stages = example.verdict.flow.stages(2)
         rows = [Bar(s.name, s.share, f"{s.share:.1%}", f"{s.name}: gradient norm {short(s.norm)}") for s in stages]
         body += [
-            _heading(example),
             figure(bars(rows, about=f"share of each stage in the blame for {example.problem.answer}")),
             _picture(example.verdict.flow, opened=number == 0),
         ]
@@ -83,11 +90,13 @@ def flows(chosen: list[Example]) -> Section:
 
 def _heading(example: Example) -> str:
     problem, verdict = example.problem, example.verdict
-    outcome = "right" if example.right else f"wrong: the model says {code(example.said)}"
+    outcome = "right" if example.right else f"wrong: the model says {code(example.said) if example.said else 'nothing'}"
     return (
-        f"<h3>{escaped(example.kind)}: {code(problem.question)}<b>{code(problem.answer)}</b></h3>\n"
-        + paragraph(f"{outcome[0].upper()}{outcome[1:]}. The right answer has probability {short(verdict.probability)}, "
-        f"a loss of {short(verdict.flow.loss)} nats.")
+        f"<h3>{escaped(example.kind)}: <code>{escaped(problem.question)}<b>{escaped(problem.answer)}</b></code></h3>\n"
+        + paragraph(
+            f"{outcome[0].upper()}{outcome[1:]}. The right answer has probability {short(verdict.probability)}, "
+            f"a loss of {short(verdict.flow.loss)} nats."
+        )
     )
 
 
@@ -105,12 +114,16 @@ def positions(chosen: list[Example]) -> Section:
     """For each example the norm of the gradient at each character."""
     body = [
         paragraph(
-            "The gradient of the loss in the embedded input has a vector for each character; its norm says how much the loss "
-            "would change if this character were embedded a little differently. Bars and shades show it, each text on a scale "
-            "of its own; the characters of the right answer, which the model reads one by one, are underlined."
+            "The gradient of the loss in the embedded input has a vector for each character; its norm says how much "
+            "the loss would change if this character were embedded a little differently. Bars and shades show it, "
+            "each text on a scale of its own; the characters of the right answer, which the model reads one by one, "
+            "are underlined."
         )
     ]
     for example in chosen:
+        if not math.isfinite(example.verdict.flow.loss):
+            body.append(_NOT_FINITE)
+            continue
         text = example.problem.question + example.problem.answer
         (norms,) = example.verdict.flow.positions
         most = max(range(len(norms)), key=lambda k: norms[k])
@@ -124,8 +137,8 @@ def positions(chosen: list[Example]) -> Section:
                     about=f"how much each character of {text!r} is blamed",
                     marked=len(example.problem.question),
                 ),
-                f"{escaped(example.kind)}, {'right' if example.right else 'wrong'}: most blamed is "
-                f"{escaped(characters[most])}, the {place(most + 1)} character, with {short(norms[most])}.",
+                f"{escaped(example.kind)}: most blamed is {code(characters[most])}, the {place(most + 1)} character, "
+                f"with {short(norms[most])}.",
             )
         )
     return Section("positions", "The characters the loss blames", "\n".join(body))

@@ -9,15 +9,15 @@ Each line is one measurement, a JSON object:
     accuracy                exact answers on held-out problems, as last measured; null before
     tokens_per_second, seconds
 
-The last line of a training that came to its end has `held_out` instead, the accuracy by operation, and `problems`, their
-number; that of an interrupted one says `"interrupted": true`.
+The last line of a training that came to its end has `held_out` instead, the accuracy by operation, and `problems`,
+their number; that of one that ended early has `stopped`: why.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +42,17 @@ class Metrics:
         measured: in the order in which they were made.
         held_out: final accuracy by operation and of "all"; None if the training did not come to its end.
         problems: how many were asked for it.
-        interrupted: the step after which somebody stopped the training, or None.
+        stopped: why the training ended early, "interrupted" if somebody wanted it so; empty if it did not, or does
+            not say.
+        steps: how many are known to have been made.
         unreadable: how many lines could not be read.
     """
 
     measured: tuple[Measured, ...] = ()
     held_out: dict[str, float] | None = None
     problems: int = 0
-    interrupted: int | None = None
+    stopped: str = ""
+    steps: int = 0
     unreadable: int = 0
 
 
@@ -64,12 +67,13 @@ def read(path: Path) -> Metrics:
             unreadable += 1
         elif "held_out" in record:
             shares = {str(name): _number(share) for name, share in dict(record["held_out"]).items()}
-            last = Metrics(held_out=shares, problems=int(record.get("problems", 0)))
-        elif record.get("interrupted"):
-            last = Metrics(interrupted=record["step"])
+            last = Metrics(held_out=shares, problems=record.get("problems", 0), steps=record["step"])
+        elif "stopped" in record:
+            last = Metrics(stopped=str(record["stopped"]), steps=record["step"])
         else:
             measured.append(_measured(record))
-    return Metrics(tuple(measured), last.held_out, last.problems, last.interrupted, unreadable)
+    steps = max([last.steps, *(one.step for one in measured)])
+    return replace(last, measured=tuple(measured), steps=steps, unreadable=unreadable)
 
 
 def _record(line: str) -> dict[str, Any] | None:
@@ -80,7 +84,9 @@ def _record(line: str) -> dict[str, Any] | None:
         return None
     if not isinstance(record, dict) or not isinstance(record.get("step"), int):
         return None
-    return record if isinstance(record.get("held_out", {}), dict) else None
+    return (
+        record if isinstance(record.get("held_out", {}), dict) and isinstance(record.get("problems", 0), int) else None
+    )
 
 
 def _measured(record: dict[str, Any]) -> Measured:

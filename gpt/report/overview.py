@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from gpt.checkpoint import Run
 from gpt.report.markup import figure, paragraph, table
 from gpt.report.metrics import Metrics
 from viz.charts import Bar, bars
+from viz.charts.marks import escaped
 
 
-def overview(run: Run, metrics: Metrics) -> str:
+def header(run: Run, metrics: Metrics) -> str:
     """Title, outcome and settings."""
     model, training = run.config["model"], run.config.get("training", {})
     size = sum(value.size for value in run.model.parameters())
@@ -37,12 +39,13 @@ def _length(metrics: Metrics, training: dict[str, Any]) -> str:
     """How long it trained, and whether to the end."""
     steps = training.get("steps")
     of = f" of {steps:,}" if isinstance(steps, int) else ""
-    if metrics.interrupted is not None:
-        return f"Somebody stopped the training after {metrics.interrupted:,}{of} steps."
+    if metrics.stopped == "interrupted":
+        return f"Somebody stopped the training after {metrics.steps:,}{of} steps."
+    if metrics.stopped:
+        return f"The training broke off after {metrics.steps:,}{of} steps: {escaped(metrics.stopped)}."
     if metrics.held_out is None:
-        last = metrics.measured[-1].step if metrics.measured else 0
-        return f"Its metrics end at step {last:,}{of}, without a final measurement."
-    return f"It took {steps:,} steps of {training.get('batch_size')} problems." if of else ""
+        return f"Its metrics end at step {metrics.steps:,}{of}, without a final measurement."
+    return f"It took {metrics.steps:,} steps of {escaped(str(training.get('batch_size', 'some')))} problems."
 
 
 def _outcome(metrics: Metrics) -> str:
@@ -54,10 +57,11 @@ def _outcome(metrics: Metrics) -> str:
         Bar(names.get(name, name), share, f"{share:.1%}", f"{share:.2%} of the {names.get(name, name)}")
         for name, share in metrics.held_out.items()
     ]
-    return (
-        f'<p class="outcome"><b>{metrics.held_out.get("all", float("nan")):.1%}</b> of {metrics.problems:,} problems it '
-        "had never seen are answered exactly, to the last character</p>"
-    ) + figure(bars(rows, about="exact answers on held-out problems by operation", full=1.0))
+    right = metrics.held_out.get("all", math.nan)
+    said = f"of {metrics.problems:,} problems it never saw are answered exactly"
+    return f'<p class="outcome"><b>{right:.1%}</b> {said}</p>' + figure(
+        bars(rows, about="exact answers on held-out problems by operation", full=1.0)
+    )
 
 
 def _settings(settings: dict[str, Any]) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from gpt.report.markup import Section, paragraph, table
 from viz.charts import short
 
 
-def parameters(run: Run) -> Section:
+def section(run: Run) -> Section:
     """Path, shape, number of values, share of all, norm and root mean square of every parameter."""
     named = [(path, value.numpy().astype(np.float64)) for path, value in run.model.named_parameters()]
     total = sum(value.size for _, value in named)
@@ -28,8 +28,9 @@ def parameters(run: Run) -> Section:
         "parameters",
         "The parameters",
         paragraph(
-            "Every array the training changed, in the order of the model. The norm and the root mean square (rms) are those "
-            "of its values at the end; the rms of an untouched norm weight is 1, that of an untouched bias 0."
+            "Every array the training changed, in the order of the model. The norm and the root mean square (rms) "
+            "are those of its values at the end; the rms of an untouched norm weight is 1, that of an untouched bias "
+            "0."
         )
         + table(("parameter", "shape", "values", "share", "norm", "rms"), rows, ("all", "", f"{total:,}", "", "", "")),
     )

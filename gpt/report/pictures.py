@@ -1,7 +1,8 @@
 """Graphviz pictures, made to stand in a page among others.
 
-A picture by itself is a document: a prolog, a namespace, ids (`node1` in every one of them) and titles that are names of
-Graphviz's own. In a page only the drawing is wanted, and titles become tooltips, so a node keeps what was told of it.
+A picture by itself is a document: a prolog, a namespace, ids (`node1` in every one of them) and titles that are names
+of Graphviz's own. In a page only the drawing is wanted, and what was told of a node becomes its title, which shows as
+a tooltip.
 """
 
 from __future__ import annotations

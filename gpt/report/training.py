@@ -11,11 +11,13 @@ from gpt.report.markup import Section, code, figure, paragraph
 from gpt.report.metrics import Metrics
 from viz.charts import LinearScale, Series, Ticks, heatmap, legend, line, short
 from viz.charts.axes import Axis
+from viz.charts.marks import escaped
 from viz.charts.scale import Scale
 from viz.colors import LogScale
 
 _COLUMNS = 90  # of a heat map; more could not be told apart
-_MAP, _LEFT, _ROW = 610, 178, 22
+_SMOOTH = 60  # so many points reach one further to either side in a mean
+_MAP, _LEFT, _ROW = 600, 178, 22
 _NOTHING = "metrics.jsonl holds no measurement, so there is nothing to draw here."
 
 
@@ -31,20 +33,16 @@ def curves(metrics: Metrics, training: dict[str, Any]) -> Section:
     clip = training.get("clip")
     levels = [(clip, "clipped above this")] if isinstance(clip, float) and max(y for _, y in norm) > clip / 4 else []
     parts = [
-        paragraph(
-            f"Each of the {len(measured):,} points is measured on the batch of one step"
-            f"{_count(training.get('batch_size'), ' problems', ', that is on ')}, so the thin curve is noisy; the thick "
-            "one is its mean over neighbouring points. Put the pointer on a chart to read its numbers."
-        ),
+        _how_measured(len(measured), training.get("batch_size")),
         figure(
             line(_with_mean("loss", loss), y="loss, nats per character", log=True, reach=ends),
-            "The loss is the mean surprise at the characters of the answer, on a logarithmic scale: a straight fall means "
-            "that it shrinks by the same factor in the same number of steps.",
+            "The loss is the mean surprise at the characters of the answer, on a logarithmic scale: a straight fall "
+            "means that it shrinks by the same factor in the same number of steps.",
         ),
         figure(
             line(_with_mean("norm", norm), y="gradient norm", log=True, height=180, reach=ends, levels=levels),
-            "The norm of the gradient of all parameters together, before clipping. It rises late in many trainings: what is "
-            "still wrong is wrong with confidence.",
+            "The norm of the gradient of all parameters together, before clipping. It need not fall with the "
+            "loss: it is the slope where the training stands, not the height.",
         ),
         figure(
             line([Series("learning rate", rate)], y="learning rate", height=150, reach=ends, hold=[0.0]),
@@ -57,13 +55,18 @@ def curves(metrics: Metrics, training: dict[str, Any]) -> Section:
     return Section("curves", "The training", "\n".join(parts))
 
 
-def _count(value: Any, noun: str, before: str) -> str:
-    return f"{before}{value:,}{noun}" if isinstance(value, int) else ""
+def _how_measured(count: int, batch_size: Any) -> str:
+    """What a point of a curve is, and what the thick curve is where there is one."""
+    said = f"{count:,} measurements, each" if count > 1 else "One measurement,"
+    said += " on the batch of a single step" + (f", {batch_size:,} problems. " if isinstance(batch_size, int) else ". ")
+    if count // _SMOOTH:
+        said += "So the thin curve is noisy; the thick one is its mean over neighbouring points. "
+    return paragraph(said + "Rest the pointer on a chart to read its numbers.")
 
 
 def _with_mean(name: str, points: Sequence[tuple[float, float]]) -> list[Series]:
-    """The curve as measured, and its mean over a thirtieth of the points around each."""
-    reach = len(points) // 60
+    """The curve as measured, and its mean over a thirtieth of the points, those around each."""
+    reach = len(points) // _SMOOTH
     if not reach:
         return [Series(name, points)]
     around = [points[max(k - reach, 0) : k + reach + 1] for k in range(len(points))]
@@ -83,12 +86,12 @@ def _accuracy(metrics: Metrics, training: dict[str, Any], ends: Sequence[float])
         return paragraph("The held-out problems were never asked, so there is no accuracy to draw.", "missing")
     return figure(
         line([Series("right, %", points, "dots")], y="held-out problems answered exactly, %", reach=ends, hold=[0.0]),
-        "Accuracy on problems the training never showed: right to the last character, with no luck of sampling. It can "
-        "stand still while the loss falls, because one wrong character spoils an answer.",
+        "Accuracy on problems the training never showed: right to the last character, taking the likeliest each "
+        "time. It can stand still while the loss falls, because one wrong character spoils an answer.",
     )
 
 
-def gradients(metrics: Metrics, past: History) -> Section:
+def by_stage(metrics: Metrics, past: History) -> Section:
     """The gradient of each stage over the training, as heat maps and in words."""
     title = "The gradient of each stage"
     if not metrics.measured:
@@ -102,17 +105,20 @@ def gradients(metrics: Metrics, past: History) -> Section:
     sizes, parts = LogScale.of(x for row in rms for x in row), LinearScale.of(x for row in shares for x in row)
     body = [
         paragraph(
-            "Stages stand in the order of the model, the embedding on top; time runs to the right. Gradients are those of "
-            f"the loss before clipping{f'; each column is the mean of {each} measurements' if each > 1 else ''}."
+            "Stages stand in the order of the model, the embedding on top; time runs to the right. Gradients are "
+            "those of the loss before "
+            f"clipping{f'; each column is the mean of {each} measurements' if each > 1 else ''}."
         ),
         "<h3>How large it is</h3>",
         legend(sizes, "root mean square of dL/dθ, logarithmic scale"),
         figure(
             _map(columns, rms, sizes, "rms", short),
-            "The root mean square does not grow with the number of parameters, so stages can be compared. Gradients that "
-            "vanish on the way down would turn the upper rows pale; one that explodes would leave a dark stripe.",
+            "The root mean square does not grow with the number of parameters, so stages can be compared. Where "
+            "gradients vanish on the way from the head to the embedding, the rows fade towards the low end of the "
+            "scale from the bottom up; where one explodes, a stripe stands out at the high end.",
         ),
         *_diagnosis(past),
+        *_broken(metrics),
         "<h3>Whose step it is</h3>",
         legend(parts, "share of the sum of squares", percent=True),
         figure(
@@ -128,7 +134,7 @@ def _map(columns: History, values: list[list[float]], scale: Scale, name: str, s
     """Stages by time."""
     count = len(columns.steps)
     first, last = columns.steps[0][0], columns.steps[-1][1]
-    axis = Axis.of([first, last], 0.5, max(count - 0.5, 0.51), whole=True)
+    axis = Axis.of([first, last], 0.5, max(count - 0.5, 0.51), whole=True)  # in columns
 
     def describe(row: int, column: int) -> str:
         start, end = columns.steps[column]
@@ -138,7 +144,9 @@ def _map(columns: History, values: list[list[float]], scale: Scale, name: str, s
     return heatmap(
         values,
         rows=columns.stages,
-        ticks=Ticks([(axis.place(tick), short(tick)) for tick in axis.ticks()] if first < last else [], "step"),
+        ticks=Ticks(
+            [(axis.place(tick), short(tick)) for tick in axis.ticks(count / 7)] if first < last else [], "step"
+        ),
         scale=scale,
         describe=describe,
         about=f"{name} of the gradient of each stage over the training",
@@ -168,12 +176,21 @@ def _diagnosis(past: History) -> list[str]:
     else:
         growth = {stage: max(row) for stage, row in zip(past.stages, past.growth().tolist(), strict=True)}
         most = max(growth, key=lambda stage: growth[stage])
-        second = f"<b>Exploding gradients: none seen.</b> The largest growth is that of {code(most)}: {_grown(growth[most])}."
+        second = "<b>Exploding gradients: none seen.</b> "
+        second += f"The largest growth is that of {code(most)}: {_grown(growth[most])}."
     second += (
-        f" A stage counts as exploding if at any measurement its root mean square is more than {short(EXPLODES)} times its "
-        "median over the first tenth of them, or not finite."
+        f" A stage counts as exploding if at any measurement its root mean square is more than {short(EXPLODES)} "
+        "times its median over the first tenth of them, or not finite."
     )
     return [paragraph(first, "alarm" if vanished else ""), paragraph(second, "alarm" if exploded else "")]
+
+
+def _broken(metrics: Metrics) -> list[str]:
+    """A training that broke off did so between two measurements, so none of them need show it."""
+    if metrics.stopped in ("", "interrupted"):
+        return []
+    said = f"<b>The training broke off: {escaped(metrics.stopped)}.</b> What is drawn here was measured before."
+    return [paragraph(said, "alarm")]
 
 
 def _times(ratio: float) -> str:

@@ -16,4 +16,17 @@ from viz.charts.scale import LinearScale, legend
 from viz.charts.strip import strip
 from viz.charts.style import STYLE
 
-__all__ = ["STYLE", "Bar", "LinearScale", "Series", "Ticks", "bars", "heatmap", "legend", "line", "plane", "short", "strip"]
+__all__ = [
+    "STYLE",
+    "Bar",
+    "LinearScale",
+    "Series",
+    "Ticks",
+    "bars",
+    "heatmap",
+    "legend",
+    "line",
+    "plane",
+    "short",
+    "strip",
+]

@@ -37,9 +37,7 @@ class Axis:
     whole: bool = False
 
     @classmethod
-    def of(
-        cls, values: Iterable[float], start: float, end: float, *, log: bool = False, whole: bool = False
-    ) -> Axis:
+    def of(cls, values: Iterable[float], start: float, end: float, *, log: bool = False, whole: bool = False) -> Axis:
         """The axis that just holds these values; those that are not drawable do not count."""
         held = [value for value in values if drawable(value, log)] or [1.0]
         low, high = min(held), max(held)
@@ -56,10 +54,11 @@ class Axis:
             value, low, high = math.log(value), math.log(low), math.log(high)
         return self.start + (self.end - self.start) * (value - low) / (high - low)
 
-    def ticks(self, most: int = 6) -> list[float]:
-        """Round numbers from end to end, at most so many."""
+    def ticks(self, room: float = 20) -> list[float]:
+        """Round numbers from end to end, with about so many pixels for each."""
+        most = max(int(abs(self.end - self.start) / room), 2)
         if not self.log:
-            step = _round_step((self.high - self.low) / (most - 1))
+            step = _round_step((self.high - self.low) / most)
             step = max(step, 1.0) if self.whole else step
             first, last = math.ceil(self.low / step), math.floor(self.high / step)
             return [k * step for k in range(first, last + 1)]
@@ -85,7 +84,7 @@ def frame(x: Axis, y: Axis, bottom: float, x_name: str) -> str:
         marks.append(tag("line", class_="grid", x1=x.start, x2=x.end, y1=at, y2=at))
         marks.append(words(short(value), x.start - 8, at + 4, "tick", "end"))
     marks.append(tag("line", class_="axis", x1=x.start, x2=x.end, y1=bottom, y2=bottom))
-    for value in x.ticks(8):
+    for value in x.ticks(90):
         at = x.place(value)
         marks.append(tag("line", class_="axis", x1=at, x2=at, y1=bottom, y2=bottom + 5))
         marks.append(words(short(value), at, bottom + 19, "tick", "middle"))

@@ -38,7 +38,9 @@ def bars(rows: Sequence[Bar], *, about: str, width: float = 800, full: float | N
     for number, (row, word) in enumerate(zip(rows, said, strict=True)):
         y = number * _ROW
         length = (right - left) * min(row.size / longest, 1.0) if row.size > 0 else 0.0
-        shape = tag("rect", class_="bar", x=left, y=y + 4, width=max(length, 1.0) if row.size > 0 else 0, height=_ROW - 8)
+        shape = tag(
+            "rect", class_="bar", x=left, y=y + 4, width=max(length, 1.0) if row.size > 0 else 0, height=_ROW - 8
+        )
         marks.append(
             tag(
                 "g",

@@ -60,10 +60,10 @@ def heatmap(
     top = 20.0 if heading else 2.0
     right, bottom = left + columns * wide, top + len(values) * high
     marks = [words(heading, left, 13, "heading")] if heading else []
-    marks.append(tag("rect", class_="ground", x=left, y=top, width=right - left, height=bottom - top))
     for number, (name, row) in enumerate(zip(rows, values, strict=True)):
         y = top + number * high
         marks.append(words(name, left - 6, y + high / 2 + 4, "tick", "end"))
+        marks.append(tag("rect", class_="ground", x=left, y=y, width=len(row) * wide, height=high))
         for column, size in enumerate(row):
             if not size <= blank:
                 described = tip(describe(number, column))
@@ -78,4 +78,4 @@ def heatmap(
         marks.append(words(ticks.name, right, bottom + 31, "name", "end"))
     if not columns:
         marks.append(words("nothing measured", left + 6, top + 12, "name"))
-    return picture(max(right, 200) + 12, bottom + (38 if ticks.name else 20), about, *marks)
+    return picture(max(right, 200) + 20, bottom + (38 if ticks.name else 20), about, *marks)

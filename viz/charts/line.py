@@ -13,7 +13,7 @@ from itertools import pairwise
 from viz.charts.axes import Axis, drawable, frame
 from viz.charts.marks import picture, short, tag, tip, words
 
-_WIDTH, _LEFT, _RIGHT, _TOP, _BOTTOM = 800, 60, 12, 30, 40
+_WIDTH, _LEFT, _RIGHT, _TOP, _BOTTOM = 800, 60, 24, 34, 40
 
 Point = tuple[float, float]
 
@@ -76,7 +76,7 @@ def _key(series: Sequence[Series]) -> str:
     marks, at = [], float(_WIDTH - _RIGHT)
     for one in reversed(series if len(series) > 1 else ()):
         marks.append(words(one.name, at, 14, "tick", "end"))
-        at -= 7.2 * len(one.name) + 6
+        at -= 8 * len(one.name) + 8
         if one.look == "dots":
             marks.append(tag("circle", class_="dot", cx=at - 10, cy=10, r=3))
         else:

@@ -15,7 +15,7 @@ from viz.charts.marks import picture, short, tag, words
 
 LEVELS = 24  # steps of a scale; the eye tells no more apart
 
-_SWATCH = 9
+_SWATCH, _SIDE = 11, 20
 
 
 class Scale(Protocol):
@@ -53,11 +53,10 @@ def level(scale: Scale, size: float) -> str:
 
 def legend(scale: Scale, name: str, percent: bool = False) -> str:
     """The scale with its round numbers, and the name of what it measures."""
-    width, marks = LEVELS * _SWATCH, [words(name, 0, 12, "name")]
+    width, marks = LEVELS * _SWATCH, [words(name, _SIDE, 12, "name")]
     for k in range(LEVELS):
-        marks.append(tag("rect", class_=f"l{k}", x=k * _SWATCH, y=20, width=_SWATCH + 0.5, height=12))
+        marks.append(tag("rect", class_=f"l{k}", x=_SIDE + k * _SWATCH, y=20, width=_SWATCH + 0.5, height=12))
     for tick in scale.ticks():
-        at = scale.place(tick)
-        anchor = "" if at < 0.05 else "end" if at > 0.95 else "middle"
-        marks.append(words(f"{tick:.0%}" if percent else short(tick), at * width, 46, "tick", anchor))
-    return picture(max(width, 7 * len(name)), 50, f"scale: {name}", *marks, class_="chart legend")
+        at = _SIDE + scale.place(tick) * width
+        marks.append(words(f"{tick:.0%}" if percent else short(tick), at, 46, "tick", "middle"))
+    return picture(2 * _SIDE + max(width, 7 * len(name)), 50, f"scale: {name}", *marks, class_="chart legend")
