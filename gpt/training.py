@@ -197,8 +197,8 @@ def squared_by_stage(model: GPT) -> dict[str, float]:
     squared: dict[str, float] = {}
     for path, parameter in model.named_parameters():
         if parameter.grad is not None:
-            g = parameter.grad.array
-            squared[stage_of(path)] = squared.get(stage_of(path), 0.0) + float(np.vdot(g, g))
+            stage, g = stage_of(path), parameter.grad.array
+            squared[stage] = squared.get(stage, 0.0) + float(np.vdot(g, g))
     return squared
 
 

@@ -26,10 +26,10 @@ def header(run: Run, metrics: Metrics) -> str:
                 f"<code>two plus three equals five</code>. {_length(metrics, training)}"
             ),
             _outcome(metrics),
-            "<details><summary>All settings</summary>",
+            '<details><summary>All settings</summary><div class="pair">',
             table(("training", ""), _settings(training)),
             table(("model", ""), _settings(model)),
-            "</details>",
+            "</div></details>",
             "</header>",
         ]
     )
@@ -65,4 +65,4 @@ def _outcome(metrics: Metrics) -> str:
 
 
 def _settings(settings: dict[str, Any]) -> list[tuple[str, str]]:
-    return [(name.replace("_", " "), str(value)) for name, value in settings.items()]
+    return [(name, str(value)) for name, value in settings.items()]

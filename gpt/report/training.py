@@ -107,7 +107,7 @@ def by_stage(metrics: Metrics, past: History) -> Section:
         paragraph(
             "Stages stand in the order of the model, the embedding on top; time runs to the right. Gradients are "
             "those of the loss before "
-            f"clipping{f'; each column is the mean of {each} measurements' if each > 1 else ''}."
+            f"clipping{f'; each column takes {each} measurements together' if each > 1 else ''}."
         ),
         "<h3>How large it is</h3>",
         legend(sizes, "root mean square of dL/dθ, logarithmic scale"),
