@@ -100,10 +100,10 @@ def history(model: GPT, measured: Sequence[Measured]) -> History:
 
 
 def vanishing(past: History) -> list[tuple[str, float]]:
-    """Each stage that vanishes, with its rms over the median stage's in the last tenth (nan where both are 0)."""
-    ratios = zip(past.stages, past.late().tolist(), strict=True)
-    late = past.squared[:, -past.tenth() :].sum(axis=1)
-    return [(stage, ratio) for (stage, ratio), sum_ in zip(ratios, late, strict=True) if ratio < VANISHES or sum_ == 0]
+    """Each stage that vanishes, with its rms over the median stage's in the last tenth; 0 where it has no gradient."""
+    none = past.squared[:, -past.tenth() :].sum(axis=1) == 0
+    ratios = np.where(none, 0.0, past.late()).tolist()
+    return [(stage, ratio) for stage, ratio in zip(past.stages, ratios, strict=True) if ratio < VANISHES]
 
 
 def exploding(past: History) -> list[tuple[str, float, int]]:

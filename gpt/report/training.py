@@ -194,7 +194,7 @@ def _broken(metrics: Metrics) -> list[str]:
 
 
 def _times(ratio: float) -> str:
-    return "no gradient at all" if math.isnan(ratio) else f"{short(ratio)} of the median stage's"
+    return f"{short(ratio)} of the median stage's" if ratio else "no gradient at all"
 
 
 def _grown(growth: float) -> str:

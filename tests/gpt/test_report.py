@@ -336,7 +336,8 @@ def test_vanishing_is_small_beside_the_others_in_the_last_tenth() -> None:
     ((stage, ratio),) = vanishing(past([{}] * 18 + [{"head": 1e-12}] * 2))
     assert stage == "head"
     assert ratio < 1e-5
-    assert [stage for stage, _ in vanishing(past([{"embedding": 0.0}] * 3))] == ["embedding"]
+    assert vanishing(past([{"embedding": 0.0}] * 3)) == [("embedding", 0.0)]
+    assert len(vanishing(past([dict.fromkeys(still.stages, 0.0)]))) == len(still.stages)
 
 
 def test_exploding_is_large_beside_its_own_beginning() -> None:
