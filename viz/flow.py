@@ -21,6 +21,7 @@ from viz import dot, text
 from viz.data import Edge, Node, Parameter
 from viz.fold import fold
 from viz.layout import render
+from viz.page import viewer
 from viz.stages import Stage, stages
 
 
@@ -70,3 +71,13 @@ class BlameFlow:
     def png(self, path: str | Path) -> None:
         """The picture as PNG, written to `path`."""
         Path(path).write_bytes(render(self.dot(), "png"))
+
+    def html(self, path: str | Path | None = None) -> str:
+        """The picture as one HTML file that works offline; also written to `path` if one is given.
+
+        Modules open and close, the sweep can be walked through step by step, and what is pointed at tells its numbers.
+        """
+        document = viewer.source(self.loss, self.nodes, self.edges)
+        if path is not None:
+            Path(path).write_text(document, encoding="utf-8")
+        return document
