@@ -43,9 +43,13 @@ class BlameFlow:
     parameters: tuple[Parameter, ...]
     positions: tuple[tuple[float, ...], ...] = ()
 
-    def fold(self, depth: int = 1) -> BlameFlow:
-        """A flow between modules: each call of a module `depth` names deep becomes one box."""
-        nodes, edges = fold(self.nodes, self.edges, depth)
+    def fold(self, depth: int = 1, repeats: bool = True) -> BlameFlow:
+        """A flow between modules: each call of a module `depth` names deep becomes one box.
+
+        With `repeats`, pieces of the program that are equal but for a number in their names, such as the blocks of a
+        transformer or the steps of a recurrent cell, become one, and each node's `count` says how many it stands for.
+        """
+        nodes, edges = fold(self.nodes, self.edges, depth, repeats)
         return replace(self, nodes=nodes, edges=edges)
 
     def stages(self, depth: int = 1) -> list[Stage]:

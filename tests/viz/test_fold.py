@@ -1,0 +1,343 @@
+"""Folding: shares, parameters and blame are conserved, and what repeats is drawn once."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import engine
+import nn
+import viz
+from engine import Tensor
+from engine.testing.programs import Program, calls
+from gpt.model import GPT, GPTConfig
+from tests.viz.modules import Step, assert_sound, bodies, loss_of
+
+depths = st.integers(1, 4)
+
+
+def a_gpt_loss(layers: int, ignored: int = 0) -> Tensor:
+    engine.random.seed(0)
+    model = GPT(GPTConfig(vocab_size=7, block_size=8, n_layer=layers, n_head=2, n_embd=4))
+    ids = np.arange(16).reshape(2, 8) % 7
+    labels = ids.copy()
+    labels[0, :ignored] = -100
+    loss: Tensor = model.loss(ids, labels)
+    return loss
+
+
+def boxes(flow: viz.BlameFlow) -> list[tuple[str, int]]:
+    return [(".".join(node.scope), node.count) for node in flow.nodes if node.op == "module"]
+
+
+# ---- laws ------------------------------------------------------------------------------------------------------------
+
+
+@given(bodies, depths, st.booleans())
+def test_folding_conserves_everything(body: tuple[Step, ...], depth: int, repeats: bool) -> None:
+    traced = viz.trace(loss_of(body))
+    assert_sound(traced, traced)
+    assert_sound(traced.fold(depth, repeats), traced)
+
+
+@given(calls(), depths, st.booleans())
+def test_folding_any_graph_conserves_everything(
+    call: tuple[Program, tuple[Any, ...]], depth: int, repeats: bool
+) -> None:
+    program, arrays = call
+    tensors = [Tensor(a, requires_grad=True) for a in arrays]
+    with engine.scope("early"):
+        middle = engine.sum(replace(program, steps=program.steps[: len(program.steps) // 2])(*tensors))
+    with engine.scope("late"), engine.scope("inner"):
+        loss = engine.sum(program(*tensors)) * middle
+    traced = viz.trace(loss)
+    assert_sound(traced.fold(depth, repeats), traced)
+
+
+@given(bodies, depths)
+def test_without_repeats_every_call_is_a_box_and_no_edge_leads_back(body: tuple[Step, ...], depth: int) -> None:
+    flow = viz.trace(loss_of(body)).fold(depth, repeats=False)
+    order = {node.id: place for place, node in enumerate(flow.nodes)}
+    assert all(edge.source == edge.target or order[edge.source] < order[edge.target] for edge in flow.edges)
+    calls = Counter((node.scope, node.calls) for node in flow.nodes if node.op == "module")
+    assert set(calls.values()) <= {1}
+
+
+@given(bodies, depths)
+def test_counts_add_up_to_what_there_is_without_repeats(body: tuple[Step, ...], depth: int) -> None:
+    traced = viz.trace(loss_of(body))
+    folded, unrolled = traced.fold(depth), traced.fold(depth, repeats=False)
+    counted = sum(node.count for node in folded.nodes if node.op != "leaf")
+    assert counted == sum(node.op != "leaf" for node in unrolled.nodes)
+    assert {node.id for node in folded.nodes} <= {node.id for node in traced.nodes}
+
+
+@given(bodies, depths, st.booleans())
+def test_the_same_program_folds_to_the_same_flow(body: tuple[Step, ...], depth: int, repeats: bool) -> None:
+    first, second = (viz.trace(loss_of(body)).fold(depth, repeats) for _ in range(2))
+    assert repr(first) == repr(second)  # nan != nan
+
+
+@given(bodies, st.integers(2, 5), st.sampled_from(["blocks.", "cell"]), st.booleans())
+def test_equal_modules_in_a_row_are_one_box(body: tuple[Step, ...], times: int, name: str, residual: bool) -> None:
+    module = Step("module", name, body, times, residual)
+    flow = viz.trace(loss_of([module])).fold(1)
+    label = f"blocks.0-{times - 1}" if name == "blocks." else name
+    assert boxes(flow) == [(label, times)]
+    additions = [node.count for node in flow.nodes if node.op == "add"]
+    assert additions == [times] * residual
+
+
+@given(bodies, st.integers(2, 4), depths)
+def test_each_part_of_a_repeated_module_appears_once(body: tuple[Step, ...], times: int, depth: int) -> None:
+    def parts(times: int) -> Counter[tuple[str, tuple[str, ...], int]]:
+        flow = viz.trace(loss_of([Step("module", "blocks.", body, times)])).fold(depth)
+        inside = [node for node in flow.nodes if node.scope[:1] == (f"blocks.0-{times - 1}",) or times == 1]
+        return Counter((n.op, n.scope[1:], n.count // times) for n in inside if n.scope and n.op != "leaf")
+
+    assert parts(times) == parts(1)
+
+
+@given(bodies, st.integers(3, 5))
+def test_a_last_module_that_does_more_stays_apart(body: tuple[Step, ...], times: int) -> None:
+    flow = viz.trace(loss_of([Step("module", "blocks.", body, times, longer=1)])).fold(1)
+    assert boxes(flow) == [(f"blocks.{times - 1}", 1), (f"blocks.0-{times - 2}", times - 1)]
+
+
+# ---- what is shown ---------------------------------------------------------------------------------------------------
+
+
+def test_twelve_blocks_are_one_box_and_their_parts_are_drawn_once() -> None:
+    traced = viz.trace(a_gpt_loss(12))
+    assert boxes(traced.fold(1)) == [
+        ("head", 1), ("norm", 1), ("blocks.0-11", 12), ("positions", 1), ("embedding", 1)
+    ]  # fmt: skip
+    fine = traced.fold(2)
+    parts = ["feed_forward", "feed_forward_norm", "attention", "attention_norm"]
+    assert [box for box in boxes(fine) if box[1] > 1] == [(f"blocks.0-11.{part}", 12) for part in parts]
+    assert [(n.scope, n.count) for n in fine.nodes if n.op == "add"] == [(("blocks.0-11",), 12)] * 2
+    order = {node.id: place for place, node in enumerate(fine.nodes)}
+    labels = {node.id: node.label for node in fine.nodes}
+    back = [(labels[e.source], labels[e.target]) for e in fine.edges if order[e.source] > order[e.target]]
+    assert back == [("add", "add"), ("attention_norm", "add")]  # from each block to the one before it
+
+
+def test_every_call_of_a_transformers_modules_is_a_box() -> None:
+    traced = viz.trace(a_gpt_loss(2))
+    flow = traced.fold(2, repeats=False)
+    block = ["feed_forward", "feed_forward_norm", "attention", "attention_norm"]
+    blocks = [f"blocks.{number}.{part}" for number in (1, 0) for part in block]
+    assert [name for name, _ in boxes(flow)] == ["head", "norm", *blocks, "positions", "embedding"]
+    additions = [node.id for node in flow.nodes if node.op == "add"]
+    assert [sum(edge.target == node for edge in flow.edges) for node in additions] == [1, 2, 2, 2]
+    coarse = boxes(traced.fold(1, repeats=False))
+    assert [name for name, _ in coarse] == ["head", "norm", "blocks.1", "blocks.0", "positions", "embedding"]
+
+
+def test_a_block_that_does_one_op_more_stays_apart() -> None:
+    flow = viz.trace(a_gpt_loss(12, ignored=3)).fold(1)
+    assert [box for box in boxes(flow) if "blocks" in box[0]] == [("blocks.11", 1), ("blocks.0-10", 11)]
+
+
+def test_heads_in_layers() -> None:
+    heads = Step("module", "heads.", (Step("weight"), Step("tanh")), 4)
+    flow = viz.trace(loss_of([Step("module", "layers.", (Step("sin"), heads), 3)])).fold(2)
+    shown = [(".".join(node.scope), node.label, node.count) for node in flow.nodes[1:-1]]
+    assert shown == [("layers.0-2.heads.0-3", "heads.0-3", 12), ("layers.0-2", "sin", 3)]
+
+
+def test_a_cell_called_at_every_step_is_one_box_with_its_weights_inside() -> None:
+    class Cell(nn.Module):
+        def __init__(self) -> None:
+            self.read, self.remember = nn.Linear(3, 4), nn.Linear(4, 4)
+
+        def forward(self, x: Any, h: Any) -> Any:
+            return engine.tanh(self.read(x) + self.remember(h))
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            self.cell = Cell()
+
+        def forward(self, x: Any) -> Any:
+            h: Any = np.zeros((2, 4), np.float32)
+            for step in range(5):
+                h = self.cell(x[:, step], h)
+            return h
+
+    x = np.ones((2, 5, 3), np.float32)
+    for given_ in (x, Tensor(x, requires_grad=True, name="x")):
+        traced = viz.trace(Net()(given_).sum())
+        assert boxes(traced.fold(1)) == [("cell", 5)]
+        assert boxes(traced.fold(1, repeats=False)) == [("cell", 1)] * 5
+        assert boxes(traced.fold(2)) == [("cell.remember", 5), ("cell.read", 5)]
+        assert [node.name for node in traced.fold(1).nodes if node.op == "leaf"] == ["x"] * (given_ is not x)
+
+
+def test_leaves_of_repeated_ops_are_one_leaf_and_a_shared_one_too() -> None:
+    part = Step("module", "f", (Step("tanh"),))
+    flow = viz.trace(loss_of([Step("module", "blocks.", (Step("weight"), part, Step("shared")), 3)])).fold(2)
+    leaves = [(".".join(n.scope), n.label, n.count, n.parameters) for n in flow.nodes if n.op == "leaf"]
+    assert leaves == [("blocks.0-2", "weight", 3, 6), ("blocks.0-2", "weight", 1, 2), ("blocks.0-2", "x", 1, 2)]
+
+
+def test_two_leaves_of_one_op_are_two_leaves() -> None:
+    def block(x: Any, number: int) -> Any:
+        with engine.scope(f"blocks.{number}"), engine.scope("f"):
+            x = engine.tanh(x)
+        with engine.scope(f"blocks.{number}"):
+            return x + Tensor([1.0], requires_grad=True) * Tensor([2.0], requires_grad=True)
+
+    flow = viz.trace(block(block(Tensor([1.0], requires_grad=True), 0), 1).sum()).fold(2)
+    assert [node.count for node in flow.nodes if node.op == "leaf"] == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [
+        (["conv1", "conv2", "conv3"], [("conv1-3", 3)]),
+        (["0", "2", "4", "5"], [("0,2,4-5", 4)]),
+        (["f", "g", "f", "g"], [("g", 2), ("f", 2)]),
+        (["a.0", "b.0", "b.1", "a.1", "b.2", "b.3"], [("b.1,3", 2), ("b.0,2", 2), ("a.0-1", 2)]),
+        (["grid.0.0", "grid.0.1", "grid.1.0", "grid.1.1"], [("grid.0-1.0-1", 4)]),
+        (["f", "f", "g", "f"], [("f", 1), ("g", 1), ("f", 2)]),
+        (["layer", "layers"], [("layers", 1), ("layer", 1)]),
+        (["x007"], [("x007", 1)]),
+    ],
+)
+def test_names_of_repetitions(names: list[str], shown: list[tuple[str, int]]) -> None:
+    flow = viz.trace(loss_of([Step("module", name, (Step("tanh"),)) for name in names])).fold(1)
+    assert boxes(flow) == shown
+
+
+def test_a_slice_before_each_call_repeats_with_it_but_ops_alone_do_not() -> None:
+    x = h = Tensor(np.ones((6, 2)), requires_grad=True, name="x")
+    for step in range(6):
+        with engine.scope("cell"):
+            h = engine.tanh(h) * x[step] if step else x[0] * 2.0
+    assert boxes(viz.trace(h.sum()).fold(1)) == [("cell", 5), ("cell", 1)]
+    h = x[0]
+    for step in range(1, 6):
+        part = x[step]
+        with engine.scope("cell"):
+            h = h * part
+    shown = [(node.label, node.count) for node in viz.trace(h.sum()).fold(1).nodes]
+    assert shown == [("sum", 1), ("cell", 5), ("getitem", 5), ("getitem", 1), ("x", 1)]
+    assert all(n.count == 1 for n in viz.trace(engine.tanh(engine.tanh(engine.tanh(x))).sum()).fold(1).nodes)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda x, w: engine.sin(x) * w,
+        lambda x, w: engine.tanh(x) * engine.tanh(w),
+        lambda x, w: engine.tanh(x) + w,
+        lambda x, w: (engine.tanh(x) * w).reshape(1, 2),
+        lambda x, w: engine.tanh(x) * Tensor(w.numpy(), requires_grad=True, name="scale"),
+        lambda x, w: engine.tanh(x) * Tensor(w.numpy()[:1], requires_grad=True, name="w"),
+        lambda x, w: (engine.tanh(x) * w).reshape(2),
+    ],
+    ids=["an op", "one more", "another op", "a shape", "a leaf's name", "a leaf's shape", "an op at the end"],
+)
+def test_modules_that_differ_are_not_taken_for_one(other: Any) -> None:
+    def weight() -> Tensor:
+        return Tensor([0.5, 2.0], requires_grad=True, name="w")
+
+    x: Any = Tensor([1.0, 2.0], requires_grad=True)
+    with engine.scope("f.0"):
+        y = engine.tanh(x) * weight()
+    with engine.scope("f.1"):
+        y = other(y, weight())
+    assert boxes(viz.trace(y.sum()).fold(1)) == [("f.1", 1), ("f.0", 1)]
+
+
+def test_the_same_ops_wired_otherwise_are_not_the_same() -> None:
+    y: Any = Tensor([1.0, 2.0], requires_grad=True)
+    with engine.scope("f.0"):
+        a, b = engine.tanh(y), engine.tanh(y)
+        y = a * b
+    with engine.scope("f.1"):
+        a = engine.tanh(y)
+        b = engine.tanh(a)
+        y = a * b
+    assert boxes(viz.trace(y.sum()).fold(1)) == [("f.1", 1), ("f.0", 1)]
+
+
+# ---- numbers, by hand ------------------------------------------------------------------------------------------------
+
+
+def test_shares_into_a_box_are_taken_over_all_its_doors() -> None:
+    x = Tensor([2.0], requires_grad=True, name="x")
+    with engine.scope("f"):
+        a = x * 2.0  # dL/da = 3 - 1 = 2: from g, and from h inside
+        b = x * 5.0  # dL/db = 4
+    with engine.scope("g"):
+        c = a * 3.0 + b * 4.0
+    loss = (c - a).sum()
+    flow = viz.trace(loss).fold(1)
+    box = {node.label: node for node in flow.nodes}
+    assert box["f"].norm == pytest.approx(math.sqrt(2**2 + 4**2))
+    assert box["f"].rms == pytest.approx(math.sqrt((2**2 + 4**2) / 2))
+    into = {(e.source, e.target): e for e in flow.edges}
+    from_g, from_minus = into[box["g"].id, box["f"].id], into[box["subtract"].id, box["f"].id]
+    assert [from_g.share, from_minus.share] == pytest.approx([(3 * 2 + 4 * 4) / 20, -1 * 2 / 20])
+    assert [from_g.norm, from_minus.norm] == pytest.approx([5, 1])
+    assert [from_g.count, from_minus.count] == [2, 1]
+
+
+def test_what_a_door_of_a_repeated_box_gets_from_the_next_one_comes_from_the_box_itself() -> None:
+    x = Tensor([1.0], requires_grad=True, name="x")
+    with engine.scope("f.0"):
+        a = x * 2.0  # dL/da = 3 by f.1 and 10 by the last op
+    with engine.scope("f.1"):
+        b = a * 3.0
+    flow = viz.trace((a * 10.0 + b).sum()).fold(1)
+    box = {node.label: node for node in flow.nodes}["f.0-1"]
+    assert box.norm == pytest.approx(math.sqrt(13**2 + 1**2))
+    shares = {edge.source: edge.share for edge in flow.edges if edge.target == box.id}
+    assert shares[box.id] == pytest.approx(3 * 13 / 170)
+    assert sorted(shares.values()) == pytest.approx([1 / 170, 39 / 170, 130 / 170])
+
+
+def test_what_stands_for_itself_is_left_as_it_was() -> None:
+    x = Tensor([2.0], requires_grad=True, name="x")
+    with engine.scope("f"):
+        y = x * 2.0
+    traced = viz.trace((engine.exp(y) * engine.tanh(x)).sum())
+    folded = traced.fold(1)
+    assert [node for node in folded.nodes if node.op != "module"] == [n for n in traced.nodes if n.id != "n1"]
+    assert [edge for edge in folded.edges if "n1" not in (edge.source, edge.target)] == [
+        edge for edge in traced.edges if "n1" not in (edge.source, edge.target)
+    ]
+
+
+# ---- what it refuses, and what it builds on --------------------------------------------------------------------------
+
+
+def test_a_folded_flow_is_not_folded_again() -> None:
+    traced = viz.trace(a_gpt_loss(2))
+    with pytest.raises(ValueError, match=r"^fold: this flow is folded already, .* fold the flow it was made from$"):
+        traced.fold(2).fold(1)
+    with pytest.raises(ValueError, match=r"^fold: depth must be at least 1, not 0$"):
+        traced.fold(0)
+
+
+def test_calls_are_counted_by_module() -> None:
+    x: Any = Tensor([1.0], requires_grad=True)
+    for _ in range(2):
+        with engine.scope("f"):
+            for _ in range(2):
+                with engine.scope("g"):
+                    x = engine.tanh(engine.tanh(x))
+            x = x * 2.0
+    flow = viz.trace(x.sum())
+    seen = [node.calls for node in reversed(flow.nodes) if node.op == "tanh"]
+    assert seen == [(0, 0), (0, 0), (0, 1), (0, 1), (1, 2), (1, 2), (1, 3), (1, 3)]
+    assert [node.calls for node in reversed(flow.nodes) if node.op == "multiply"] == [(0,), (1,)]
+    assert flow.nodes[-1].calls == (0, 0)  # x, of the call that uses it first
