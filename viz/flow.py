@@ -21,6 +21,7 @@ from viz import dot, text
 from viz.data import Edge, Node, Parameter
 from viz.fold import fold
 from viz.layout import render
+from viz.prune import prune
 from viz.stages import Stage, stages
 
 
@@ -50,6 +51,14 @@ class BlameFlow:
         transformer or the steps of a recurrent cell, become one, and each node's `count` says how many it stands for.
         """
         nodes, edges = fold(self.nodes, self.edges, depth, repeats)
+        return replace(self, nodes=nodes, edges=edges)
+
+    def prune(self, keep: float = 0.95) -> BlameFlow:
+        """The fewest edges whose norms add up to `keep` of all, and the rest in a node "other": nothing is lost.
+
+        Its `count` says how many values went there, and those of its edges how many contributions.
+        """
+        nodes, edges = prune(self.nodes, self.edges, keep)
         return replace(self, nodes=nodes, edges=edges)
 
     def stages(self, depth: int = 1) -> list[Stage]:
