@@ -205,8 +205,10 @@ def test_two_leaves_of_one_op_are_two_leaves() -> None:
         (["0", "2", "4", "5"], [("0,2,4-5", 4)]),
         (["f", "g", "f", "g"], [("g", 2), ("f", 2)]),
         (["a.0", "b.0", "b.1", "a.1", "b.2", "b.3"], [("b.1,3", 2), ("b.0,2", 2), ("a.0-1", 2)]),
+        (["b.0", "b.1", "a.0", "b.2", "b.3", "a.1"], [("a.0-1", 2), ("b.1,3", 2), ("b.0,2", 2)]),
         (["grid.0.0", "grid.0.1", "grid.1.0", "grid.1.1"], [("grid.0-1.0-1", 4)]),
         (["f", "f", "g", "f"], [("f", 1), ("g", 1), ("f", 2)]),
+        (["f", "f", "g", "f", "g"], [("g", 1), ("f", 1), ("g", 1), ("f", 2)]),
         (["layer", "layers"], [("layers", 1), ("layer", 1)]),
         (["x007"], [("x007", 1)]),
     ],
@@ -257,16 +259,75 @@ def test_modules_that_differ_are_not_taken_for_one(other: Any) -> None:
     assert boxes(viz.trace(y.sum()).fold(1)) == [("f.1", 1), ("f.0", 1)]
 
 
-def test_the_same_ops_wired_otherwise_are_not_the_same() -> None:
-    y: Any = Tensor([1.0, 2.0], requires_grad=True)
+@pytest.mark.parametrize("between", [lambda x: engine.concat([x, x]), lambda x: engine.astype(x, np.float32)])
+def test_the_same_ops_on_other_shapes_and_dtypes_are_not_the_same(between: Any) -> None:
+    y: Any = Tensor(np.ones(2), requires_grad=True)
     with engine.scope("f.0"):
-        a, b = engine.tanh(y), engine.tanh(y)
-        y = a * b
+        y = engine.tanh(y)
+    y = between(y)
     with engine.scope("f.1"):
-        a = engine.tanh(y)
-        b = engine.tanh(a)
-        y = a * b
+        y = engine.tanh(y)
     assert boxes(viz.trace(y.sum()).fold(1)) == [("f.1", 1), ("f.0", 1)]
+
+
+def test_the_same_ops_in_other_calls_are_not_the_same() -> None:
+    def inside(*names: str) -> list[tuple[str, int]]:
+        """A module that calls g twice, and one that makes these calls instead."""
+        y: Any = Tensor(np.ones(2), requires_grad=True)
+        for number, inner in enumerate((("g", "g"), names)):
+            with engine.scope(f"f.{number}"):
+                for name in inner:
+                    with engine.scope(name):
+                        y = engine.tanh(y) if len(inner) > 1 else engine.tanh(engine.tanh(y))
+        return boxes(viz.trace(y.sum()).fold(1))
+
+    assert inside("g", "g") == [("f.0-1", 2)]
+    assert inside("g", "h") == inside("h", "g") == inside("g") == [("f.1", 1), ("f.0", 1)]
+
+
+@pytest.mark.parametrize("other", [lambda a, b: b * b, lambda a, b: a * a, lambda a, b: b * a], ids=["bb", "aa", "ba"])
+def test_the_same_ops_wired_otherwise_are_not_the_same(other: Any) -> None:
+    y: Any = Tensor([1.0, 2.0], requires_grad=True)
+    for number, last in enumerate((lambda a, b: a * b, other)):
+        with engine.scope(f"f.{number}"):
+            a = engine.tanh(y)
+            y = last(a, engine.sin(a))
+    assert boxes(viz.trace(y.sum()).fold(1)) == [("f.1", 1), ("f.0", 1)]
+
+
+def test_leaves_tell_modules_apart_and_those_after_them_too() -> None:
+    def shown(*leaves: tuple[str, str]) -> list[tuple[str, int]]:
+        y: Any = Tensor([1.0, 2.0], requires_grad=True, name="x")
+        for number, names in enumerate(leaves):
+            known = {name: Tensor([1.0, 2.0], requires_grad=True, name=name.strip("'")) for name in names}
+            with engine.scope(f"f.{number}"):
+                for name in names:
+                    y = y * known[name]
+        return boxes(viz.trace(y.sum()).fold(1))
+
+    assert shown(("v", "w"), ("v", "w"), ("v", "w")) == [("f.0-2", 3)]
+    assert shown(("v", "w"), ("v", "u"), ("v", "u")) == [("f.1-2", 2), ("f.0", 1)]
+    assert shown(("w", "w"), ("w", "w'")) == [("f.1", 1), ("f.0", 1)]  # once the same leaf, once two of one name
+
+
+def test_an_addition_belongs_to_the_block_before_it() -> None:
+    block = Step("module", "blocks.", (Step("tanh"),), 3, residual=True)
+    flow = viz.trace(loss_of([Step("double"), block])).fold(1)
+    assert [(node.label, node.count) for node in flow.nodes] == [
+        ("sum", 1), ("add", 3), ("blocks.0-2", 3), ("add", 1), ("x", 1)
+    ]  # fmt: skip
+
+
+def test_one_run_takes_nothing_from_another() -> None:
+    y: Any = Tensor([1.0, 2.0], requires_grad=True, name="x")
+    for number, name in enumerate(("a.0", "a.1", "b.0", "b.1")):
+        with engine.scope(name):
+            made = engine.tanh(y) if number < 2 else engine.sin(y)
+        y = y + made if number < 3 else made
+    flow = viz.trace(y.sum()).fold(1)
+    assert [(node.label, node.count) for node in flow.nodes] == [
+        ("sum", 1), ("b.1", 1), ("add", 1), ("b.0", 1), ("add", 2), ("a.0-1", 2), ("x", 1)
+    ]  # fmt: skip
 
 
 # ---- numbers, by hand ------------------------------------------------------------------------------------------------
