@@ -92,6 +92,11 @@ def _run(steps: Sequence[Step], x: Any, path: str, leaves: dict[str, Tensor]) ->
     return x
 
 
+def boxes(flow: viz.BlameFlow) -> list[tuple[str, int]]:
+    """The path of each box and how many it stands for, from the loss back."""
+    return [(".".join(node.scope), node.count) for node in flow.nodes if node.op == "module"]
+
+
 def assert_sound(flow: viz.BlameFlow, traced: viz.BlameFlow) -> None:
     """What holds for every flow that folding and pruning make of one that was traced."""
     nodes = {node.id: node for node in flow.nodes}
