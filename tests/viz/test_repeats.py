@@ -158,14 +158,20 @@ def test_modules_that_differ_are_not_taken_for_one(other: Any) -> None:
     assert boxes(viz.trace(y.sum()).fold(1)) == [("f.1", 1), ("f.0", 1)]
 
 
-@pytest.mark.parametrize("between", [lambda x: engine.concat([x, x]), lambda x: engine.astype(x, np.float32)])
-def test_the_same_ops_on_other_shapes_and_dtypes_are_not_the_same(between: Any) -> None:
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (lambda y: engine.concat([y, y]), lambda y: engine.concat([y, y])),
+        (lambda y: engine.astype(y, np.float32), lambda y: engine.astype(y, np.float64)),
+    ],
+    ids=["shape", "dtype"],
+)
+def test_the_same_ops_that_make_other_shapes_or_dtypes_are_not_the_same(one: Any, other: Any) -> None:
     y: Any = Tensor(np.ones(2), requires_grad=True)
     with engine.scope("f.0"):
-        y = engine.tanh(y)
-    y = between(y)
+        y = one(y)
     with engine.scope("f.1"):
-        y = engine.tanh(y)
+        y = other(y)
     assert boxes(viz.trace(y.sum()).fold(1)) == [("f.1", 1), ("f.0", 1)]
 
 
