@@ -15,7 +15,7 @@ from engine.ops import *  # noqa: F403 (every op, by its name)
 from engine.ops import __all__ as _ops
 from engine.plan import LINEAR, Joint
 from engine.primitive import Primitive, primitive
-from engine.recording import detect_anomaly, enable_grad, no_grad, scope
+from engine.recording import detect_anomaly, enable_grad, keep_values, no_grad, scope
 from engine.transforms import grad, hvp, jvp, value_and_grad, vjp
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "hvp",
     "jacobian",
     "jvp",
+    "keep_values",
     "no_grad",
     "primitive",
     "random",

@@ -23,15 +23,26 @@ if TYPE_CHECKING:
 
 def describe(primitive: Primitive) -> str:
     """Several lines: how to call the op, what it computes, how it is differentiated."""
-    formula = (primitive.__doc__ or "").strip().partition("\n")[0]
     lines = [f"{primitive.name}{_plain(inspect.signature(primitive.forward))}"]
-    lines += [f"    {formula}"] if formula else []
+    lines += [f"    {formula(primitive)}"] if formula(primitive) else []
     for kind, given in (("vjp", primitive.vjp), ("jvp", primitive.jvp)):
         rows = _rows(primitive.signature.arguments, given)
         lines += [f"    {kind if k == 0 else '   '}  {row}" for k, row in enumerate(rows)]
     if primitive.reference is not None:
         lines.append("    recorded sweeps differentiate its reference, composed of small ops")
     return "\n".join(lines)
+
+
+def formula(primitive: Primitive) -> str:
+    """What the op computes, in one line; empty where its function has no docstring."""
+    return (primitive.__doc__ or "").strip().partition("\n")[0]
+
+
+def rule_text(primitive: Primitive, argument: int) -> str:
+    """The vjp rule of one argument as it stands in the source."""
+    if isinstance(primitive.vjp, Joint):
+        return _text(primitive.vjp.rule)
+    return _text(primitive.vjp[0 if primitive.signature.variadic else argument])
 
 
 def _rows(arguments: tuple[str, ...], given: Any) -> list[str]:

@@ -20,6 +20,7 @@ is diagonal, else a matrix with a row for each element of the argument, to be re
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from typing import Any
 
@@ -61,7 +62,7 @@ def explanation(loss: Tensor, wrt: Tensor) -> str:
 
     def observe(node: Node, argument: int, parent: Node, contribution: Any) -> None:
         g = np.asarray(sum(arrived[node]))
-        local = _local(node, argument, parent, g)
+        local = local_derivative(node, argument, parent) or f"(Jacobian {parent.shape} by {g.shape})"
         times = f"{local} x {_number(g)} = {_number(contribution)}"
         steps[node].append((f"{labels[node]} -> {labels[parent]}", times))
         arrived[parent].append(np.asarray(contribution))
@@ -88,20 +89,22 @@ def _labels(nodes: list[Node]) -> dict[Node, str]:
     return labels
 
 
-def _local(node: Node, argument: int, parent: Node, g: Array) -> str:
-    """The op's own derivative in one argument: what the rule makes of each unit cotangent."""
-    inputs, outputs = int(np.prod(parent.shape)), g.size
+def local_derivative(node: Node, argument: int, parent: Node) -> str:
+    """The op's own derivative in one argument: what the rule makes of each unit cotangent; empty if it is long."""
+    inputs, outputs = math.prod(parent.shape), math.prod(node.shape)
     if inputs * outputs > MOST_NUMBERS:
-        return f"(Jacobian {parent.shape} by {g.shape})"
+        return ""
     columns = []
-    for unit in units(g.shape, g.dtype):
+    for unit in units(node.shape, node.dtype):
         saved, calls = prepared(node, unit, create_graph=False)
         (run,) = [run for at, run in calls if at == argument]
         with np.errstate(all="ignore"):
             columns.append(np.ravel(fit(node, argument, run(unit, saved), parent)))
+    if inputs == outputs == 1:
+        return _number(columns[0].reshape(parent.shape))
     matrix = np.array(columns).reshape(outputs, inputs).T
-    if parent.shape == g.shape and np.array_equal(matrix, np.diag(np.diag(matrix))):
-        return _number(np.diag(matrix).reshape(g.shape))
+    if parent.shape == node.shape and np.array_equal(matrix, np.diag(np.diag(matrix))):
+        return _number(np.diag(matrix).reshape(node.shape))
     return _number(matrix)
 
 

@@ -40,16 +40,18 @@ class Notes:
         target: a weak reference to the tensor whose `.grad` a backward pass fills, or None.
         hooks: functions that see, and may replace, the node's gradient, in the order they were given.
         origin: the line of user code that made the node, noted under `detect_anomaly`.
+        value: the node's value, kept under `keep_values`, or None.
         suspect: made by a recorded sweep from a nan that a zero cotangent met; so it may have saved one.
     """
 
-    __slots__ = ("hooks", "name", "origin", "suspect", "target")
+    __slots__ = ("hooks", "name", "origin", "suspect", "target", "value")
 
     def __init__(self) -> None:
         self.name: str | None = None
         self.target: ref[Tensor] | None = None
         self.hooks: dict[int, Callable[[Tensor], Any]] = {}
         self.origin: str | None = None
+        self.value: Any = None
         self.suspect = False
 
 

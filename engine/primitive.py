@@ -150,6 +150,8 @@ class Primitive:
             result = wrap(out, None)
         if now.anomaly:
             inspect_result(self.name, out, arrays, result.node, now.scope)
+        if now.keeping and result.node is not None:
+            result.node.note().value = out
         return result
 
     def plan(self, forward: bool, count: int, wanted: int) -> Plan:

@@ -29,6 +29,7 @@ class Recording:
         enabled: whether ops record nodes at all.
         forward: whether nodes also keep what a forward sweep will ask for, beside what a reverse sweep asks for.
         anomaly: whether the first nan is an error.
+        keeping: whether nodes keep their values.
         scope: the names of the modules that are running, outermost first.
         outer: the entry below.
         frame: the generator that made this entry; it holds only while that runs.
@@ -36,13 +37,14 @@ class Recording:
         plain: nothing but recording for a reverse sweep, as nearly always.
     """
 
-    __slots__ = ("anomaly", "enabled", "forward", "frame", "left", "outer", "plain", "scope")
+    __slots__ = ("anomaly", "enabled", "forward", "frame", "keeping", "left", "outer", "plain", "scope")
 
     def __init__(
         self,
         enabled: bool = True,
         forward: bool = False,
         anomaly: bool = False,
+        keeping: bool = False,
         scope: tuple[str, ...] = (),
         outer: Recording | None = None,
         frame: FrameType | None = None,
@@ -50,11 +52,12 @@ class Recording:
         self.enabled = enabled
         self.forward = forward
         self.anomaly = anomaly
+        self.keeping = keeping
         self.scope = scope
         self.outer = outer
         self.frame = frame
         self.left = False
-        self.plain = enabled and not forward and not anomaly and frame is None
+        self.plain = enabled and not (forward or anomaly or keeping) and frame is None
 
 
 stack: ContextVar[Recording] = ContextVar("recording", default=Recording())  # noqa: B039 (never written but `left`)
@@ -92,7 +95,7 @@ class changed:  # noqa: N801 (reads as a statement: with changed(enabled=False))
 
     def __enter__(self) -> None:
         now = current()
-        fields = {"enabled": now.enabled, "forward": now.forward, "anomaly": now.anomaly, "scope": now.scope}
+        fields = {name: getattr(now, name) for name in ("enabled", "forward", "anomaly", "keeping", "scope")}
         entry = Recording(**{**fields, **self.changes}, outer=now, frame=_generator(sys._getframe(1)))
         self.entries.append(entry)
         stack.set(entry)
@@ -137,6 +140,14 @@ def detect_anomaly() -> changed:
     It names the op, its scope and the line that called it, forward and backward. Every result is looked at: slow.
     """
     return changed(anomaly=True)
+
+
+def keep_values() -> changed:
+    """Context manager (and decorator) under which every node keeps its value, so that a picture can show it.
+
+    Without it only what some rule saved, and what a living tensor holds, is known after the fact. Costs memory.
+    """
+    return changed(keeping=True)
 
 
 def scope(name: str) -> changed:

@@ -50,6 +50,12 @@ def version(array: Any) -> int:
     return _history.get(id(_owner(array)), (0, ()))[0]
 
 
+def assigned_since(array: Any, serial: int) -> int:
+    """How often the memory of `array` has been assigned after that serial number; at most as many are remembered."""
+    _, recent = _history.get(id(_owner(array)), (0, ()))
+    return sum(assigned > serial for assigned in recent)
+
+
 def check(op: str, serial: int, saved: Iterable[Any]) -> None:
     """Raise RuntimeError if a value saved at that serial number has been assigned since.
 
@@ -57,9 +63,9 @@ def check(op: str, serial: int, saved: Iterable[Any]) -> None:
     """
     flat = [one for value in saved for one in (value if isinstance(value, tuple) else (value,))]
     for value in flat:
-        times, recent = _history.get(id(_owner(value)), (0, deque(maxlen=_REMEMBERED)))
-        since = sum(assigned > serial for assigned in recent)
+        since = assigned_since(value, serial)
         if since:
+            times = version(value)
             raise RuntimeError(
                 f"{op}: a value it saved for the backward pass has been assigned since "
                 f"(saved at version {times - since}{' or before' * (since == _REMEMBERED)}, now version {times}); "

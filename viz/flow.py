@@ -31,14 +31,17 @@ class BlameFlow:
     Fields:
         loss: the value of the loss.
         nodes: what blame runs through, from the loss back to what was made first.
-        edges: how it runs.
+        edges: how it runs, in the order in which the sweep ran the rules.
         parameters: every leaf in the order of first use, whatever was folded.
+        positions: |dL/dx_t| of the embedded input x: a row for each text of the batch, a norm for each position. Empty
+            where nothing was embedded.
     """
 
     loss: float
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
     parameters: tuple[Parameter, ...]
+    positions: tuple[tuple[float, ...], ...] = ()
 
     def fold(self, depth: int = 1) -> BlameFlow:
         """A flow between modules: each call of a module `depth` names deep becomes one box."""

@@ -1,0 +1,52 @@
+"""What is still known of the values in a graph, after the fact.
+
+A node does not hold its value; the array belongs to whoever holds the tensor. But some are there all the same: kept on
+purpose (`keep_values`), saved because a rule will ask for them, or held by the tensor that awaits the node's gradient.
+Nothing is computed again, and what has been assigned since the graph was recorded does not count as known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from engine import versions
+from engine.graph import Node
+from engine.tensor import Array
+
+
+def known_values(nodes: Iterable[Node]) -> dict[Node, Array]:
+    """The values that can still be found of these nodes and of what they were computed from, by node."""
+    found: dict[Node, Array] = {}
+
+    def offer(owner: Node | None, value: Any, since: int) -> None:
+        """Take a value for a node's, unless it was promoted or written after `since`."""
+        if owner is None or owner in found or not isinstance(value, np.ndarray):
+            return
+        if value.shape == owner.shape and value.dtype == owner.dtype and not versions.assigned_since(value, since):
+            found[owner] = value
+
+    for node in nodes:
+        offer(node, None if node.notes is None else node.notes.value, node.serial)
+        for owner, value in _saved(node):
+            offer(owner, value, node.serial)
+        for parent in node.parents:
+            if parent is not None and parent.target is not None:
+                offer(parent, parent.target.array, node.serial)
+    return found
+
+
+def _saved(node: Node) -> Iterable[tuple[Node | None, Any]]:
+    """Pairs of a node and its value, from what `node` saved for its rules."""
+    if node.plan is None or node.saved is None:
+        return
+    owners: list[Any] = [tuple(node.parents), node] if node.plan.signature.variadic else [*node.parents, node]
+    for slot, value in zip(node.plan.keep, node.saved, strict=True):
+        if slot >= len(owners):
+            break  # residuals, shapes and metadata: slots are in order
+        if isinstance(owners[slot], tuple):
+            yield from zip(owners[slot], value, strict=True)
+        else:
+            yield owners[slot], value

@@ -1,0 +1,118 @@
+"""watch: what is written down while a sweep passes.
+
+A share needs the whole gradient of its target, which is the sum of the contributions, so those wait until the sweep
+comes to the target: by then all of them have passed, and its account is settled. Sums are taken in float64.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from engine import Node as GraphNode
+from engine import Primitive, describe
+from engine.explain import local_derivative
+from engine.tensor import Array
+from viz.data import Numbers
+
+MOST_NUMBERS = 16  # arrays up to this size are told number by number
+
+
+class Gradient(NamedTuple):
+    """What is kept of one: its squared norm, its mean square, its numbers."""
+
+    squared: float
+    mean_square: float
+    numbers: Numbers | None
+
+
+class Watcher:
+    """Collects contributions, and settles a node's account when the sweep has reached it.
+
+    Fields:
+        arriving: for each node still to be settled, its contributions and the number of the edge each came by.
+        edges: in the order of the sweep; `settle` completes what `observe` begins.
+        gradients: of each settled node.
+        positions: the norm of the gradient at each position, for the output of each embedding.
+        first_use: for each node the oldest node that used it.
+    """
+
+    def __init__(self) -> None:
+        self.arriving: dict[GraphNode, list[tuple[int | None, Array]]] = {}
+        self.edges: list[tuple[GraphNode, GraphNode, dict[str, Any]]] = []
+        self.gradients: dict[GraphNode, Gradient] = {}
+        self.positions: dict[GraphNode, Array] = {}
+        self.first_use: dict[GraphNode, GraphNode] = {}
+
+    def observe(self, node: GraphNode, argument: int, parent: GraphNode, contribution: Any) -> None:
+        self.settle(node)
+        assert node.primitive is not None
+        self.arriving.setdefault(parent, []).append((len(self.edges), np.array(contribution, np.float64)))
+        known = {
+            "argument": argument,
+            "rule": _rule(node.primitive, argument),
+            "local": local_derivative(node, argument, parent),
+        }
+        self.edges.append((node, parent, known))
+        self.first_use[parent] = node  # the sweep goes back in time, so what stays is the oldest
+
+    def settle(self, node: GraphNode) -> None:
+        arrived = self.arriving.pop(node, None)
+        if arrived is None:
+            return
+        gradient: Array = np.asarray(sum(contribution for _, contribution in arrived))
+        squared = _dot(gradient, gradient)
+        self.gradients[node] = Gradient(squared, squared / max(np.size(gradient), 1), numbers(gradient))
+        if node.op == "embedding" and len(node.shape) > 1:
+            self.positions[node] = np.linalg.norm(gradient, axis=-1)
+        for number, known in zip((n for n, _ in arrived), _accounts([c for _, c in arrived], gradient, squared)):
+            if number is not None:
+                self.edges[number][2].update(known)
+
+
+def _accounts(contributions: list[Array], gradient: Array, squared: float) -> Iterator[dict[str, Any]]:
+    """What is told of each contribution to one gradient."""
+    gathered: Any = 0.0
+    for contribution in contributions:
+        each = _each(contribution)
+        if len(contributions) == 1:  # as nearly everywhere: it is the gradient, so there is nothing to compute
+            norm = math.sqrt(squared)
+            yield {"norm": norm, "share": 1.0 if squared > 0 else math.nan, "gathered": norm, "each": each}
+            return
+        gathered = gathered + contribution
+        yield {
+            "norm": math.sqrt(_dot(contribution, contribution)),
+            "share": _dot(contribution, gradient) / squared if squared > 0 else math.nan,
+            "gathered": math.sqrt(_dot(gathered, gathered)),
+            "each": each,
+        }
+
+
+def _dot(x: Array, y: Array) -> float:
+    """The inner product. Not by BLAS, whose threads wait for one another longer than such a sum takes."""
+    return float(np.einsum("i,i", np.ravel(x), np.ravel(y)))
+
+
+@cache
+def _rule(primitive: Primitive, argument: int) -> str:
+    return describe.rule_text(primitive, argument)
+
+
+def numbers(array: Any) -> Numbers | None:
+    """The summary of an array; None for an empty one, which has none."""
+    if not np.size(array):
+        return None
+    array = np.asarray(array, np.float64)
+    if array.size == 1:
+        value = array.item()
+        return Numbers(value, 0.0, value, value, (value,))
+    with np.errstate(all="ignore"):  # inf - inf, in a deviation from the mean
+        return Numbers(float(array.mean()), float(array.std()), float(array.min()), float(array.max()), _each(array))
+
+
+def _each(array: Array) -> tuple[float, ...] | None:
+    return tuple(array.ravel().tolist()) if array.size <= MOST_NUMBERS else None
