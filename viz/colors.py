@@ -1,8 +1,8 @@
 """Colours that mean something: a scale for the size of gradients, and one colour each for adding and for cancelling.
 
-The scale runs from cream over orange to dark brown. Its lightness falls evenly (CIELAB L from 96 to 26), so equal ratios
-of size look like equal steps, in colour, in grey and to colour-blind eyes. What has no place on a log scale is white:
-a gradient of zero, and one that is nan or infinite, which the frame and the text tell apart.
+The scale runs from cream over orange to dark brown. Its lightness falls evenly (CIELAB L from 96 to 26), so equal
+ratios of size look like equal steps, in colour, in grey and to colour-blind eyes. What has no place on a log scale is
+white: a gradient of zero, and one that is nan or infinite, which the frame and the text tell apart.
 
 Text is black or white, whichever can be read better: with these two some contrast of 4.5 to 1 is always there.
 """
@@ -30,7 +30,8 @@ ADDS = "#3b6ea8"  # blue: this edge adds to the gradient it flows into
 CANCELS = "#a8325e"  # crimson, and drawn dashed: this edge takes away from it
 INK = "#22262b"
 PAPER = "#ffffff"
-FAINT = "#747a83"  # frames, what carries nothing, what was pruned
+PALE = "#e4e7ea"  # the loss, from which blame starts, and what was pruned
+FAINT = "#747a83"  # frames, and what carries nothing
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class LogScale:
         return "#" + "".join(f"{value:02x}" for value in mixed)
 
     def ink(self, size: float) -> str:
-        """Black or white, whichever can be read better on it."""
+        """Black or white, whichever can be read better on its colour."""
         return "#000000" if luminance(self.color(size)) > 0.179 else "#ffffff"
 
     def ticks(self) -> list[float]:
