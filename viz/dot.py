@@ -127,12 +127,13 @@ def _arrow(arrow: Arrow, whole: Picture) -> str:
     attributes = [f'penwidth={wide:.2f}, color="{kind.color}", style={kind.style}, tooltip="{tip}"']
     text = labels.at_edge(arrow.percent, edge)
     if arrow.back:
+        text = f"to the next of {nodes[edge.target].count}: {text}".removesuffix(": ")
+    if arrow.loose:
         attributes.append("constraint=false")
-        if nodes[edge.source].op != "other":
-            text = f"to the next of {nodes[edge.target].count}: {text}".removesuffix(": ")
-    if text:  # beside the edge's line, however wide that is
-        label = labels.table([labels.gap(5 + 0.7 * wide) + labels.cell(text) + labels.gap(4)])
-        attributes.append(f'label={label}, labeltooltip="{tip}"')
+    if text:
+        attributes.append(f'label={labels.aside(text, 5 + 0.7 * wide)}, labeltooltip="{tip}"')
     if edge.source in whole.spine and edge.target in whole.spine:
         attributes.append("weight=100")
+    if arrow.back:  # so that Graphviz routes it like the others, and knows what stands above
+        return f"{edge.target} -> {edge.source} [dir=back, {', '.join(attributes)}]"
     return f"{edge.source} -> {edge.target} [{', '.join(attributes)}]"

@@ -11,6 +11,7 @@ import math
 import unicodedata
 from collections.abc import Sequence
 
+from viz.colors import PAPER
 from viz.data import Edge, Node, Numbers
 from viz.digits import short
 from viz.text import columns, printable, shortened
@@ -48,6 +49,11 @@ def cell(text: str, size: int = SMALL, *, name: str = "", bold: bool = False) ->
     return f'<td{room}><font point-size="{size}">{marked}{html.escape(text)}</font></td>'
 
 
+def aside(text: str, away: float) -> str:
+    """The label of an edge, on a ground of its own, so far away from the edge's line."""
+    return table([gap(away) + cell(text).replace("<td", f'<td bgcolor="{PAPER}"', 1) + gap(6)])
+
+
 def gap(width: float) -> str:
     """An empty cell of so many points."""
     return f'<td width="{width:.0f}"></td>'
@@ -69,7 +75,7 @@ def heading(node: Node, title: str, remark: str) -> str:
     """The first line of a box: its name, or its op, or both; `remark` comes behind."""
     symbol = SYMBOLS.get(node.op, node.op)
     if node.op == "other":
-        return cell(f"other: {node.count:,} values", LARGE)
+        return cell(f"other: {node.count:,} values" if node.count else "other", LARGE)
     if node.op in ("leaf", "module"):
         return cell(remark, LARGE, name=title or "(no name)", bold=node.op == "leaf")
     if title:

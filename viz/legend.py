@@ -22,18 +22,17 @@ def _row(text: str) -> str:
 
 
 def _fills(picture: Picture) -> list[str]:
-    sizes = [node.rms for node in picture.nodes.values()]
     rows = []
-    if any(math.isfinite(size) and size > 0 for size in sizes):
+    if any(math.isfinite(size) and size > 0 for size in picture.fills):
         scale = picture.scale
         swatches = "".join(
             f'<td bgcolor="{scale.color(tick)}" width="44"><font color="{scale.ink(tick)}">{short(tick)}</font></td>'
             for tick in scale.ticks()
         )
         rows += [_row("fill: root mean square of the gradient dL/dx"), swatches]
-    if 0.0 in sizes:
+    if 0.0 in picture.fills:
         rows.append(_row("white: a gradient of zero"))
-    if not all(map(math.isfinite, sizes)):
+    if not all(math.isfinite(node.rms) for node in picture.nodes.values()):
         rows.append(_row("double frame: a gradient with nan or infinite numbers"))
     return rows
 

@@ -24,13 +24,14 @@ class Arrow:
     Fields:
         edge: what it shows.
         percent: its share, as text; empty where it is all that arrives, or has no share.
-        back: whether it goes up, against the sweep: from one repetition of a merged block to the next, or out of what
-            was pruned.
+        back: whether it goes against the sweep: from one repetition of a merged block to the next.
+        loose: whether it has no say in what stands above what: it goes into what was pruned, from anywhere.
     """
 
     edge: Edge
     percent: str
     back: bool
+    loose: bool
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,10 @@ class Picture:
         arrows: the edges between different nodes.
         inside: the percentage that a node receives from itself, by id, where there is one; it has no arrow.
         blame: the percentage of the blame that a node holds, by id, where it has parameters.
+        fills: the sizes that colours show; not that of the loss, which is 1 whatever the rest is, nor of what was pruned.
         pruned: how many contributions were.
         folded: whether there are boxes, so that ops beside them are drawn small.
-        scale: of the colours. The gradient of the loss is 1, whatever the rest is, so it has no place there.
+        scale: of the colours.
         largest: the largest norm of an edge.
         spine: ids of the nodes that stand on it.
         bands: pairs of ids, the first of which stands higher: see `spine.bands`.
@@ -59,6 +61,7 @@ class Picture:
     arrows: Sequence[Arrow]
     inside: Mapping[str, str]
     blame: Mapping[str, str]
+    fills: Sequence[float]
     pruned: int
     folded: bool
     scale: LogScale
@@ -71,23 +74,32 @@ class Picture:
 def picture(loss: float, nodes: Sequence[Node], edges: Sequence[Edge]) -> Picture:
     """All that `Picture` holds, from a flow."""
     place = {node.id: number for number, node in enumerate(nodes)}
+    other = {node.id for node in nodes if node.op == "other"}
     shared = list(zip(edges, _percents(edges)))
-    straight, around = spine(nodes, edges), frames(nodes, edges)
-    kinds = {node.id: node.op for node in nodes}
+    drawn = [(edge, text) for edge, text in shared if edge.source != edge.target]
     holders = [node for node in nodes if node.parameters]
+    fills = [node.rms for node in nodes[1:] if node.id not in other]
+    straight, around = spine(nodes, edges), frames(nodes, edges)
     return Picture(
         loss=loss,
         nodes={node.id: node for node in nodes},
         root=nodes[0].id,
-        arrows=[Arrow(e, text, place[e.source] > place[e.target]) for e, text in shared if e.source != e.target],
+        arrows=[
+            Arrow(
+                edge,
+                text,
+                back=place[edge.source] > place[edge.target] and edge.source not in other,
+                loose=edge.target in other and edge.source != nodes[0].id,
+            )
+            for edge, text in drawn
+        ],
         inside={edge.target: text for edge, text in shared if edge.source == edge.target and text},
         blame=dict(zip((node.id for node in holders), percents([node.blame for node in holders]))),
-        pruned=sum(edge.count for edge in edges if "other" in (kinds[edge.source], kinds[edge.target])),
+        fills=fills,
+        pruned=sum(edge.count for edge in edges if not other.isdisjoint((edge.source, edge.target))),
         folded=any(node.op == "module" for node in nodes),
-        scale=LogScale.of(node.rms for node in nodes[1:]),
-        largest=max(
-            (edge.norm for edge in edges if edge.source != edge.target and math.isfinite(edge.norm)), default=0.0
-        ),
+        scale=LogScale.of(fills),
+        largest=max((edge.norm for edge, _ in drawn if math.isfinite(edge.norm)), default=0.0),
         spine=frozenset(straight),
         bands=list(bands(straight, nodes, edges, around)),
         frames=around,

@@ -37,16 +37,22 @@ def spine(nodes: Sequence[Node], edges: Sequence[Edge]) -> list[str]:
 def bands(
     spine: Sequence[str], nodes: Sequence[Node], edges: Sequence[Edge], frames: Frames
 ) -> Iterator[tuple[str, str]]:
-    """Pairs of a leaf and a node of the spine that is to stand below it: the first outside of the leaf's frame."""
+    """Pairs of an end in a frame and a node of the spine that is to stand below it: the first outside of that frame.
+
+    An end is a node from which blame goes nowhere, or only into leaves.
+    """
     on_spine, passed = set(spine), 0
     reached = {}  # how much of the spine is above each node, that node included
     for node in nodes:
         passed += node.id in on_spine
         reached[node.id] = passed
     leaves = {node.id for node in nodes if node.op == "leaf"}
-    for source, leaf in dict.fromkeys((edge.source, edge.target) for edge in edges if edge.target in leaves):
-        frame = frames.around[leaf]
+    going_on = {edge.source for edge in edges if edge.target not in leaves}
+    ends = {node.id: node.id for node in nodes if node.id not in going_on}
+    ends |= {edge.target: edge.source for edge in edges if edge.target in leaves}
+    for end, source in ends.items():
+        frame = frames.around[end]
         outside = (node for node in spine[reached[source] :] if frames.around[node][: len(frame)] != frame)
         lower = next(outside, None)
         if frame and lower:
-            yield leaf, lower
+            yield end, lower
