@@ -127,13 +127,13 @@ def _arrow(arrow: Arrow, whole: Picture) -> str:
     attributes = [f'penwidth={wide:.2f}, color="{kind.color}", style={kind.style}, tooltip="{tip}"']
     text = labels.at_edge(arrow.percent, edge)
     if arrow.back:
-        text = f"to the next of {nodes[edge.target].count}: {text}".removesuffix(": ")
-    if arrow.loose:
+        text = f"to the next: {text}".removesuffix(": ")
+    if arrow.back or arrow.loose:
         attributes.append("constraint=false")
+    if whole.arrivals[edge.target] > 3:  # room for their labels
+        attributes.append("minlen=2")
     if text:
         attributes.append(f'label={labels.aside(text, 5 + 0.7 * wide)}, labeltooltip="{tip}"')
     if edge.source in whole.spine and edge.target in whole.spine:
         attributes.append("weight=100")
-    if arrow.back:  # so that Graphviz routes it like the others, and knows what stands above
-        return f"{edge.target} -> {edge.source} [dir=back, {', '.join(attributes)}]"
     return f"{edge.source} -> {edge.target} [{', '.join(attributes)}]"

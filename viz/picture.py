@@ -6,7 +6,7 @@ Read next: `viz/labels.py`, `viz/legend.py`, `viz/dot.py`, which read it.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -45,7 +45,8 @@ class Picture:
         arrows: the edges between different nodes.
         inside: the percentage that a node receives from itself, by id, where there is one; it has no arrow.
         blame: the percentage of the blame that a node holds, by id, where it has parameters.
-        fills: the sizes that colours show; not that of the loss, which is 1 whatever the rest is, nor of what was pruned.
+        arrivals: how many arrows end at a node, by id.
+        fills: the sizes that colours show: not that of the loss, which is 1 whatever the rest is, nor what was pruned.
         pruned: how many contributions were.
         folded: whether there are boxes, so that ops beside them are drawn small.
         scale: of the colours.
@@ -61,6 +62,7 @@ class Picture:
     arrows: Sequence[Arrow]
     inside: Mapping[str, str]
     blame: Mapping[str, str]
+    arrivals: Mapping[str, int]
     fills: Sequence[float]
     pruned: int
     folded: bool
@@ -95,6 +97,7 @@ def picture(loss: float, nodes: Sequence[Node], edges: Sequence[Edge]) -> Pictur
         ],
         inside={edge.target: text for edge, text in shared if edge.source == edge.target and text},
         blame=dict(zip((node.id for node in holders), percents([node.blame for node in holders]))),
+        arrivals=Counter(edge.target for edge, _ in drawn),
         fills=fills,
         pruned=sum(edge.count for edge in edges if not other.isdisjoint((edge.source, edge.target))),
         folded=any(node.op == "module" for node in nodes),

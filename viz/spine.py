@@ -1,7 +1,8 @@
 """The spine: what all blame must pass stands on one straight line, which in a transformer is the residual stream.
 
-Nodes stand in the order in which blame reaches them. A node is on the spine if no edge jumps over it in that order.
-Edges that lead back, from one repetition of a merged block to the next, do not count, nor do those of what was pruned.
+Nodes stand in the order in which blame reaches them. The spine leads from the loss to the end of the longest way from
+there: of all that leads to that end, what no edge jumps over. Edges that lead back, from one repetition of a merged
+block to the next, do not count, nor do those of what was pruned.
 
 Frames beside one another would bend the spine: Graphviz gives each a column of its own. So what stands between two
 nodes of the spine, parameters included, gets a band of the picture's height for itself.
@@ -9,7 +10,7 @@ nodes of the spine, parameters included, gets a band of the picture's height for
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 from viz.data import Edge, Node
@@ -17,20 +18,37 @@ from viz.frames import Frames
 
 
 def spine(nodes: Sequence[Node], edges: Sequence[Edge]) -> list[str]:
-    """The ids of the nodes that every path from the loss passes, from there on."""
-    inner = [node.id for node in nodes if node.op not in ("leaf", "other")]
-    place = {node: number for number, node in enumerate(inner)}
+    """The ids of the nodes that every path from the loss to its far end passes, from the loss on."""
+    place = {node.id: number for number, node in enumerate(nodes) if node.op not in ("leaf", "other")}
+    onward = [edge for edge in edges if place.get(edge.source, len(nodes)) < place.get(edge.target, 0)]
+    leading = _leading_on(list(place), onward)
     jumps = Counter[int]()
-    for edge in edges:
-        start, end = place.get(edge.source, 0), place.get(edge.target, 0)
-        if start < end:
-            jumps[start + 1] += 1
-            jumps[end] -= 1
+    for edge in onward:
+        if edge.target in leading:
+            jumps[place[edge.source] + 1] += 1
+            jumps[place[edge.target]] -= 1
     passing, found = 0, []
-    for number, node in enumerate(inner):
+    for number, node in enumerate(nodes):
         passing += jumps[number]
-        if passing == 0:
-            found.append(node)
+        if passing == 0 and node.id in leading:
+            found.append(node.id)
+    return found
+
+
+def _leading_on(ids: Sequence[str], edges: Sequence[Edge]) -> set[str]:
+    """The nodes from which blame runs to the far end: to what the longest way from the loss leads to."""
+    arriving: dict[str, list[str]] = defaultdict(list)
+    for edge in edges:
+        arriving[edge.target].append(edge.source)
+    length: dict[str, int] = {}
+    for node in ids:  # from the loss back, so sources come first
+        length[node] = max((length[source] + 1 for source in arriving[node]), default=0)
+    far = max(reversed(ids), key=lambda node: length[node], default="")
+    found, waiting = {far}, [far]
+    while waiting:
+        new = set(arriving[waiting.pop()]) - found
+        found |= new
+        waiting += new
     return found
 
 
