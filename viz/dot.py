@@ -125,15 +125,13 @@ def _arrow(arrow: Arrow, whole: Picture) -> str:
     kind, wide = stroke(edge), width(edge.norm, whole.largest)
     tip = labels.edge_tooltip(edge, nodes[edge.source], nodes[edge.target])
     attributes = [f'penwidth={wide:.2f}, color="{kind.color}", style={kind.style}, tooltip="{tip}"']
-    text = labels.at_edge(arrow.percent, edge)
-    if arrow.back:
-        text = f"to the next: {text}".removesuffix(": ")
+    lines = [line for line in ("to the next" if arrow.back else "", labels.at_edge(arrow.percent, edge)) if line]
     if arrow.back or arrow.loose:
         attributes.append("constraint=false")
     if whole.arrivals[edge.target] > 3:  # room for their labels
         attributes.append("minlen=2")
-    if text:
-        attributes.append(f'label={labels.aside(text, 5 + 0.7 * wide)}, labeltooltip="{tip}"')
+    if lines:
+        attributes.append(f'label={labels.aside(lines, 5 + 0.7 * wide)}, labeltooltip="{tip}"')
     if edge.source in whole.spine and edge.target in whole.spine:
         attributes.append("weight=100")
     return f"{edge.source} -> {edge.target} [{', '.join(attributes)}]"

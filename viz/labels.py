@@ -49,9 +49,10 @@ def cell(text: str, size: int = SMALL, *, name: str = "", bold: bool = False) ->
     return f'<td{room}><font point-size="{size}">{marked}{html.escape(text)}</font></td>'
 
 
-def aside(text: str, away: float) -> str:
+def aside(lines: Sequence[str], away: float) -> str:
     """The label of an edge, on a ground of its own, so far away from the edge's line."""
-    return table([gap(away) + cell(text).replace("<td", f'<td bgcolor="{PAPER}"', 1) + gap(6)])
+    cells = [cell(line).replace("<td", f'<td bgcolor="{PAPER}"', 1) for line in lines]
+    return table([gap(away) + text + gap(6) for text in cells])
 
 
 def gap(width: float) -> str:

@@ -70,7 +70,7 @@ def bands(
     ends |= {edge.target: edge.source for edge in edges if edge.target in leaves}
     for end, source in ends.items():
         frame = frames.around[end]
-        outside = (node for node in spine[reached[source] :] if frames.around[node][: len(frame)] != frame)
-        lower = next(outside, None)
-        if frame and lower:
+        following = (spine[k] for k in range(reached[source], len(spine)) if frame)
+        lower = next((node for node in following if frames.around[node][: len(frame)] != frame), None)
+        if lower:
             yield end, lower
