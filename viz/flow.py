@@ -14,7 +14,6 @@ Read next: `viz/trace.py`, `viz/fold.py`, `viz/dot.py`.
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +23,7 @@ from viz import dot, text, titles
 from viz.data import Edge, Node, Parameter
 from viz.digits import short
 from viz.fold import fold
-from viz.layout import NoGraphviz, check_size, render
+from viz.layout import NoGraphviz, check_size
 from viz.prune import prune
 from viz.stages import Stage, stages
 
@@ -121,8 +120,4 @@ class BlameFlow:
 
     def _drawn(self, kind: str) -> bytes:
         check_size(len(self.nodes), len(self.edges))
-        source = self.dot()
-        if "subgraph" in source:
-            moved = titles.moved(json.loads(render(source, "json0")))
-            source = dot.source(self.loss, self.nodes, self.edges, moved)
-        return render(source, kind)
+        return titles.drawing(lambda moved: dot.source(self.loss, self.nodes, self.edges, moved), kind)

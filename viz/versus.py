@@ -7,11 +7,13 @@ of a difference as the difference; the longest in a table stands for the largest
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from viz.text import printable
+from viz.digits import short
+from viz.text import columns, printable, shortened
 
 _HALF = 14  # columns, of the longest bar to either side
+_LONGEST = 40  # columns, of a name
 
 
 def tables(
@@ -24,14 +26,14 @@ def tables(
 
     A number is nan where a flow has no such thing.
     """
-    first, second = map(printable, names)
+    first, second = (shortened(printable(name), _LONGEST) for name in names)
     logs = [math.log(ratio) if ratio > 0 else -math.inf if ratio == 0 else math.nan for *_, ratio in gradients]
     ratios = [
         (name, _number(a), _number(b), _times(ratio), bar)
         for (name, a, b, ratio), bar in zip(gradients, _bars(logs), strict=True)
     ]
     changes = [
-        (name, _percent(a), _percent(b), f"{100 * change:+.2f}", bar)
+        (name, _percent(a), _percent(b), _points(change), bar)
         for (name, a, b, change), bar in zip(shares, _bars([row[3] for row in shares]), strict=True)
     ]
     loss = ("value of the loss", _number(losses[0]), _number(losses[1]), "", "")
@@ -45,24 +47,32 @@ def tables(
 
 
 def _aligned(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
-    lines = [head, *((printable(name), *cells) for name, *cells in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(4)]
-    return [
-        "  ".join([f"{line[0]:<{widths[0]}}", *(f"{line[k]:>{widths[k]}}" for k in (1, 2, 3)), line[4]]).rstrip()
-        for line in lines
-    ]
+    lines = [head, *((shortened(printable(name), _LONGEST), *cells) for name, *cells in rows)]
+    widths = [max(columns(line[k]) for line in lines) for k in range(4)]
+    return ["  ".join([*_padded(line[:4], widths), line[4]]).rstrip() for line in lines]
+
+
+def _padded(cells: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
+    """The name to the left, the numbers to the right."""
+    for k, (cell, width) in enumerate(zip(cells, widths, strict=True)):
+        room = " " * (width - columns(cell))
+        yield room + cell if k else cell + room
 
 
 def _number(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:.3g}"
+    return "" if math.isnan(value) else short(value, 3)
 
 
 def _percent(value: float) -> str:
     return "" if math.isnan(value) else "<0.01%" if 0 < value < 5e-5 else f"{value:.2%}"
 
 
+def _points(change: float) -> str:
+    return "" if math.isnan(change) else f"{100 * change:+.2f}"
+
+
 def _times(ratio: float) -> str:
-    return "" if math.isnan(ratio) else f"x {ratio:.3g}"
+    return "" if math.isnan(ratio) else f"×{short(ratio, 3)}"
 
 
 def _bars(sizes: Sequence[float]) -> list[str]:

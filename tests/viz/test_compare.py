@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import html
+import json
 import math
+import re
+import shutil
+import xml.etree.ElementTree as ET
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +23,9 @@ import viz
 from engine import Tensor
 from gpt.model import GPT, GPTConfig
 from tests.viz.modules import Step, bodies, loss_of
+from viz.colors import LogScale
+from viz.digits import short
+from viz.layout import render
 
 
 class Block(nn.Module):
@@ -50,9 +59,10 @@ def a_gpt(norm: str, labels: Sequence[int] = (1, 2, 3, 4)) -> viz.BlameFlow:
     return viz.trace(model.loss(np.array([[0, 1, 2, 3]]), np.array([labels]))).fold(2, repeats=False)
 
 
-@given(bodies, st.integers(1, 3), st.booleans())
+@given(bodies, st.integers(0, 3), st.booleans())
 def test_a_flow_compared_with_itself_has_not_changed(body: tuple[Step, ...], depth: int, repeats: bool) -> None:
-    flow = viz.trace(loss_of(body)).fold(depth, repeats)
+    flow = viz.trace(loss_of(body))
+    flow = flow.fold(depth, repeats) if depth else flow
     same = viz.compare(flow, flow)
     assert [row.a for row in same.boxes] == [row.b for row in same.boxes] == list(flow.nodes)
     assert [row.a for row in same.edges] == [row.b for row in same.edges] == list(flow.edges)
@@ -170,3 +180,96 @@ def test_the_tables_show_every_row_and_no_control_character() -> None:
     assert "\x1b" not in both.text()
     assert r"pre\x1b[31m" in lines[0]
     assert len({line.index("│") for line in lines[:gap] if "│" in line}) == 1
+
+
+# ---- pictures --------------------------------------------------------------------------------------------------------
+
+
+def modules(*names: str) -> viz.BlameFlow:
+    return viz.trace(loss_of([Step("module", name, (Step("weight"), Step("tanh"))) for name in names])).fold(1)
+
+
+def layout(both: viz.Comparison) -> dict[str, tuple[float, float]]:
+    """Where Graphviz puts each node."""
+    drawn = json.loads(render(both.dot(), "json0"))["objects"]
+    places = ((one["name"], map(float, one["pos"].split(","))) for one in drawn if "pos" in one)
+    return {name: (x, y) for name, (x, y) in places}
+
+
+def test_the_picture_shows_both_with_one_legend(tmp_path: Path) -> None:
+    both = viz.compare(a_stack(residual=False), a_stack(residual=True), names=("plain", "residual"))
+    drawing = both.svg(tmp_path / "both.svg")
+    assert (tmp_path / "both.svg").read_text(encoding="utf-8") == drawing
+    assert drawing.count('class="node"') == len(both.a.nodes) + len(both.b.nodes) + 1
+    shown = [element.text for element in ET.fromstring(drawing).iter() if element.tag.endswith("}text")]
+    assert shown.count("plain") == shown.count("residual") == 1
+    assert [text for text in shown if text and text.startswith("loss")]
+    assert f"gradient ×{short(both.boxes[-1].ratio, 3)}" in shown
+    both.png(tmp_path / "both.png")
+    assert (tmp_path / "both.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("names", [("a", "b"), ("pre", "post"), ("same", "same"), ("", "")])
+def test_the_first_stands_to_the_left_and_what_is_the_same_beside_it(names: tuple[str, str]) -> None:
+    place = layout(viz.compare(modules("f", "g", "h"), modules("f", "g", "more", "h"), names=names))
+    left, right = ([at for name, at in place.items() if name.startswith(side)] for side in ("a_", "b_"))
+    assert max(x for x, _ in left) < min(x for x, _ in right)
+    first, second = (sorted({y for _, y in side}) for side in (left, right))
+    assert set(first) < set(second)
+
+
+def test_the_scale_holds_the_gradients_of_both() -> None:
+    both = viz.compare(a_stack(residual=False), a_stack(residual=True))
+    fills = dict(re.findall(r'^([ab]_n\d+) \[.*fillcolor="(#\w+)"', both.dot(), re.MULTILINE))
+    scale = LogScale.of(node.rms for flow in (both.a, both.b) for node in flow.nodes[1:])
+    for side, flow in (("a_", both.a), ("b_", both.b)):
+        for node in flow.nodes[1:]:
+            assert fills[side + node.id] == scale.color(node.rms)
+
+
+def test_what_changed_most_is_marked() -> None:
+    both = viz.compare(a_stack(residual=False), a_stack(residual=True))
+    marked = re.findall(r"^([ab]_n\d+) \[.*penwidth=4]", both.dot(), re.MULTILINE)
+    largest = math.log(both.boxes[-1].ratio)
+    most = [row for row in both.boxes[1:] if math.log(row.ratio) >= 0.75 * largest]
+    assert [row.name for row in most] == ["blocks.2", "blocks.1", "blocks.0"]
+    ids = {id_ for row in most if row.a and row.b for id_ in (f"a_{row.a.id}", f"b_{row.b.id}")}
+    assert sorted(marked) == sorted(ids)
+    assert "penwidth=4]" not in viz.compare(both.a, both.a).dot()
+
+
+def test_gradients_that_no_float_can_divide_are_drawn() -> None:
+    def flow(factor: float) -> viz.BlameFlow:
+        x = Tensor(np.ones(2), requires_grad=True, name="x")
+        return viz.trace((engine.tanh(x) * factor).sum())
+
+    for a, b, said in ((1e-150, 1e150, "1e300"), (1e150, 1e-150, "1e-300"), (0, 1.0, "inf"), (1.0, 0, "0")):
+        assert f"gradient ×{said}<" in html.unescape(viz.compare(flow(a), flow(b)).svg())
+
+
+def test_flows_in_another_order_folded_or_pruned_otherwise_are_drawn() -> None:
+    traced = viz.trace(loss_of([Step("module", "blocks.", (Step("weight"), Step("tanh")), 4, residual=True)]))
+    flows = [modules("g", "f"), traced, traced.fold(1), traced.fold(1, repeats=False).prune(0.6), traced.prune(0.7)]
+    for flow in flows[1:]:
+        for other in flows[1:]:
+            both = viz.compare(flow, other)
+            assert both.svg().count('class="node"') == len(flow.nodes) + len(other.nodes) + 1
+    assert viz.compare(modules("f", "g"), flows[0]).svg()
+    assert f"{traced.prune(0.7).nodes[-1].count} values" in viz.compare(traced.fold(1).prune(0.6), flows[-1]).svg()
+
+
+@pytest.mark.parametrize("name", ['"];x[', r"\N", "<b>x</b>", "</script>", "\u202eabc", "&amp;"])
+def test_hostile_names_are_shown_and_not_obeyed(name: str) -> None:
+    harmless, hostile = (
+        viz.compare(modules(inner, "g"), modules(inner, "h", "g"), names=(one, "b")).svg()
+        for inner, one in (("x", "x"), (name, name))
+    )
+    tags = [[element.tag for element in ET.fromstring(svg).iter()] for svg in (harmless, hostile)]
+    assert tags[0] == tags[1]
+
+
+def test_a_notebook_shows_the_pictures_or_without_graphviz_the_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = viz.compare(modules("f"), modules("f", "g"))
+    assert both._repr_mimebundle_() == {"text/plain": both.text(), "image/svg+xml": both.svg()}
+    monkeypatch.setattr(shutil, "which", lambda *args, **kwargs: None)
+    assert both._repr_mimebundle_() == {"text/plain": both.text()}

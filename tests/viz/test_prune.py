@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -140,15 +141,21 @@ def test_where_only_edges_are_pruned_other_is_empty_and_still_there() -> None:
     assert "other" in pruned.svg()
 
 
-def test_what_overflowed_is_kept() -> None:
-    x = Tensor(np.array([1e200, 1.0]), requires_grad=True, name="x")
-    with np.errstate(all="ignore"):
-        flow = viz.trace((engine.square(engine.square(x)) * 1e-200).sum())
-    assert any(not math.isfinite(edge.norm) for edge in flow.edges)
-    pruned = flow.prune(0.1)
-    assert [e for e in pruned.edges if not math.isfinite(e.norm)] == [
-        e for e in flow.edges if not math.isfinite(e.norm)
-    ]
+def test_what_overflowed_is_kept_and_weighs_nothing() -> None:
+    flow = viz.trace((Tensor(np.ones(2), requires_grad=True) * 100.0 * 10.0).sum())
+    flow = replace(flow, edges=(replace(flow.edges[0], norm=math.inf), *flow.edges[1:]))
+    pruned = flow.prune(0.9)
+    assert [edge in pruned.edges for edge in flow.edges] == [True, False, True]
+
+
+def test_the_size_of_a_gradient_of_zero_is_that_of_all_it_stands_for() -> None:
+    flow = viz.trace((Tensor(np.ones(2), requires_grad=True) * 1e-9 + Tensor(1.0, requires_grad=True)).sum())
+    idle = replace(flow.nodes[-1], id="idle", count=3, norm=0.0, rms=0.0)
+    flow = replace(flow, nodes=(*flow.nodes, idle))
+    small = flow.nodes[-2].norm
+    other = flow.prune(0.99).nodes[-1]
+    assert other.count == 4
+    assert other.rms == pytest.approx(math.sqrt(small**2 / (2 + 3 * 2)))
 
 
 @pytest.mark.parametrize("keep", [0, -1, 1.5, math.nan, math.inf])
