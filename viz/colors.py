@@ -1,8 +1,10 @@
 """Colours that mean something: a scale for the size of gradients, and one colour each for adding and for cancelling.
 
-The scale runs from pale yellow over orange to dark brown. Its lightness falls evenly (CIELAB L from 97 to 27),
-so it reads the same in grey and to colour-blind eyes; the anchors are spaced accordingly and interpolated in
-RGB.
+The scale runs from cream over orange to dark brown. Its lightness falls evenly (CIELAB L from 96 to 26), so equal
+ratios of size look like equal steps, in colour, in grey and to colour-blind eyes. What has no place on a log scale is
+white: a gradient of zero, and one that is nan or infinite, which the frame and the text tell apart.
+
+Text is black or white, whichever can be read better: with these two some contrast of 4.5 to 1 is always there.
 """
 
 from __future__ import annotations
@@ -11,21 +13,25 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+# Equally spaced in L, along a path on which neighbours differ by about as much (10 to 16 in CIELAB); RGB between them.
 _ANCHORS = (
-    (255, 247, 225),
-    (254, 221, 151),
-    (252, 184, 89),
-    (237, 139, 44),
-    (203, 97, 21),
-    (152, 63, 15),
-    (102, 37, 6),
+    (253, 243, 220),
+    (240, 216, 172),
+    (228, 188, 126),
+    (216, 160, 84),
+    (203, 131, 51),
+    (188, 102, 28),
+    (164, 79, 19),
+    (134, 60, 16),
+    (104, 44, 13),
 )
 
 ADDS = "#3b6ea8"  # blue: this edge adds to the gradient it flows into
 CANCELS = "#a8325e"  # crimson, and drawn dashed: this edge takes away from it
 INK = "#22262b"
 PAPER = "#ffffff"
-FAINT = "#8a9099"
+PALE = "#e4e7ea"  # the loss, from which blame starts, and what was pruned
+FAINT = "#747a83"  # frames, and what carries nothing
 
 
 @dataclass(frozen=True)
@@ -41,28 +47,39 @@ class LogScale:
         positive = [size for size in sizes if size > 0 and math.isfinite(size)]
         if not positive:
             return cls(0.1, 1.0)
-        low, high = 10.0 ** math.floor(math.log10(min(positive))), 10.0 ** math.ceil(math.log10(max(positive)))
-        return cls(low, high if high > low else 10 * low)
+        first = min(max(math.floor(math.log10(min(positive))), -307), 307)  # powers of ten that a float can hold
+        last = min(max(math.ceil(math.log10(max(positive))), first + 1), 308)
+        return cls(10.0**first, 10.0**last)
 
     def place(self, size: float) -> float:
         """Where a size stands between the ends, 0 to 1."""
         if not size > 0:
             return 0.0
-        return min(max(math.log(size / self.low) / math.log(self.high / self.low), 0.0), 1.0)
+        span = math.log(self.high) - math.log(self.low)
+        return min(max((math.log(size) - math.log(self.low)) / span, 0.0), 1.0)
 
     def color(self, size: float) -> str:
-        """Its colour as #rrggbb."""
+        """Its colour as #rrggbb; white for what has no place."""
+        if not size > 0 or math.isinf(size):
+            return PAPER
         at = self.place(size) * (len(_ANCHORS) - 1)
         k = min(int(at), len(_ANCHORS) - 2)
         mixed = (round(a + (b - a) * (at - k)) for a, b in zip(_ANCHORS[k], _ANCHORS[k + 1], strict=True))
         return "#" + "".join(f"{value:02x}" for value in mixed)
 
     def ink(self, size: float) -> str:
-        """A text colour that can be read on it."""
-        return INK if self.place(size) < 0.62 else PAPER
+        """Black or white, whichever can be read better on its colour."""
+        return "#000000" if luminance(self.color(size)) > 0.179 else "#ffffff"
 
     def ticks(self) -> list[float]:
         """Powers of ten from end to end, at most six."""
         first, last = round(math.log10(self.low)), round(math.log10(self.high))
         step = max(1, math.ceil((last - first) / 5))
         return [10.0**k for k in range(first, last + 1, step)]
+
+
+def luminance(color: str) -> float:
+    """Relative luminance of #rrggbb, 0 to 1, as WCAG 2 defines it."""
+    parts = (int(color[k : k + 2], 16) / 255 for k in (1, 3, 5))
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

@@ -31,6 +31,7 @@ class Node:
         op: the op that made it; "leaf" for what the user made; "module" for a box; "other" for what was pruned.
         name: the user's name for it, or None.
         scope: path of modules, outermost first.
+        calls: which call of each of these modules it was made in, counted from 0 in the order of the recording.
         shape, dtype: of the value; of the last value in a box.
         norm: |dL/dx|, the 2-norm of its gradient; in a box, of all gradients that arrive from outside.
         rms: the root mean square of the same.
@@ -56,6 +57,7 @@ class Node:
     formula: str = ""
     value: Numbers | None = None
     gradient: Numbers | None = None
+    calls: tuple[int, ...] = ()
 
     @property
     def label(self) -> str:
@@ -75,6 +77,7 @@ class Edge:
         local: the op's own derivative in this argument, as text, where it has few numbers; else empty.
         gathered: the norm of all that had arrived in the target by then, this contribution included; nan between boxes.
         each: the contribution's numbers, row by row; None where they are too many to read.
+        count: how many contributions it stands for.
     """
 
     source: str
@@ -86,6 +89,7 @@ class Edge:
     local: str = ""
     gathered: float = float("nan")
     each: tuple[float, ...] | None = None
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,14 +14,18 @@ Read next: `viz/trace.py`, `viz/fold.py`, `viz/dot.py`.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from viz import dot, text
+from viz import dot, text, titles
 from viz.data import Edge, Node, Parameter
+from viz.digits import short
 from viz.fold import fold
-from viz.layout import render
+from viz.layout import NoGraphviz, check_size
 from viz.page import viewer
+from viz.prune import prune
 from viz.stages import Stage, stages
 
 
@@ -44,9 +48,21 @@ class BlameFlow:
     parameters: tuple[Parameter, ...]
     positions: tuple[tuple[float, ...], ...] = ()
 
-    def fold(self, depth: int = 1) -> BlameFlow:
-        """A flow between modules: each call of a module `depth` names deep becomes one box."""
-        nodes, edges = fold(self.nodes, self.edges, depth)
+    def fold(self, depth: int = 1, repeats: bool = True) -> BlameFlow:
+        """A flow between modules: each call of a module `depth` names deep becomes one box.
+
+        With `repeats`, pieces of the program that are equal but for a number in their names, such as the blocks of a
+        transformer or the steps of a recurrent cell, become one, and each node's `count` says how many it stands for.
+        """
+        nodes, edges = fold(self.nodes, self.edges, depth, repeats)
+        return replace(self, nodes=nodes, edges=edges)
+
+    def prune(self, keep: float = 0.95) -> BlameFlow:
+        """The fewest edges whose norms add up to `keep` of all, and the rest in a node "other": nothing is lost.
+
+        Its `count` says how many values went there, and those of its edges how many contributions.
+        """
+        nodes, edges = prune(self.nodes, self.edges, keep)
         return replace(self, nodes=nodes, edges=edges)
 
     def stages(self, depth: int = 1) -> list[Stage]:
@@ -54,8 +70,37 @@ class BlameFlow:
         return stages(self.parameters, depth)
 
     def text(self, depth: int = 2) -> str:
-        """The stages as a table with bars."""
-        return text.table(self.loss, self.stages(depth))
+        """The stages as a tree with bars, modules down to `depth`."""
+        return text.tree(self.loss, self.parameters, depth)
+
+    def readable(self, boxes: int = 40) -> BlameFlow:
+        """The finest view with at most so many boxes, or else the coarsest: this flow, or a fold of it.
+
+        A flow that is folded or pruned already is its own view.
+        """
+        if len(self.nodes) <= boxes or self._is_view:
+            return self
+        view = self
+        for depth in range(max(len(node.scope) for node in self.nodes), 0, -1):
+            view = self.fold(depth)
+            if len(view.nodes) <= boxes:
+                break
+        return view
+
+    @property
+    def _is_view(self) -> bool:
+        return any(node.op in ("module", "other") for node in self.nodes)
+
+    def __repr__(self) -> str:
+        what = "boxes" if self._is_view else "values"
+        return f"BlameFlow(loss {short(self.loss)}, {len(self.nodes):,} {what}, {len(self.edges):,} edges)"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """What a notebook shows: a picture that can be read, and in a terminal, or without Graphviz, the tree."""
+        bundle = {"text/plain": f"{self!r}\n{self.text()}"}
+        with suppress(NoGraphviz, ValueError):  # no program, or no fold is small enough
+            bundle["image/svg+xml"] = self.readable().svg()
+        return bundle
 
     def dot(self) -> str:
         """Graphviz source of the picture."""
@@ -63,14 +108,20 @@ class BlameFlow:
 
     def svg(self, path: str | Path | None = None) -> str:
         """The picture as SVG; also written to `path` if one is given."""
-        picture = render(self.dot(), "svg").decode()
+        what = f"blame for a loss of {short(self.loss)}: {len(self.nodes)} boxes, {len(self.edges)} edges"
+        title = f'<svg role="img" aria-label="{what}" '
+        picture = self._drawn("svg").decode().replace("<svg ", title, 1)
         if path is not None:
             Path(path).write_text(picture, encoding="utf-8")
         return picture
 
     def png(self, path: str | Path) -> None:
-        """The picture as PNG, written to `path`."""
-        Path(path).write_bytes(render(self.dot(), "png"))
+        """The picture as PNG, 144 dots per inch, written to `path`."""
+        Path(path).write_bytes(self._drawn("png"))
+
+    def _drawn(self, kind: str) -> bytes:
+        check_size(len(self.nodes), len(self.edges))
+        return titles.drawing(lambda moved: dot.source(self.loss, self.nodes, self.edges, moved), kind)
 
     def html(self, path: str | Path | None = None) -> str:
         """The picture as one HTML file that works offline; also written to `path` if one is given.

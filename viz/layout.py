@@ -1,4 +1,8 @@
-"""Layout and drawing are Graphviz's: this module finds its `dot` program and runs it."""
+"""Layout and drawing are Graphviz's: this module finds its `dot` program and runs it.
+
+A drawing of thousands of boxes takes Graphviz minutes, and nobody can read it; so there is a limit, which a flow meets
+before the program starts, and a time after which the program is stopped. Within the limit it takes some seconds.
+"""
 
 from __future__ import annotations
 
@@ -9,33 +13,52 @@ import sys
 import sysconfig
 from pathlib import Path
 
-_NAMES = ("dot", "graphviz-pure")  # a system Graphviz first, then the one that comes as a wheel
+MOST_BOXES, MOST_EDGES = 500, 1000
+PATIENCE = 60.0  # seconds
+_INSTALL = "`pip install graphviz-pure`, or install Graphviz so that `dot` runs"
 
 
 class NoGraphviz(RuntimeError):  # noqa: N818 (it reads as what it says)
-    """There is no program to lay out a graph with."""
+    """There is no program that can lay out the graph: none was found, or it failed."""
 
 
 def program() -> str:
-    """The path of a Graphviz program, from PATH or from beside the running Python.
+    """The path of a Graphviz program: a system's `dot`, else the one that comes as a wheel, beside the running Python.
 
     Raises NoGraphviz saying what to install.
     """
-    beside = [str(Path(sys.executable).parent), sysconfig.get_path("scripts")]
-    for name in _NAMES:
-        found = shutil.which(name) or shutil.which(name, path=os.pathsep.join(beside))
-        if found:
-            return found
-    raise NoGraphviz(
-        "no Graphviz found to draw with: `pip install graphviz-pure`, or install Graphviz so that `dot` runs"
+    beside = os.pathsep.join([str(Path(sys.executable).parent), sysconfig.get_path("scripts")])
+    found = (
+        shutil.which("dot")
+        or shutil.which("dot", path=beside)
+        or shutil.which("graphviz-pure", path=beside)
+        or shutil.which("graphviz-pure")
     )
+    if found is None:
+        raise NoGraphviz(f"no Graphviz found to draw with: {_INSTALL}")
+    return found
+
+
+def check_size(boxes: int, edges: int) -> None:
+    """Raise ValueError for a drawing that would take too long and be too large to read."""
+    if boxes > MOST_BOXES or edges > MOST_EDGES:
+        raise ValueError(
+            f"a picture of {boxes:,} boxes and {edges:,} edges cannot be read (at most {MOST_BOXES:,} and "
+            f"{MOST_EDGES:,}): make it coarser with fold(depth=...) or prune(keep=...), or use html()"
+        )
 
 
 def render(source: str, kind: str) -> bytes:
-    """The picture of some DOT source, `kind` being "svg" or "png"."""
+    """What Graphviz makes of some DOT source, `kind` being "svg", "png" or another of its formats."""
     resolution = ["-Gdpi=144"] if kind == "png" else []
     command = [program(), "-Kdot", f"-T{kind}", *resolution]
-    done = subprocess.run(command, input=source.encode(), capture_output=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{command[0]} failed: {done.stderr.decode(errors='replace').strip() or done.returncode}")
+    try:
+        done = subprocess.run(command, input=source.encode(), capture_output=True, check=False, timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        raise NoGraphviz(f"{command[0]} had no picture after {PATIENCE:.0f} s; fold or prune the flow") from None
+    except OSError as error:
+        raise NoGraphviz(f"{command[0]} does not start ({error.strerror}): {_INSTALL}") from None
+    if done.returncode or not done.stdout:
+        said = done.stderr.decode(errors="replace").split("\n")[0].strip()
+        raise NoGraphviz(f"{command[0]} failed with status {done.returncode}: {said or 'it says nothing'}")
     return done.stdout

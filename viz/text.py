@@ -1,28 +1,47 @@
-"""Blame by stage as a table with bars, for a terminal."""
+"""Blame as a tree of modules with bars, for a terminal.
+
+Every row is a module's parameters, or a leaf outside of modules. What stands under a row adds up to it, and the
+outermost rows add up to all. A module that holds parameters beside other modules has a row for those of its own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
-from viz.stages import Stage
+from viz.data import Parameter
+from viz.digits import short
 
-_WIDTH = 32  # of the longest bar
+_WIDTH = 98  # of the whole table, in columns
+_BAR = 20  # of the longest bar
+_NARROWEST = 12  # that a name is cut to, however deep it stands
 _EIGHTHS = " ▏▎▍▌▋▊▉"
+_HEAD = ("share", "", "|gradient|", "rms", "parameters")
 
 
-def table(loss: float, stages: Sequence[Stage]) -> str:
-    """One line per stage: its share, a bar, the norm of its gradient and its number of parameters."""
-    width = max([len(stage.name) for stage in stages] + [len("stage")])
-    largest = max((stage.share for stage in stages), default=0.0)
-    lines = [f"{'stage':<{width}}  {'share':>7}  {'':<{_WIDTH}}  {'|gradient|':>10}  {'parameters':>10}"]
-    lines += [
-        f"{printable(stage.name):<{width}}  {stage.share:>7.2%}  {_bar(stage.share, largest):<{_WIDTH}}  "
-        f"{stage.norm:>10.3g}  {stage.parameters:>10,}"
-        for stage in stages
-    ]
-    total, size = sum(stage.share for stage in stages), sum(stage.parameters for stage in stages)
-    lines.append(f"{'all':<{width}}  {total:>7.2%}  {f'loss {loss:.6g}':<{_WIDTH}}  {'':>10}  {size:>10,}")
-    return "\n".join(lines)
+@dataclass
+class _Row:
+    """The parameters of a module, or a leaf: the square of their gradient's norm, their size, and rows inside it."""
+
+    squared: float = 0.0
+    size: int = 0
+    inner: dict[tuple[str, ...], _Row] = field(default_factory=dict)
+
+
+def tree(loss: float, parameters: Sequence[Parameter], depth: int) -> str:
+    """Modules down to `depth`, in the order of first use: share, bar, norm, root mean square, number of parameters."""
+    if depth < 1:
+        raise ValueError(f"text: depth must be at least 1, not {depth}")
+    everything = _sums(parameters, depth)
+    largest = max((row.squared for row in everything.inner.values()), default=0.0)
+    lines: list[tuple[str, ...]] = [("", "stage", *_HEAD)]
+    for branch, name, row in _walk(everything):
+        part = row.squared / largest if largest else math.nan
+        lines.append((branch, name, *_cells(row, everything.squared, _bar(part))))
+    lines.append(("", "all", *_cells(everything, everything.squared, f"loss {short(loss, 6)}")))
+    return _aligned(lines)
 
 
 def printable(name: str) -> str:
@@ -30,8 +49,82 @@ def printable(name: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
 
 
-def _bar(share: float, largest: float) -> str:
-    if not share > 0:  # also nan
+def columns(text: str) -> int:
+    """How many columns a terminal gives it: two to a wide character, none to an accent that stands on another."""
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def shortened(text: str, most: int) -> str:
+    """The text without its middle where it has more columns than `most`; its end says more, so more of that is kept."""
+    if columns(text) <= most:
+        return text
+    head = _begin(text, (most - 1) // 3)
+    return head + "…" + _begin(text[::-1], most - 1 - columns(head))[::-1]
+
+
+def _begin(text: str, most: int) -> str:
+    """As many characters as fit into so many columns."""
+    used = 0
+    for place, character in enumerate(text):
+        used += columns(character)
+        if used > most:
+            return text[:place]
+    return text
+
+
+def _sums(parameters: Sequence[Parameter], depth: int) -> _Row:
+    """The tree, from its root. A row goes by the last part of its path; a leaf, or "its own", by a pair."""
+    holders = {parameter.scope[:k] for parameter in parameters for k in range(1, min(len(parameter.scope), depth))}
+    root = _Row()
+    for parameter in parameters:
+        path: list[tuple[str, ...]] = [(part,) for part in parameter.scope[:depth]]
+        if not path:
+            path = [(parameter.name or "(no module)", "leaf")]
+        elif parameter.scope in holders:
+            path.append(("(its own)", "leaf"))
+        rows = [root]
+        for key in path:
+            rows.append(rows[-1].inner.setdefault(key, _Row()))
+        for row in rows:
+            row.squared += parameter.squared
+            row.size += parameter.size
+    return root
+
+
+def _walk(row: _Row, before: str = "", outermost: bool = True) -> Iterator[tuple[str, str, _Row]]:
+    """Branch, name and row of everything inside, from top to bottom."""
+    for place, (key, inner) in enumerate(row.inner.items(), 1):
+        last = place == len(row.inner)
+        branch, below = ("", "") if outermost else ("└─ ", "   ") if last else ("├─ ", "│  ")
+        yield before + branch, key[0], inner
+        yield from _walk(inner, before + below, outermost=False)
+
+
+def _cells(row: _Row, total: float, bar: str) -> tuple[str, ...]:
+    share = row.squared / total if total else math.nan
+    rms = math.sqrt(row.squared / row.size) if row.size else 0.0
+    shown = "–" if math.isnan(share) else "<0.01%" if 0 < share < 0.00005 else f"{share:.2%}"
+    return shown, bar, short(math.sqrt(row.squared), 3), short(rms, 3), f"{row.size:,}"
+
+
+def _bar(part: float) -> str:
+    if not 0 < part <= 1:  # also nan
         return ""
-    eighths = max(round(share / largest * _WIDTH * 8), 1)
+    eighths = max(round(part * _BAR * 8), 1)
     return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
+
+
+def _aligned(lines: Sequence[tuple[str, ...]]) -> str:
+    """Branches and names at the left, then numbers at the right of their columns, with the bar between them."""
+    widths = [max(columns(line[k]) for line in lines) for k in range(2, len(lines[0]))]
+    free = _WIDTH - sum(2 + width for width in widths)
+    names = []
+    for branch, name, *_ in lines:
+        names.append(branch + shortened(printable(name), max(free - columns(branch), _NARROWEST)))
+    width = max(columns(name) for name in names)
+    text = []
+    for name, (_, _, share, bar, *numbers) in zip(names, lines, strict=True):
+        cells = [name + " " * (width - columns(name)), f"{share:>{widths[0]}}", f"{bar:<{widths[1]}}"]
+        cells += [f"{number:>{wide}}" for number, wide in zip(numbers, widths[2:], strict=True)]
+        text.append("  ".join(cells))
+    return "\n".join(text)

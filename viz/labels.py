@@ -1,0 +1,163 @@
+"""What is written in a picture: a few lines in a box, a percentage at an edge, and in tooltips all that is known.
+
+Every name from outside goes through `quoted`, so that nothing in it becomes markup or one of Graphviz's escapes: a
+picture shows the name itself. A long one loses its middle; its tooltip has all of it.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+import unicodedata
+from collections.abc import Sequence
+
+from viz.colors import PAPER
+from viz.data import Edge, Node, Numbers
+from viz.digits import short
+from viz.text import columns, printable, shortened
+
+SYMBOLS = {"add": "+", "subtract": "−", "multiply": "×", "divide": "/", "matmul": "@", "pow": "**"}
+SMALL = 9  # points
+MIDDLE = 11
+LARGE = 12
+_LONGEST_NAME = 30  # columns
+_LONGEST_NUMBERS = 26
+_MOST_NUMBERS = 4
+_LONGEST_TOOLTIP = 2000
+
+
+def quoted(text: str) -> str:
+    """Text from outside for an HTML-like label or a tooltip: neither a tag nor one of DOT's backslash escapes."""
+    return html.escape(printable(text)).replace("\\", "\\\\")
+
+
+def table(rows: Sequence[str]) -> str:
+    """An HTML-like label of these rows."""
+    lines = "".join(f"<tr>{row}</tr>" for row in rows)
+    return f'<<table border="0" cellborder="0" cellspacing="0" cellpadding="0">{lines}</table>>'
+
+
+def cell(text: str, size: int = SMALL, *, name: str = "", bold: bool = False) -> str:
+    """A cell of a table: a name from outside, then a text of ours.
+
+    Graphviz may not know how wide Chinese or an emoji is; a cell with these asks for the room itself.
+    """
+    shown = shortened(printable(name), _LONGEST_NAME)
+    wide = any(unicodedata.east_asian_width(c) in "WF" for c in shown)
+    room = f' align="left" width="{_room(shown + text, size)}"' if wide else ""
+    marked = f"<b>{quoted(shown)}</b>" if bold and shown else quoted(shown)
+    return f'<td{room}><font point-size="{size}">{marked}{html.escape(text)}</font></td>'
+
+
+def aside(lines: Sequence[str], away: float) -> str:
+    """The label of an edge, on a ground of its own, so far away from the edge's line."""
+    cells = [cell(line).replace("<td", f'<td bgcolor="{PAPER}"', 1) for line in lines]
+    return table([gap(away) + text + gap(6) for text in cells])
+
+
+def gap(width: float) -> str:
+    """An empty cell of so many points."""
+    return f'<td width="{width:.0f}"></td>'
+
+
+def frame_title(name: str, remark: str, right: bool) -> str:
+    """The label of a frame, half of it empty, so that an edge can enter beside the title."""
+    title = cell(remark, MIDDLE, name=name or "(no name)")
+    empty = gap(_room(shortened(printable(name), _LONGEST_NAME) + remark, MIDDLE))
+    return table([empty + title if right else title + empty])
+
+
+def _room(text: str, size: int) -> int:
+    """About how wide it is, in points."""
+    return math.ceil(0.55 * size * columns(text))
+
+
+def heading(node: Node, title: str, remark: str) -> str:
+    """The first line of a box: its name, or its op, or both; `remark` comes behind."""
+    symbol = SYMBOLS.get(node.op, node.op)
+    if node.op == "other":
+        return cell(f"other: {node.count:,} values" if node.count else "other", LARGE)
+    if node.op in ("leaf", "module"):
+        return cell(remark, LARGE, name=title or "(no name)", bold=node.op == "leaf")
+    if title:
+        return cell(f" ({symbol}){remark}", LARGE, name=title, bold=True)
+    return cell(remark, LARGE, name=symbol)
+
+
+def root_heading(node: Node, loss: float) -> str:
+    """The first line of the box that blame starts from."""
+    if node.name and node.name != "loss":
+        return cell(f" = {short(loss)}", LARGE, name=f"loss {node.name}", bold=True)
+    return cell(f" {short(loss)}", LARGE, name="loss", bold=True)
+
+
+def sizes(node: Node, *, value: bool = True) -> str:
+    """What a box says of its numbers: all, where they are few; else its shape and the size of its gradient."""
+    gradient = _each(node.gradient, node.shape)
+    if gradient:
+        known = _each(node.value, node.shape) if value else ""
+        return f"{known} | grad {gradient}" if known else f"grad {gradient}"
+    shape = "" if node.op in ("module", "other") else shortened("×".join(map(str, node.shape)), _LONGEST_NUMBERS)
+    return " · ".join(part for part in (shape, size_of(node.rms)) if part)
+
+
+def size_of(rms: float) -> str:
+    """The size of a gradient in words."""
+    if math.isfinite(rms):
+        return f"rms {short(rms, 3)}"
+    return "gradient nan" if math.isnan(rms) else "gradient infinite"
+
+
+def at_edge(percent: str, edge: Edge) -> str:
+    """A share, and what was contributed where that is one number."""
+    if not percent:
+        return ""
+    return f"{percent} ({short(edge.each[0])})" if edge.each and len(edge.each) == 1 else percent
+
+
+def tooltip(node: Node, blame: str) -> str:
+    """All that is known of a node."""
+    where = ".".join(node.scope) if node.op == "module" else ".".join((*node.scope, node.name or node.op))
+    return _tooltip(
+        where,
+        f"{node.op}: {node.formula}" if node.formula else "",
+        f"{node.count} of them" if node.count > 1 else "",
+        f"shape {node.shape}, {node.dtype}" if node.op != "other" else "",
+        f"gradient: norm {short(node.norm)}, rms {short(node.rms)}",
+        *(
+            f"{what}: {_summary(known)}"
+            for what, known in (("value", node.value), ("gradient", node.gradient))
+            if known
+        ),
+        f"{blame} of the blame, in {node.parameters:,} parameters" if node.parameters else "",
+    )
+
+
+def edge_tooltip(edge: Edge, source: Node, target: Node) -> str:
+    """All that is known of an edge."""
+    return _tooltip(
+        f"from {source.label} into {target.label}",
+        f"contribution: norm {short(edge.norm)}",
+        "" if math.isnan(edge.share) else f"share {100 * edge.share:.2f}%",
+        f"rule: {edge.rule}" if edge.rule else "",
+        f"local derivative: {edge.local}" if edge.local else "",
+    )
+
+
+def _tooltip(*lines: str) -> str:
+    return "\\n".join(quoted(shortened(printable(line), _LONGEST_TOOLTIP)) for line in lines if line)
+
+
+def _summary(numbers: Numbers) -> str:
+    mean, std, least, greatest = map(short, (numbers.mean, numbers.std, numbers.least, numbers.greatest))
+    return f"mean {mean}, deviation {std}, from {least} to {greatest}"
+
+
+def _each(numbers: Numbers | None, shape: tuple[int, ...]) -> str:
+    """The numbers of an array in brackets, as it is nested; empty where they are not known or too long to read."""
+    if numbers is None or not numbers.each or len(numbers.each) > _MOST_NUMBERS:
+        return ""
+    texts = [short(value) for value in numbers.each]
+    for side in reversed(shape if len(texts) > 1 else ()):
+        texts = [f"[{', '.join(texts[k : k + side])}]" for k in range(0, len(texts), side)]
+    return texts[0] if len(texts[0]) <= _LONGEST_NUMBERS else ""

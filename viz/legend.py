@@ -1,0 +1,65 @@
+"""The legend: what colours, lines and numbers of one picture mean, with units. It has no line for what is not there."""
+
+from __future__ import annotations
+
+import math
+
+from viz.digits import short
+from viz.labels import at_edge, quoted, sizes
+from viz.picture import Picture
+from viz.strokes import ADDING, BROKEN, CANCELLING, IDLE, stroke
+
+
+def legend(picture: Picture) -> str:
+    """An HTML-like label."""
+    rows = [*_fills(picture), *_lines(picture), *_texts(picture), *map(_row, map(quoted, picture.legend))]
+    lines = "".join(f"<tr>{row}</tr>" for row in rows)
+    return f'<<table border="0" cellborder="0" cellspacing="2" cellpadding="1">{lines}</table>>'
+
+
+def _row(text: str) -> str:
+    return f'<td colspan="8" align="left">{text}</td>'
+
+
+def _fills(picture: Picture) -> list[str]:
+    rows = []
+    if any(math.isfinite(size) and size > 0 for size in picture.fills):
+        scale = picture.scale
+        swatches = "".join(
+            f'<td bgcolor="{scale.color(tick)}" width="44"><font color="{scale.ink(tick)}">{short(tick)}</font></td>'
+            for tick in scale.ticks()
+        )
+        rows += [_row("fill: root mean square of the gradient dL/dx"), swatches]
+    if 0.0 in picture.fills:
+        rows.append(_row("white: a gradient of zero"))
+    if not all(math.isfinite(node.rms) for node in picture.nodes.values()):
+        rows.append(_row("double frame: a gradient with nan or infinite numbers"))
+    return rows
+
+
+def _lines(picture: Picture) -> list[str]:
+    drawn = {stroke(arrow.edge) for arrow in picture.arrows}
+    rows = [
+        _row(f'<font color="{kind.color}">{kind.word}</font> {kind.meaning}')
+        for kind in (ADDING, CANCELLING, IDLE, BROKEN)
+        if kind in drawn
+    ]
+    if picture.largest:
+        rows.append(_row(f"width: root of the contribution's norm, widest {short(picture.largest, 3)}"))
+    return rows
+
+
+def _texts(picture: Picture) -> list[str]:
+    nodes = picture.nodes.values()
+    rows = []
+    if any("|" in sizes(node) for node in nodes if node.id not in picture.losses):
+        rows.append(_row("in a box: value | gradient dL/dx"))
+    if any(node.op == "leaf" for node in nodes):
+        rows.append(_row("square, bold frame: a leaf, computed from nothing"))
+    if picture.blame:
+        rows.append(_row("&quot;of the blame&quot;: share in the squared gradients of all leaves"))
+    at_edges = [at_edge(arrow.percent, arrow.edge) for arrow in picture.arrows]
+    if any(at_edges):
+        also = " (what it brings)" if any("(" in text for text in at_edges) else ""
+        rows.append(_row(f"percent at an edge: share in the gradient it flows into{also}"))
+    return rows

@@ -1,0 +1,127 @@
+"""Picture: what has to be known of a whole flow before any part of it can be drawn. Computed once, then only read.
+
+Read next: `viz/labels.py`, `viz/legend.py`, `viz/dot.py`, which read it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from viz.colors import LogScale
+from viz.data import Edge, Node
+from viz.digits import percents
+from viz.frames import Frames, frames
+from viz.spine import bands, spine
+
+
+@dataclass(frozen=True)
+class Arrow:
+    """An edge to be drawn.
+
+    Fields:
+        edge: what it shows.
+        percent: its share, as text; empty where it is all that arrives, or has no share.
+        back: whether it goes against the sweep: from one repetition of a merged block to the next.
+        loose: whether it has no say in what stands above what: it goes into what was pruned, from anywhere.
+    """
+
+    edge: Edge
+    percent: str
+    back: bool
+    loose: bool
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A flow, ready to be drawn.
+
+    Fields:
+        losses: the value of each loss, by the id of its box, or of the box that made it; two in a comparison.
+        nodes: from the loss back, by id.
+        arrows: the edges between different nodes.
+        inside: the percentage that a node receives from itself, by id, where there is one; it has no arrow.
+        blame: the percentage of the blame that a node holds, by id, where it has parameters.
+        arrivals: how many arrows end at a node, by id.
+        fills: the sizes that colours show: not that of the loss, which is 1 whatever the rest is, nor what was pruned.
+        pruned: how many contributions were, by the id of the box that they went to.
+        folded: whether there are boxes, so that ops beside them are drawn small.
+        scale: of the colours.
+        largest: the largest norm of an edge.
+        spine: ids of the nodes that stand on it.
+        bands: pairs of ids, the first of which stands higher: see `spine.bands`.
+        frames: where all nodes stand.
+        notes: a line more for some boxes, by id.
+        marked: ids of boxes to be noticed first.
+        level: pairs of ids that stand side by side.
+        legend: lines more for the legend.
+    """
+
+    losses: Mapping[str, float]
+    nodes: Mapping[str, Node]
+    arrows: Sequence[Arrow]
+    inside: Mapping[str, str]
+    blame: Mapping[str, str]
+    arrivals: Mapping[str, int]
+    fills: Sequence[float]
+    pruned: Mapping[str, int]
+    folded: bool
+    scale: LogScale
+    largest: float
+    spine: frozenset[str]
+    bands: Sequence[tuple[str, str]]
+    frames: Frames
+    notes: Mapping[str, str] = field(default_factory=dict)
+    marked: frozenset[str] = frozenset()
+    level: Sequence[tuple[str, str]] = ()
+    legend: Sequence[str] = ()
+
+
+def picture(loss: float, nodes: Sequence[Node], edges: Sequence[Edge]) -> Picture:
+    """All that `Picture` holds, from a flow."""
+    place = {node.id: number for number, node in enumerate(nodes)}
+    other = {node.id for node in nodes if node.op == "other"}
+    shared = list(zip(edges, _percents(edges)))
+    drawn = [(edge, text) for edge, text in shared if edge.source != edge.target]
+    holders = [node for node in nodes if node.parameters]
+    fills = [node.rms for node in nodes[1:] if node.id not in other]
+    straight, around = spine(nodes, edges), frames(nodes, edges)
+    return Picture(
+        losses={nodes[0].id: loss},
+        nodes={node.id: node for node in nodes},
+        arrows=[
+            Arrow(
+                edge,
+                text,
+                back=place[edge.source] > place[edge.target] and edge.source not in other,
+                loose=edge.target in other and edge.source != nodes[0].id,
+            )
+            for edge, text in drawn
+        ],
+        inside={edge.target: text for edge, text in shared if edge.source == edge.target and text},
+        blame=dict(zip((node.id for node in holders), percents([node.blame for node in holders]))),
+        arrivals=Counter(edge.target for edge, _ in drawn),
+        fills=fills,
+        pruned={id_: sum(edge.count for edge in edges if id_ in (edge.source, edge.target)) for id_ in other},
+        folded=any(node.op == "module" for node in nodes),
+        scale=LogScale.of(fills),
+        largest=max((edge.norm for edge, _ in drawn if math.isfinite(edge.norm)), default=0.0),
+        spine=frozenset(straight),
+        bands=list(bands(straight, nodes, edges, around)),
+        frames=around,
+    )
+
+
+def _percents(edges: Sequence[Edge]) -> list[str]:
+    """The percentage of each edge, rounded together with those of the others into the same node."""
+    arriving: dict[str, list[int]] = defaultdict(list)
+    for number, edge in enumerate(edges):
+        arriving[edge.target].append(number)
+    texts = [""] * len(edges)
+    for numbers in arriving.values():
+        if len(numbers) > 1:
+            for number, text in zip(numbers, percents([edges[n].share for n in numbers])):
+                texts[number] = text
+    return texts

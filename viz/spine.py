@@ -1,0 +1,76 @@
+"""The spine: what all blame must pass stands on one straight line, which in a transformer is the residual stream.
+
+Nodes stand in the order in which blame reaches them. The spine leads from the loss to the end of the longest way from
+there: of all that leads to that end, what no edge jumps over. Edges that lead back, from one repetition of a merged
+block to the next, do not count, nor do those of what was pruned.
+
+Frames beside one another would bend the spine: Graphviz gives each a column of its own. So what stands between two
+nodes of the spine, parameters included, gets a band of the picture's height for itself.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+
+from viz.data import Edge, Node
+from viz.frames import Frames
+
+
+def spine(nodes: Sequence[Node], edges: Sequence[Edge]) -> list[str]:
+    """The ids of the nodes that every path from the loss to its far end passes, from the loss on."""
+    place = {node.id: number for number, node in enumerate(nodes) if node.op not in ("leaf", "other")}
+    onward = [edge for edge in edges if place.get(edge.source, len(nodes)) < place.get(edge.target, 0)]
+    leading = _leading_on(list(place), onward)
+    jumps = Counter[int]()
+    for edge in onward:
+        if edge.target in leading:
+            jumps[place[edge.source] + 1] += 1
+            jumps[place[edge.target]] -= 1
+    passing, found = 0, []
+    for number, node in enumerate(nodes):
+        passing += jumps[number]
+        if passing == 0 and node.id in leading:
+            found.append(node.id)
+    return found
+
+
+def _leading_on(ids: Sequence[str], edges: Sequence[Edge]) -> set[str]:
+    """The nodes from which blame runs to the far end: to what the longest way from the loss leads to."""
+    arriving: dict[str, list[str]] = defaultdict(list)
+    for edge in edges:
+        arriving[edge.target].append(edge.source)
+    length: dict[str, int] = {}
+    for node in ids:  # from the loss back, so sources come first
+        length[node] = max((length[source] + 1 for source in arriving[node]), default=0)
+    far = max(reversed(ids), key=lambda node: length[node], default="")
+    found, waiting = {far}, [far]
+    while waiting:
+        new = set(arriving[waiting.pop()]) - found
+        found |= new
+        waiting += new
+    return found
+
+
+def bands(
+    spine: Sequence[str], nodes: Sequence[Node], edges: Sequence[Edge], frames: Frames
+) -> Iterator[tuple[str, str]]:
+    """Pairs of an end in a frame and a node of the spine that is to stand below it: the first outside of that frame.
+
+    An end is a node from which blame goes nowhere, or only into leaves.
+    """
+    on_spine, passed = set(spine), 0
+    reached = {}  # how much of the spine is above each node, that node included
+    for node in nodes:
+        passed += node.id in on_spine
+        reached[node.id] = passed
+    leaves = {node.id for node in nodes if node.op == "leaf"}
+    going_on = {edge.source for edge in edges if edge.target not in leaves}
+    ends = {node.id: node.id for node in nodes if node.id not in going_on}
+    ends |= {edge.target: edge.source for edge in edges if edge.target in leaves}
+    for end, source in ends.items():
+        frame = frames.around[end]
+        following = (spine[k] for k in range(reached[source], len(spine)) if frame)
+        lower = next((node for node in following if frames.around[node][: len(frame)] != frame), None)
+        if lower:
+            yield end, lower

@@ -1,0 +1,68 @@
+"""Titles of frames stand at the left, or at the right where edges would run through them.
+
+Graphviz keeps edges away from boxes but not from the titles of frames. So a picture with frames is laid out twice:
+first to see which titles an edge runs through, then with those moved to the other end, if they are better off there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterator
+from typing import Any
+
+from viz.layout import render
+
+Point = tuple[float, float]
+Box = tuple[float, float, float, float]  # left, low, right, high
+
+_STEPS = 12  # points looked at along each piece of a curve
+
+
+def drawing(source: Callable[[Collection[str]], str], kind: str) -> bytes:
+    """The picture of a source that is told which titles to move."""
+    first = source(())
+    if "subgraph" in first:
+        first = source(moved(json.loads(render(first, "json0"))))
+    return render(first, kind)
+
+
+def moved(layout: dict[str, Any]) -> set[str]:
+    """The names of the frames whose title goes to the right, in a layout as Graphviz writes it with -Tjson0."""
+    points = [point for edge in layout.get("edges", ()) if "pos" in edge for point in _along(edge["pos"])]
+    found = set()
+    for frame in layout.get("objects", ()):
+        if "lp" not in frame or "bb" not in frame:
+            continue
+        left, _, right, _ = map(float, frame["bb"].split(","))
+        title = _title(frame)
+        other = (left + right - title[2], title[1], left + right - title[0], title[3])
+        if _within(points, other) < _within(points, title):
+            found.add(frame["name"])
+    return found
+
+
+def _title(frame: dict[str, Any]) -> Box:
+    """The room of a title that stands at the left: half of its label, whose other half is empty."""
+    x, y = map(float, frame["lp"].split(","))
+    width, height = 72 * float(frame["lwidth"]), 72 * float(frame["lheight"])  # given in inches
+    return x - width / 2, y - height / 2, x, y + height / 2
+
+
+def _within(points: list[Point], box: Box) -> int:
+    return sum(box[0] <= x <= box[2] and box[1] <= y <= box[3] for x, y in points)
+
+
+def _along(position: str) -> Iterator[Point]:
+    """Points along an edge: its curve is made of Bezier pieces, of four points each, that share their ends."""
+    for spline in position.split(";"):
+        texts = [text for text in spline.split() if text[0] not in "se"]  # arrow heads and tails
+        given = [(float(x), float(y)) for x, y in (text.split(",") for text in texts)]
+        for k in range(0, len(given) - 3, 3):
+            for step in range(_STEPS + 1):
+                yield _bezier(given[k : k + 4], step / _STEPS)
+
+
+def _bezier(points: list[Point], at: float) -> Point:
+    weights = ((1 - at) ** 3, 3 * at * (1 - at) ** 2, 3 * at**2 * (1 - at), at**3)
+    x, y = (sum(weight * point[k] for weight, point in zip(weights, points, strict=True)) for k in (0, 1))
+    return x, y
