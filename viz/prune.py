@@ -1,7 +1,8 @@
 """prune: the few contributions that carry most of the blame, and all others together.
 
-Kept are the fewest edges whose norms add up to the fraction asked for of all norms. Nodes that no kept edge touches go
-into one node, "other"; so does the beginning or the end of every edge that is not kept:
+Kept are the edges out of the loss, because all blame begins with them, and with them the fewest others such that all
+norms kept add up to the fraction asked for. Nodes that no kept edge touches go into one node, "other"; so does the
+beginning or the end of every edge that is not kept:
 
     between two kept nodes, or out of a pruned one   other -> target, whose share is the sum of the shares
     out of a kept node into a pruned one             source -> other
@@ -28,7 +29,7 @@ def prune(nodes: Sequence[Node], edges: Sequence[Edge], keep: float) -> tuple[tu
     """Nodes and edges of the pruned flow; see this module's docstring."""
     if not 0 < keep <= 1:
         raise ValueError(f"prune: keep must be above 0 and at most 1, not {keep}")
-    chosen = _largest(edges, keep)
+    chosen = _largest(edges, keep, loss=nodes[0].id)
     if keep == 1 or len(chosen) == len(edges):
         return tuple(nodes), tuple(edges)
     kept = [edge for number, edge in enumerate(edges) if number in chosen]
@@ -39,12 +40,15 @@ def prune(nodes: Sequence[Node], edges: Sequence[Edge], keep: float) -> tuple[tu
     return (*staying, _other(list(bag.values()))), (*kept, *_merged(rest, bag))
 
 
-def _largest(edges: Sequence[Edge], keep: float) -> set[int]:
-    """Which edges to keep, by number. What an earlier pruning put into "other" stays there; what overflowed is kept."""
+def _largest(edges: Sequence[Edge], keep: float, loss: str) -> set[int]:
+    """Which edges to keep, by number. What an earlier pruning put into "other" stays there.
+
+    Whatever their size, those out of the loss are kept, and those that overflowed.
+    """
     enough = keep * sum(edge.norm for edge in edges if math.isfinite(edge.norm)) * (1 - _ROUNDING)
     candidates = [number for number, edge in enumerate(edges) if OTHER not in (edge.source, edge.target)]
-    chosen = {number for number in candidates if not math.isfinite(edges[number].norm)}
-    carried = 0.0
+    chosen = {number for number in candidates if edges[number].source == loss or not math.isfinite(edges[number].norm)}
+    carried = sum(edges[number].norm for number in chosen if math.isfinite(edges[number].norm))
     for number in sorted(set(candidates) - chosen, key=lambda number: (-edges[number].norm, number)):
         if carried >= enough:
             break
