@@ -156,6 +156,21 @@ def test_no_edge_runs_through_a_box_and_no_label_lies_on_one(flow: Callable[[], 
         assert page.evaluate(CROSSINGS) == []
 
 
+@pytest.mark.parametrize("keep", [0.5, 0.8])
+def test_boxes_that_are_reached_by_ways_back_only_stand_in_the_order_of_the_sweep(keep: float, show: Open) -> None:
+    """After pruning, what led to a block may be in "other", which stands behind it."""
+    flow = a_gpt(layers=6).prune(keep).fold(1)
+    page = show(flow)
+    assert page.evaluate(CROSSINGS) == []
+    places = {
+        name.split(":")[0]: page.locator(f'[aria-label="{name}"]').bounding_box()
+        for name in page.locator("[role=treeitem]").evaluate_all(ARIA_LABELS)
+    }
+    spine = [node.label for node in flow.nodes if node.op == "module"]
+    tops = [places[name]["y"] for name in [f"loss {flow.loss:.4g}", *spine]]
+    assert all(above + 20 < below for above, below in zip(tops, tops[1:]))
+
+
 CROSSINGS = """() => {
     document.querySelectorAll('.out-of-sight').forEach(group => group.classList.remove('out-of-sight'));
     const boxes = [...document.querySelectorAll('.box .body')].map(body => {
