@@ -59,7 +59,7 @@ def _largest(edges: Sequence[Edge], keep: float, loss: str) -> set[int]:
 
 def _other(bag: Sequence[Node]) -> Node:
     """One node for all that was pruned."""
-    squared = sum(node.norm * node.norm for node in bag)
+    norm = math.hypot(*(node.norm for node in bag))
     size = sum(map(_size, bag))
     return Node(
         id=OTHER,
@@ -68,8 +68,8 @@ def _other(bag: Sequence[Node]) -> Node:
         scope=(),
         shape=bag[0].shape if bag else (),
         dtype=bag[0].dtype if bag else "",
-        norm=math.sqrt(squared),
-        rms=math.sqrt(squared / size) if size else 0.0,
+        norm=norm,
+        rms=norm / math.sqrt(size) if size else 0.0,
         parameters=sum(node.parameters for node in bag),
         blame=math.fsum(node.blame for node in bag),
         count=sum(node.count for node in bag),
@@ -91,12 +91,11 @@ def _merged(rest: Sequence[Edge], bag: Mapping[str, Node]) -> Iterator[Edge]:
             among[OTHER, edge.target].append(edge)
         else:
             among[OTHER if edge.source in bag else edge.source, OTHER].append(edge)
-    squared = {name: node.norm * node.norm for name, node in bag.items()}
-    whole = sum(squared.values())
+    whole = math.hypot(*(node.norm for node in bag.values()))
     for ends, merged in among.items():
         if ends[1] == OTHER:
-            inner = sum(edge.share * squared[edge.target] for edge in merged if squared[edge.target])
-            share = inner / whole if whole else math.nan
+            parts = [edge.share * (bag[edge.target].norm / whole) ** 2 for edge in merged if bag[edge.target].norm]
+            share = sum(parts) if whole else math.nan
         else:
             share = sum(edge.share for edge in merged)
         norm, count = math.hypot(*(edge.norm for edge in merged)), sum(edge.count for edge in merged)

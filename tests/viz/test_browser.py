@@ -304,10 +304,10 @@ def test_what_is_not_finite_is_said_to_be_so_and_never_hidden(show: Open) -> Non
     x = Tensor([1.0, 2.0], requires_grad=True, name="x")
     with np.errstate(all="ignore"):
         page = show(viz.trace((x * float("nan") + x * 3.0).sum()))
-    assert "loss not finite" in page.locator("#summary").inner_text()
+    assert "loss nan" in page.locator("#summary").inner_text()
     box(page, "x").hover()
     assert "norm not finite" in page.locator("#panel").inner_text()
     page.locator("#threshold").fill("50")
     assert page.locator("#hidden").inner_text().startswith("3 of 5 hidden"), "3 of norm 1.4, none of norm nan or 4.2"
     page.locator("#step").press("End")
-    assert "not finite" in page.locator("#so-far").inner_text()
+    assert "In x so far [nan, nan] of [nan, nan]" in page.locator("#so-far").inner_text()

@@ -6,6 +6,9 @@ import itertools
 
 import pytest
 
+import engine
+import viz
+from engine import Tensor
 from tests.viz.pages import ARIA_LABELS, CROSSINGS, Open, a_gpt
 
 
@@ -22,3 +25,42 @@ def test_boxes_that_are_reached_by_ways_back_only_stand_in_the_order_of_the_swee
     spine = [node.label for node in flow.nodes if node.op == "module"]
     tops = [places[name]["y"] for name in [f"loss {flow.loss:.4g}", *spine]]
     assert all(above + 20 < below for above, below in itertools.pairwise(tops))
+
+
+def test_an_infinite_number_is_told_and_added_up_as_one(show: Open) -> None:
+    x = Tensor([0.0, 1.0], requires_grad=True, name="x")
+    page = show(viz.trace((engine.sqrt(x) * 2.0).sum()))
+    page.locator("#step").press("End")
+    assert "In x so far [inf, 1] of [inf, 1]" in page.locator("#so-far").inner_text()
+    into_x = page.locator(".edge .line").evaluate_all("lines => lines.map(line => +line.getAttribute('stroke-width'))")
+    assert into_x.count(9) == 2, "that into x, and the largest that is finite"
+
+
+def test_a_step_out_of_a_value_with_a_hook_says_that_the_hook_comes_between(show: Open) -> None:
+    x = Tensor([1.0, 2.0], requires_grad=True, name="x")
+    y = x * 3.0
+    y.register_hook(lambda g: g * 10.0)
+    page = show(viz.trace((y * y).sum(), names={"y": y}))
+    page.locator("#step").press("End")
+    shown = page.locator("#equation").inner_text().split("\n")
+    assert shown[:2] == ["[6, 12]", "gradient of y, before its hook"]
+    assert "[180, 360]" in shown
+    page.locator('[role=treeitem][aria-label^="y:"]').hover()
+    assert "sees this gradient, and may change what goes on" in page.locator("#panel").inner_text()
+
+
+def test_a_view_counts_boxes_and_a_flow_values(show: Open) -> None:
+    def said(flow: viz.BlameFlow) -> str:
+        page = show(flow)
+        return str(page.locator("#summary").inner_text()).partition(" · ")[2]
+
+    leaf = viz.trace(Tensor(2.0, requires_grad=True))
+    assert said(leaf) == "1 value, 0 contributions"
+    flow = viz.trace(a_module_alone())
+    assert said(flow) == "2 values, 1 contribution"
+    assert said(flow.fold()) == "1 box, 0 edges"
+
+
+def a_module_alone() -> Tensor:
+    with engine.scope("all"):
+        return Tensor([1.0, 2.0], requires_grad=True).sum()

@@ -56,6 +56,8 @@ function measure(thing, incoming, fromInside) {
 /** Four digits or as many as asked for, as short as they go. */
 function number(value, digits = 4) {
   if (value === undefined || value === null) return "not finite";
+  if (Number.isNaN(value)) return "nan";
+  if (!Number.isFinite(value)) return value > 0 ? "inf" : "−inf";
   const size = Math.abs(value);
   if (value !== 0 && (size < 1e-3 || size >= 1e5)) {
     return value.toExponential(1).replace("e+", "e").replaceAll("-", "−");
