@@ -27,6 +27,16 @@ def test_boxes_that_are_reached_by_ways_back_only_stand_in_the_order_of_the_swee
     assert all(above + 20 < below for above, below in itertools.pairwise(tops))
 
 
+def test_nothing_reaches_beyond_a_narrow_window(show: Open) -> None:
+    page = show(a_gpt())
+    for width in (340, 420, 800):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        for name in ("play", "open-on-the-way", "theme", "legend"):
+            edge = page.evaluate(f"document.getElementById('{name}').getBoundingClientRect().right")
+            assert edge <= width, (name, width)
+
+
 def test_an_infinite_number_is_told_and_added_up_as_one(show: Open) -> None:
     x = Tensor([0.0, 1.0], requires_grad=True, name="x")
     page = show(viz.trace((engine.sqrt(x) * 2.0).sum()))
