@@ -26,6 +26,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from viz.checks import check_depth
 from viz.data import Edge, Node
 from viz.groups import Group, groups
 from viz.repeats import joined, pattern
@@ -37,8 +38,7 @@ def fold(
     nodes: Sequence[Node], edges: Sequence[Edge], depth: int, repeats: bool
 ) -> tuple[tuple[Node, ...], tuple[Edge, ...]]:
     """Boxes and the edges between them; see this module's docstring."""
-    if depth < 1:
-        raise ValueError(f"fold: depth must be at least 1, not {depth}")
+    check_depth("fold", depth)
     if any(node.op == "module" for node in nodes):
         raise ValueError("fold: this flow is folded already, and its boxes are closed; fold the flow it was made from")
     group_of = groups(nodes, edges, depth, repeats)

@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from viz.checks import check_depth
 from viz.data import Parameter
 
 
@@ -33,8 +34,7 @@ class Stage:
 
 def stages(parameters: Sequence[Parameter], depth: int) -> list[Stage]:
     """All stages, in the order in which the model runs through them."""
-    if depth < 1:
-        raise ValueError(f"stages: depth must be at least 1, not {depth}")
+    check_depth("stages", depth)
     norms: dict[str, float] = {}
     sizes: dict[str, int] = {}
     for parameter in parameters:

@@ -42,12 +42,17 @@ def trace(loss: Tensor, names: Mapping[str, Any] | None = None) -> BlameFlow:
         names: what tensors are called, such as `locals()`; also tensors inside lists, dicts and modules are found. A
             name given with `Tensor(..., name=)` or by a module counts first; what begins with _ is no name.
 
-    Raises NothingToTrace if no input wanted a gradient, RuntimeError if the graph was freed by an earlier `backward()`.
+    Raises NothingToTrace if no input wanted a gradient, RuntimeError if the loss is not one number, or if the graph was
+    freed by an earlier `backward()`.
     """
     if not isinstance(loss, Tensor):
         raise TypeError(f"trace: give the loss as a Tensor, not {type(loss).__name__}")
     if loss.node is None:
         raise NothingToTrace("trace: no blame can flow: no input requires a gradient, or it was made under no_grad")
+    if loss.size != 1:
+        raise RuntimeError(f"trace: a tensor of shape {loss.shape} is no loss; reduce it to one number, as with .sum()")
+    if names is not None and not isinstance(names, Mapping):
+        raise TypeError(f"trace: names must be a dict of name and value, such as locals(), not {type(names).__name__}")
     watcher = Watcher()
     seed = seed_for(loss, None, "trace").array
     watcher.arriving[loss.node] = [(None, np.array(seed, np.float64))]
