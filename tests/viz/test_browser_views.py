@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
 import pytest
 
 import engine
 import viz
 from engine import Tensor
 from tests.viz.pages import ARIA_LABELS, CROSSINGS, Open, a_gpt
+from viz.digits import short
 
 
 @pytest.mark.parametrize("keep", [0.5, 0.8])
@@ -35,6 +37,17 @@ def test_nothing_reaches_beyond_a_narrow_window(show: Open) -> None:
         for name in ("play", "open-on-the-way", "theme", "legend"):
             edge = page.evaluate(f"document.getElementById('{name}').getBoundingClientRect().right")
             assert edge <= width, (name, width)
+
+
+def test_numbers_are_written_as_everywhere_else(show: Open) -> None:
+    numbers = [285.04, 12345.6, 8_997_000.0, 3.0, 0.000123456, 1.23456e-5, -1.5e-9, 99999.9, 0.0, 1003.4, 5e-324, 1e300]
+    x = Tensor(np.array(numbers), requires_grad=True, name="x")
+    page = show(viz.trace((x * 0.0).sum() + 8_997_000.0 * Tensor(1.0, requires_grad=True)))
+    assert "loss 8.997e6" in page.locator("#summary").inner_text()
+    assert page.locator("#panel h2").inner_text() == "loss 8.997e6"
+    page.locator('[role=treeitem][aria-label^="x:"]').hover()
+    written = ", ".join(short(number).replace("-", "−") for number in numbers)
+    assert f"[{written}]" in page.locator("#panel").inner_text()
 
 
 def test_an_infinite_number_is_told_and_added_up_as_one(show: Open) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from viz.colors import ADDS, CANCELS, LogScale
 from viz.data import Edge, Node, Numbers
+from viz.digits import short
 from viz.page.calls import Call, tree_of_calls
 from viz.page.shell import asset, page
 from viz.text import printable
@@ -45,7 +46,7 @@ def source(loss: float, nodes: Sequence[Node], edges: Sequence[Edge]) -> str:
     """The HTML of one flow."""
     colours = f":root {{ --adds: {ADDS}; --cancels: {CANCELS}; }}"
     return page(
-        f"Blame for a loss of {loss:.4g}",
+        f"Blame for a loss of {short(loss)}",
         asset("viewer.html"),
         styles=[colours, asset("viewer.css")],
         scripts=[_program()],
@@ -62,7 +63,7 @@ def _program() -> str:
 def _data(loss: float, nodes: Sequence[Node], edges: Sequence[Edge]) -> dict[str, Any]:
     """Values, calls and contributions in the order of the sweep, which refer to one another by place."""
     if nodes[0].op != "module":
-        nodes = [replace(nodes[0], name=f"loss {loss:.4g}"), *nodes[1:]]
+        nodes = [replace(nodes[0], name=f"loss {short(loss)}"), *nodes[1:]]
     calls, home = tree_of_calls(nodes, edges)
     scale = _scale([*nodes, *calls])
     place = {node.id: number for number, node in enumerate(nodes)}
