@@ -24,7 +24,8 @@ from viz import dot, text, titles
 from viz.data import Edge, Node, Parameter
 from viz.digits import short
 from viz.fold import fold
-from viz.layout import NoGraphviz, check_size, render
+from viz.layout import NoGraphviz, render
+from viz.size import check_size
 from viz.stages import Stage, stages
 
 
@@ -107,7 +108,7 @@ class BlameFlow:
         Path(path).write_bytes(self._drawn("png"))
 
     def _drawn(self, kind: str) -> bytes:
-        check_size(len(self.nodes), len(self.edges))
+        check_size(self.nodes, self.edges)
         source = self.dot()
         if "subgraph" in source:
             moved = titles.moved(json.loads(render(source, "json0")))
