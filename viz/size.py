@@ -39,7 +39,7 @@ def check_size(nodes: Sequence[Node], edges: Sequence[Edge]) -> None:
 
 
 def rows(nodes: Sequence[Node], edges: Sequence[Edge]) -> dict[str, int]:
-    """The row each node stands in at the highest, by id: below everything that blame comes from; the loss is in row 0."""
+    """The highest row each node can stand in, by id: below everything that its blame comes from; the loss has row 0."""
     sources: dict[str, list[str]] = defaultdict(list)
     for edge in edges:
         sources[edge.target].append(edge.source)
