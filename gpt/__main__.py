@@ -1,4 +1,4 @@
-"""The command line: `blameflow` or `python -m gpt`, with the commands train, sample, eval and blame.
+"""The command line: `blameflow` or `python -m gpt`, with the commands train, sample, eval, blame and report.
 
 A mistake of the user ends in one line and exit status 2, an interrupted training in 130.
 """
@@ -21,7 +21,7 @@ def _positive(text: str) -> int:
 def parser() -> argparse.ArgumentParser:
     """All commands and their options."""
     top = argparse.ArgumentParser(prog="blameflow", description="Train a small transformer and see who was to blame.")
-    commands = top.add_subparsers(dest="command", required=True, metavar="train | sample | eval | blame")
+    commands = top.add_subparsers(dest="command", required=True, metavar="train | sample | eval | blame | report")
 
     train = commands.add_parser("train", help="train on the calculator, then ask it a question and trace the blame")
     train.add_argument("--out", default="runs/calculator", help="folder for the run (default: %(default)s)")
@@ -51,6 +51,9 @@ def parser() -> argparse.ArgumentParser:
     blame.add_argument("--target", default=None, help="answer to hold against the model (default: its own)")
     blame.add_argument("--out", default=None, help="picture to write: .svg, .png or .dot (default: RUN/blame.svg)")
     blame.add_argument("--depth", type=_positive, default=2, help="how deep to open modules (default: %(default)s)")
+
+    report = commands.add_parser("report", help="write report.html into a run's folder again")
+    report.add_argument("run", help="folder of a run")
     return top
 
 
@@ -65,7 +68,13 @@ def main(argv: list[str] | None = None) -> int:
     from gpt.errors import GPTError
     from viz import NoGraphviz
 
-    run = {"train": commands.train, "sample": commands.sample, "eval": commands.evaluate, "blame": commands.blame}
+    run = {
+        "train": commands.train,
+        "sample": commands.sample,
+        "eval": commands.evaluate,
+        "blame": commands.blame,
+        "report": commands.write_report,
+    }
     console = Console(soft_wrap=True)
     try:
         return run[args.command](args, console)

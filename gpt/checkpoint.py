@@ -3,7 +3,8 @@
     config.json        the model's shape and the training settings
     tokenizer.json     the alphabet
     model.safetensors  the parameters: plain arrays with names, no code in it
-    metrics.jsonl      one line per measurement
+    metrics.jsonl      one line per measurement; `gpt/report/metrics.py` says what is in it
+    report.html        all of this as one page, and what the model does
 
 Files are written beside their place and then moved over it, so there is always the old one or the new one, whole.
 """

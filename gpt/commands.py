@@ -12,20 +12,24 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from gpt import calculator, checkpoint
+from gpt import calculator, checkpoint, report
 from gpt.blame import blame as blame_for
 from gpt.errors import DataError
 from gpt.model import GPT, GPTConfig
 from gpt.sampling import accuracy_by, exactly_right, generate
 from gpt.training import Progress as Step
 from gpt.training import Trainer, TrainingConfig, append_metrics, new_model
+from viz import NoGraphviz
 
 QUESTION = "two plus three equals "
 BLOCK_SIZE = 64
 
 
 def train(args: Namespace, console: Console) -> int:
-    """Train on the calculator, measure on all held-out problems, ask a question, and trace the blame for its answer."""
+    """Train on the calculator, measure on all held-out problems, ask a question, trace the blame, and write the report.
+
+    A training that is stopped, by Ctrl-C or by a loss that is not finite, leaves a run and a report too.
+    """
     out = Path(args.out)
     if out.exists() and not out.is_dir():
         raise DataError(f"{out}: a file stands where the run's folder should be; give another --out")
@@ -58,21 +62,39 @@ def train(args: Namespace, console: Console) -> int:
         f"calculator: {len(learned):,} problems to learn from, {len(held_out):,} held out; "
         f"{sum(p.size for p in model.parameters()):,} parameters"
     )
-    interrupted = _train_with_a_line(trainer, console)
+    stopped = _train_with_a_line(trainer, console)
     checkpoint.save(out, model, tokenizer, asdict(settings))
-    if interrupted:
-        console.print(f"interrupted after {trainer.optimizer.steps} steps; saved in {out}")
-        return 130
+    if stopped is not None:
+        return _leave(stopped, trainer.optimizer.steps, metrics, console)
     accuracy = trainer.accuracy()
     append_metrics(metrics, {"step": settings.steps, "held_out": accuracy, "problems": len(held_out)})
     _print_accuracy(accuracy, len(held_out), console)
-    _ask_and_blame(out, QUESTION, None, out / "blame.svg", console)
-    console.print(f"run folder: {out} (config.json, tokenizer.json, model.safetensors, metrics.jsonl, blame.svg)")
+    pictures = ["blame.svg", report.NAME]
+    report.write(out)
+    try:
+        _ask_and_blame(out, QUESTION, None, out / "blame.svg", console)
+    except NoGraphviz as missing:
+        pictures.remove("blame.svg")
+        console.print(f"no blame.svg: {missing}")
+    names = ["config.json", "tokenizer.json", "model.safetensors", "metrics.jsonl", *pictures]
+    console.print(f"run folder: {out} ({', '.join(names)})")
     return 0
 
 
-def _train_with_a_line(trainer: Trainer, console: Console) -> bool:
-    """Run to the end under one live line, or without a terminal a line every ten seconds; True if Ctrl-C ended it."""
+def _leave(stopped: KeyboardInterrupt | FloatingPointError, steps: int, metrics: Path, console: Console) -> int:
+    """Write down that the training ended early, and why; the run is saved already."""
+    why = "interrupted" if isinstance(stopped, KeyboardInterrupt) else str(stopped)
+    append_metrics(metrics, {"step": steps, "stopped": why})
+    report.write(metrics.parent)
+    ended = "interrupted" if isinstance(stopped, KeyboardInterrupt) else "stopped"
+    console.print(f"{ended} after {steps} steps; saved in {metrics.parent}, with {report.NAME}")
+    if isinstance(stopped, FloatingPointError):
+        raise stopped
+    return 130
+
+
+def _train_with_a_line(trainer: Trainer, console: Console) -> KeyboardInterrupt | FloatingPointError | None:
+    """Run to the end under one live line, or a line every ten seconds off a terminal; return what ended it early."""
     pause, shown = (0.2 if console.is_terminal else 10.0), 0.0
     live = Progress(TextColumn("{task.description}"), BarColumn(bar_width=20), console=console, transient=True)
     task = live.add_task("starting", total=trainer.config.steps)
@@ -87,9 +109,9 @@ def _train_with_a_line(trainer: Trainer, console: Console) -> bool:
                     live.update(task, completed=step.step, description=_line(step))
                 else:
                     console.print(_line(step), highlight=False)
-        except KeyboardInterrupt:
-            return True
-    return False
+        except (KeyboardInterrupt, FloatingPointError) as stopped:
+            return stopped
+    return None
 
 
 def _line(step: Step) -> str:
@@ -134,6 +156,12 @@ def blame(args: Namespace, console: Console) -> int:
     out = Path(args.out) if args.out else Path(args.run) / "blame.svg"
     _ask_and_blame(Path(args.run), args.prompt, args.target, out, console, args.depth)
     console.print(f"picture: {out}")
+    return 0
+
+
+def write_report(args: Namespace, console: Console) -> int:
+    """Write the report of a run again."""
+    console.print(f"report: {report.write(args.run)}")
     return 0
 
 

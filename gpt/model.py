@@ -113,12 +113,30 @@ class GPT(Module):
                 f"GPT: ids must be (batch, time) with time up to {self.config.block_size}, not {ids.shape}"
             )
         *blocks, last = self.blocks
-        x = self.embedding(ids)  # (batch, time, channels)
-        for module in (self.positions, self.dropout, *blocks):
-            x = x if module is None else module(x)
+        x = self._embedded(ids)
+        for block in blocks:
+            x = block(x)
         x = last(x, only)
         x = x if self.norm is None else self.norm(x)
         return self.head(x)
+
+    def _embedded(self, ids: Any) -> Any:
+        """What the first block reads: (batch, time, channels)."""
+        x = self.embedding(ids)
+        for module in (self.positions, self.dropout):
+            x = x if module is None else module(x)
+        return x
+
+    def attention_weights(self, ids: Any) -> list[Any]:
+        """For each block, how much each position attends to each: (batch, heads, time, time). Nothing is recorded."""
+        found = []
+        block: Any
+        with engine.no_grad():
+            x = self._embedded(ids)
+            for block in self.blocks:
+                found.append(block.attention_weights(x))
+                x = block(x)
+        return found
 
     def loss(self, ids: Any, labels: Any) -> Any:
         """Mean surprise, in nats, at the positions whose label is not -100. Shapes: ids and labels (batch, time)."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -59,7 +60,15 @@ class TrainingConfig:
 
 @dataclass
 class Progress:
-    """What is known after a step; `accuracy` is the latest measurement on held-out problems, None before the first."""
+    """What is known after a step, and at some steps a line of metrics.jsonl.
+
+    Fields:
+        loss, learning_rate: of this step's batch, and of its update.
+        norm: of the gradient of all parameters together, before it is clipped.
+        accuracy: the latest measurement on held-out problems; None before the first.
+        squared: the squared norm of the same gradient, by stage (`blocks.0.attention`) in the order of the model; they
+            add up to norm**2. None at steps that are not measured.
+    """
 
     step: int
     steps: int
@@ -69,6 +78,7 @@ class Progress:
     tokens_per_second: float
     seconds: float
     accuracy: float | None = None
+    squared: dict[str, float] | None = None
 
     @property
     def seconds_left(self) -> float:
@@ -122,18 +132,22 @@ class Trainer:
         self._parallel = Parallel(self.model, c.parts, c.seed)
         self.schedule = warmup_cosine(c.learning_rate, warmup=min(c.warmup, c.steps - 1), total=c.steps)
 
-    def step(self, rows: Array) -> tuple[float, float]:
-        """One update on some rows of the training data; returns the loss and the norm of its gradient."""
+    def step(self, rows: Array, by_stage: bool = False) -> tuple[float, float, dict[str, float] | None]:
+        """One update on some rows of the training data.
+
+        Returns the loss, the norm of its gradient before clipping, and if asked its square by stage.
+        """
         self.optimizer.lr = self.schedule(self.optimizer.steps)
         data = self._encoded["train"]
         pieces = [calculator.take(data, piece) for piece in np.array_split(rows, self.config.parts) if len(piece)]
         loss = self._parallel.backward(pieces)
         if not math.isfinite(loss):
             raise FloatingPointError(f"the loss is {loss} at step {self.optimizer.steps + 1}; lower the learning rate")
+        squared = squared_by_stage(self.model) if by_stage else None
         norm = clip_grad_norm(self._parameters, self.config.clip)
         self.optimizer.step()
         self.optimizer.zero_grad()
-        return loss, norm
+        return loss, norm, squared
 
     def accuracy(self, which: str = "held_out") -> dict[str, float]:
         """Exact greedy answers on "held_out" or "train": the share in all and by operation."""
@@ -152,27 +166,40 @@ class Trainer:
         began, tokens, accuracy = time.perf_counter(), 0, None
         for step in range(1, c.steps + 1):
             batch = next(rows)
-            loss, norm = self.step(batch)
+            evaluated = step % c.evaluate_every == 0 and step < c.steps
+            measured = evaluated or step % 50 == 0 or step in (1, c.steps)
+            loss, norm, squared = self.step(batch, by_stage=measured)
             tokens += int(data.lengths[batch].sum())
             seconds = time.perf_counter() - began
             rate = self.schedule(step - 1)
-            progress = Progress(step, c.steps, loss, rate, norm, tokens / seconds, seconds, accuracy)
-            if step % c.evaluate_every == 0 and step < c.steps:
+            progress = Progress(step, c.steps, loss, rate, norm, tokens / seconds, seconds, accuracy, squared)
+            if evaluated:
                 accuracy = progress.accuracy = self.accuracy()["all"]
-                self._write(progress)
-            elif step % 50 == 0 or step == 1:
-                self._write(progress)
+            if measured and self.metrics is not None:
+                append_metrics(self.metrics, vars(progress))
             yield progress
-
-    def _write(self, progress: Progress) -> None:
-        if self.metrics is not None:
-            append_metrics(self.metrics, vars(progress))
 
 
 def new_model(make: Callable[[], GPT], seed: int) -> GPT:
     """Build a model whose initial parameters depend on the seed only."""
     engine.random.seed(seed)
     return make()
+
+
+def stage_of(path: str) -> str:
+    """The stage a parameter belongs to: the first two names of its module's path, a number riding on its list."""
+    names = re.findall(r"[^.]+(?:\.\d+)*", path.rpartition(".")[0])  # blocks.0.attention.query.weight: blocks.0, ...
+    return ".".join(names[:2])
+
+
+def squared_by_stage(model: GPT) -> dict[str, float]:
+    """The squared norm of the gradient that waits in `.grad`, by stage, in the order of the model."""
+    squared: dict[str, float] = {}
+    for path, parameter in model.named_parameters():
+        if parameter.grad is not None:
+            stage, g = stage_of(path), parameter.grad.array
+            squared[stage] = squared.get(stage, 0.0) + float(np.vdot(g, g))
+    return squared
 
 
 def append_metrics(path: Path, record: dict[str, Any]) -> None:

@@ -8,8 +8,11 @@ Both add to the residual stream x, a straight line from the embedding to the hea
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 import engine
 from nn.layers import Dropout, LayerNorm, Linear
@@ -53,16 +56,29 @@ class MultiHeadAttention(Module):
         self.dropout = Dropout(dropout) if dropout else None
 
     def forward(self, x: Any) -> Any:
-        batch, time, channels = x.shape
-        query, key, value = (self._split(project(x)) for project in (self.query, self.key, self.value))
-        if self.rotary is not None:
-            query, key = self.rotary(query), self.rotary(key)
-        found = engine.scaled_dot_product_attention(
-            query, key, value, causal=self.causal
-        )  # (batch, heads, time, width)
-        found = found.swapaxes(1, 2).reshape(batch, time, channels)
+        query, key = self._query_and_key(x)
+        value = self._split(self.value(x))
+        found = engine.scaled_dot_product_attention(query, key, value, causal=self.causal)
+        found = found.swapaxes(1, 2).reshape(x.shape)  # from (batch, heads, time, width)
         out = self.output(found)
         return out if self.dropout is None else self.dropout(out)
+
+    def weights(self, x: Any) -> Any:
+        """How much each position attends to each, (batch, heads, time, time): what `forward` averages the values with.
+
+        Each row adds up to 1. Nothing is recorded: these are for looking at.
+        """
+        with engine.no_grad():
+            query, key = self._query_and_key(x)
+            scores = query @ key.mT / math.sqrt(query.shape[-1])
+            if self.causal:
+                scores = engine.where(np.tri(x.shape[1], dtype=bool), scores, -math.inf)
+            return engine.softmax(scores)
+
+    def _query_and_key(self, x: Any) -> tuple[Any, Any]:
+        """Both as (batch, heads, time, channels / heads), turned by position if that is how positions are told."""
+        query, key = self._split(self.query(x)), self._split(self.key(x))
+        return (query, key) if self.rotary is None else (self.rotary(query), self.rotary(key))
 
     def _split(self, x: Any) -> Any:
         """(batch, time, channels) to (batch, heads, time, channels / heads)."""
@@ -128,6 +144,11 @@ class TransformerBlock(Module):
         self.attention = MultiHeadAttention(channels, heads, bias=bias, dropout=dropout, rotary=rotary)
         self.feed_forward_norm = LayerNorm(channels, bias=bias)
         self.feed_forward = FeedForward(channels, bias=bias, dropout=dropout, activation=activation)
+
+    def attention_weights(self, x: Any) -> Any:
+        """What `forward` attends to, (batch, heads, time, time); nothing is recorded."""
+        with engine.no_grad():
+            return self.attention.weights(x if self.norm == "post" else self.attention_norm(x))
 
     def forward(self, x: Any, only: Any = None) -> Any:
         """With a boolean mask `only` (batch, time), go on after attention at those positions alone: (n, channels)."""

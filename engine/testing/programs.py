@@ -4,9 +4,9 @@ What a sweep can do wrong (the order, the adding up, the freeing, the pruning) s
 towards few steps, simple ops, few inputs of small shapes, and nothing unused:
 
 >>> from hypothesis import find
->>> find(programs().map(Program.pruned), lambda program: "tanh" in program.source() and "v0, v0" in program.source())
+>>> find(programs().map(Program.pruned), lambda program: "v0, v0" in program.source())
 def program(x0):  # of shape ()
-    v0 = engine.tanh(x0)
+    v0 = engine.negative(x0)
     return engine.add(v0, v0)
 
 The invariant: values and slopes stay small. Each value carries a bound on both, and a step that would exceed the limit

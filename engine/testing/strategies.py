@@ -93,7 +93,8 @@ def shapes(min_dims: int = 0, max_dims: int = 3, min_side: int = 0, max_side: in
     sides = [*range(max(min_side, 1), max_side + 1)]
     if min_side == 0:
         sides = 4 * sides + max_side * [0]  # one of five
-    return st.lists(st.sampled_from(sides), min_size=min_dims, max_size=max_dims).map(tuple)
+    counts = [*range(min_dims, max_dims + 1)]  # of axes; the fewest show the least, hence are half as likely
+    return st.sampled_from(counts + counts[1:]).flatmap(lambda n: st.tuples(*[st.sampled_from(sides)] * n))
 
 
 @st.composite

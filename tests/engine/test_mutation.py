@@ -90,7 +90,7 @@ def test_the_table_of_equivalents_is_held_to_its_word(monkeypatch: pytest.Monkey
 def test_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     some = ["sign", "--kind", "zero", "--kind", CONTROL, "--jobs", "1"]
     assert main(some) == 0
-    assert capsys.readouterr().out.splitlines()[-1].split() == ["total", "2", "0", "0", "0", "2", "0"]
+    assert capsys.readouterr().out.splitlines()[-1].split() == ["total", "2", "0", "0", "0", "0", "2", "0"]
     monkeypatch.delitem(EQUIVALENT, "sign.jvp(x): zero")
     assert main(some) == 1
     assert capsys.readouterr().out.endswith("\nsurvived:\n  sign.jvp(x): zero\n")

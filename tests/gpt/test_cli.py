@@ -46,7 +46,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_train_leaves_a_whole_run(run: Path) -> None:
     names = {path.name for path in run.iterdir()}
-    assert names == {"config.json", "tokenizer.json", "model.safetensors", "metrics.jsonl", "blame.svg"}
+    kept = {"config.json", "tokenizer.json", "model.safetensors", "metrics.jsonl"}
+    assert names == kept | {"blame.svg", "report.html"}
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert lines[0]["step"] == 1
     assert set(lines[-1]["held_out"]) == {"all", "plus", "minus", "times"}
@@ -67,9 +68,28 @@ def test_sample_eval_and_blame_read_it_back(run: Path, tmp_path: Path) -> None:
     assert picture.read_text().startswith("digraph")
 
 
-def test_the_same_seed_gives_the_same_bits(run: Path, tmp_path: Path) -> None:
-    blameflow("train", "--steps", "20", "--out", tmp_path / "twin", "--width", "16", "--heads", "2")
-    assert (tmp_path / "twin" / "model.safetensors").read_bytes() == (run / "model.safetensors").read_bytes()
+def test_the_same_seed_gives_the_same_bits_and_the_same_report(run: Path, tmp_path: Path) -> None:
+    twin = tmp_path / "twin"
+    blameflow("train", "--steps", "20", "--out", twin, "--width", "16", "--heads", "2")
+    for name in ("model.safetensors", "report.html"):
+        assert (twin / name).read_bytes() == (run / name).read_bytes()
+    (twin / "report.html").unlink()
+    assert blameflow("report", twin) == f"report: {twin / 'report.html'}\n"
+    assert (twin / "report.html").read_bytes() == (run / "report.html").read_bytes()
+
+
+def test_a_training_whose_loss_breaks_leaves_a_run_and_a_report(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    command = ["train", "--steps", "20", "--width", "16", "--heads", "2", "--learning-rate", "1e30", "--out", str(out)]
+    done = subprocess.run(
+        [sys.executable, "-m", "gpt", *command], capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == "blameflow: the loss is nan at step 2; lower the learning rate"
+    assert "stopped after 1 steps" in done.stdout
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "The training broke off after 1 of 20 steps: the loss is nan at step 2" in page
+    assert "not a finite number, so no blame can be traced" in page
 
 
 def test_a_run_loads_in_python(run: Path) -> None:
@@ -80,7 +100,8 @@ def test_a_run_loads_in_python(run: Path) -> None:
 
 
 def test_mistakes_end_in_one_line_and_status_2(run: Path, tmp_path: Path) -> None:
-    assert "no such folder" in blameflow("eval", tmp_path / "nowhere", status=2)
+    for command in ("eval", "report"):
+        assert "no such folder" in blameflow(command, tmp_path / "nowhere", status=2)
     (tmp_path / "empty").mkdir()
     assert "has no config.json" in blameflow("sample", tmp_path / "empty", status=2)
     assert "not a run" in blameflow("sample", run / "config.json", status=2)
@@ -124,5 +145,6 @@ def test_an_interrupted_training_saves_what_it_has(tmp_path: Path) -> None:
         training.send_signal(signal.SIGINT)
         printed, _ = training.communicate(timeout=120)
     assert training.returncode == 130
-    assert re.search(r"interrupted after \d+ steps; saved in", printed)
+    (steps,) = re.findall(r"interrupted after (\d+) steps; saved in", printed)
+    assert f"Somebody stopped the training after {steps} of 18,000 steps." in (out / "report.html").read_text()
     assert "of 1,077" in blameflow("eval", out)

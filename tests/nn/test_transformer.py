@@ -48,6 +48,31 @@ def test_attention_is_the_average_it_says() -> None:
             np.testing.assert_allclose(found[batch, t], weights @ v[batch, : t + 1], rtol=1e-12)
 
 
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize("rotary", [True, False])
+def test_the_weights_to_look_at_are_those_that_average_the_values(causal: bool, rotary: bool) -> None:
+    engine.random.seed(0)
+    attention = nn.MultiHeadAttention(8, 2, causal=causal, rotary=nn.RotaryPositions(16, 4) if rotary else None)
+    x = engine.random.normal((3, 5, 8))
+    weights = attention.weights(x)
+    assert weights.shape == (3, 2, 5, 5)
+    assert not weights.requires_grad
+    np.testing.assert_allclose(weights.numpy().sum(axis=-1), 1, rtol=1e-6)
+    assert (np.triu(weights.numpy(), 1) == 0).all() == causal
+    value = attention.value(x).reshape(3, 5, 2, 4).swapaxes(1, 2)
+    averaged = (weights @ value).swapaxes(1, 2).reshape(3, 5, 8)
+    np.testing.assert_allclose(attention.output(averaged).numpy(), attention(x).numpy(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("norm", ["pre", "post"])
+def test_a_block_tells_the_weights_of_what_its_attention_reads(norm: str) -> None:
+    engine.random.seed(0)
+    block = nn.TransformerBlock(8, 2, norm=norm)
+    x = engine.random.normal((1, 4, 8))
+    read = block.attention_norm(x) if norm == "pre" else x
+    np.testing.assert_array_equal(block.attention_weights(x).numpy(), block.attention.weights(read).numpy())
+
+
 def test_mistakes_in_the_shape_are_named() -> None:
     with pytest.raises(ValueError, match="8 channels do not divide into 3 heads"):
         nn.MultiHeadAttention(8, 3)

@@ -61,7 +61,7 @@ def run(names: Sequence[str], jobs: int) -> bool:
     return not (ill or survivors or old)
 
 
-FATES = ("check_op", "the traps", "other tests", "equivalent", "survived")
+FATES = ("check_op", "another seed", "the traps", "other tests", "equivalent", "survived")
 
 
 def _fate(verdict: Verdict) -> str:
@@ -80,6 +80,6 @@ def table(verdicts: Sequence[Verdict]) -> Iterator[str]:
         if kind != CONTROL:
             counts.setdefault(kind, Counter())[_fate(verdict)] += 1
     total: Counter[str] = sum(counts.values(), Counter())
-    yield f"{'kind':30}{'mutants':>10}" + "".join(f"{fate:>12}" for fate in FATES)
+    yield f"{'kind':30}{'mutants':>10}" + "".join(f"{fate:>14}" for fate in FATES)
     for kind, row in [*counts.items(), ("total", total)]:
-        yield f"{kind:30}{row.total():10}" + "".join(f"{row[fate]:12}" for fate in FATES)
+        yield f"{kind:30}{row.total():10}" + "".join(f"{row[fate]:14}" for fate in FATES)

@@ -5,7 +5,7 @@ there is written down in the tests of the awkward cases, so these are part of th
 is wrong, because a forward pass uses the mutated function too, the other tests of values have their say.
 
 Any error counts as found, also one inside the rule, also that it does not come to an end. hypothesis draws as many
-examples as ever but does not shrink what it finds.
+examples as ever but does not shrink what it finds. A mutant that the first draws miss gets others and is counted apart.
 
 Read next: `engine/testing/mutation/run.py`.
 """
@@ -29,6 +29,7 @@ import engine
 from engine.primitive import registry
 from engine.testing import check_op
 from engine.testing.mutation.mutant import CONTROL, Mutant
+from engine.testing.profiles import Options, choosing
 
 PATIENCE = 20.0  # seconds of computing for one check, which takes about one
 ROOT = Path(engine.__file__).parent.parent
@@ -65,9 +66,10 @@ class Verdict(NamedTuple):
 
 def judge(mutant: Mutant) -> Verdict:
     """Plant a mutant and try to find it."""
-    error = _found_by_check(mutant)
-    if error is not None:
-        return Verdict(mutant.name, "check_op", f"{type(error).__name__}: {error}".partition("\n")[0])
+    for draws, judges in ((Options(), "check_op"), (Options(seed=1), "another seed")):
+        error = _found_by_check(mutant, draws)
+        if error is not None:
+            return Verdict(mutant.name, judges, f"{type(error).__name__}: {error}".partition("\n")[0])
     for judges, files in (("the traps", TRAPS), ("other tests", OTHERS)):
         if mutant.kind == CONTROL or (files is OTHERS and not mutant.beyond):
             break
@@ -78,9 +80,9 @@ def judge(mutant: Mutant) -> Verdict:
     return Verdict(mutant.name, "")
 
 
-def _found_by_check(mutant: Mutant) -> Exception | None:
+def _found_by_check(mutant: Mutant, draws: Options) -> Exception | None:
     """What `check_op` raises at the first of the ops that should notice."""
-    with mutant.planted():
+    with mutant.planted(), choosing(draws):
         for name in mutant.ops:
             try:
                 with limited(PATIENCE), quiet():

@@ -1,0 +1,70 @@
+"""The report of a run: one HTML page that works offline, made from the run's folder and nothing else.
+
+The idea: every section is a function from data to markup, and says in words what one sees. The page depends on the
+folder alone, on no clock and no path, so the same run gives the same page.
+
+The invariant: a section whose data is missing says so in a line; the others stand.
+
+Read next: `gpt/report/training.py`, `gpt/report/gradients.py`.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+
+from gpt import checkpoint
+from gpt.checkpoint import Run, write_whole
+from gpt.report import attention, embedding, examples, gradients, metrics, overview, parameters, training
+from gpt.report.markup import Section
+from gpt.report.metrics import Metrics
+from viz.charts import STYLE
+from viz.page import page
+
+NAME = "report.html"
+
+
+def report(path: str | Path) -> str:
+    """The page for a run folder. Raises CheckpointError if that is not one."""
+    run = checkpoint.load(path)
+    told = metrics.read(run.path / "metrics.jsonl")
+    with np.errstate(all="ignore"):  # a model whose numbers overflowed is shown as it is
+        sections = _sections(run, told)
+    style = files("gpt.report").joinpath("report.css").read_text(encoding="utf-8")
+    body = "\n".join(
+        [
+            _contents(sections),
+            "<main>",
+            overview.header(run, told),
+            *(section.markup() for section in sections),
+            "</main>",
+        ]
+    )
+    return page("How a calculator was trained", body, styles=[STYLE, style])
+
+
+def _sections(run: Run, told: Metrics) -> list[Section]:
+    chosen = examples.choose(run)
+    return [
+        training.curves(told, run.config.get("training", {})),
+        training.by_stage(told, gradients.history(run.model, told.measured)),
+        examples.flows(chosen),
+        attention.section(run, chosen[0].problem.question),
+        examples.positions(chosen),
+        embedding.section(run),
+        parameters.section(run),
+    ]
+
+
+def write(path: str | Path) -> Path:
+    """Write the page into its run folder; returns where."""
+    out = Path(path) / NAME
+    write_whole(out, report(path).encode())
+    return out
+
+
+def _contents(sections: list[Section]) -> str:
+    links = "".join(f'<li><a href="#{section.anchor}">{section.title}</a></li>' for section in sections)
+    return f'<nav aria-label="contents"><ol>{links}</ol></nav>'

@@ -1,0 +1,97 @@
+"""Where each head looks, for one prompt."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.tensor import Array
+from gpt.checkpoint import Run
+from gpt.report.markup import Section, code, figure, paragraph, place, shown
+from viz.charts import LinearScale, Ticks, heatmap, legend
+
+_TITLE = "Where the heads look"
+_SCALE = LinearScale(1.0)
+_BLANK = 0.005  # cells below half a percent stay empty, which halves the page
+
+
+def section(run: Run, prompt: str) -> Section:
+    """For every block: what the last character looks at, head by head, and the whole map of each head."""
+    ids = run.tokenizer.encode(prompt)[None]
+    weights = [layer.numpy()[0] for layer in run.model.attention_weights(ids)]  # (heads, time, time) each
+    if not all(np.isfinite(layer).all() for layer in weights):
+        said = "The attention weights are not finite numbers, so there is nothing to draw."
+        return Section("attention", _TITLE, paragraph(said, "missing"))
+    characters = [shown(character) for character in prompt]
+    body = [
+        paragraph(
+            f"The prompt is {code(prompt)}; ␣ is a space. A row is a character that asks, a column one it can look "
+            "at: itself and what stands before it. A row adds up to 100 %, the weights with which the head averages "
+            "what it finds. The framed row is the last character, where the answer's first character is decided."
+        ),
+        legend(_SCALE, f"attention weight; below {_BLANK:.1%} left blank", percent=True),
+    ]
+    for number, layer in enumerate(weights):
+        body.append(f"<h3>Block {number + 1} of {len(weights)}</h3>")
+        body.append(figure(_last_row(layer, characters, number), _sharpest(layer, characters)))
+        maps = [f"<figure>{_head(layer[head], characters, head)}</figure>" for head in range(len(layer))]
+        body.append(f'<div class="maps">{"".join(maps)}</div>')
+    return Section("attention", _TITLE, "\n".join(body))
+
+
+def _last_row(layer: Array, characters: list[str], number: int) -> str:
+    """The last character's weights, a row for each head."""
+    rows = layer[:, -1].tolist()
+
+    def describe(head: int, column: int) -> str:
+        return f"head {head + 1} looks at {_named(characters, column)}: {rows[head][column]:.1%}"
+
+    return heatmap(
+        rows,
+        rows=[f"head {head + 1}" for head in range(len(rows))],
+        ticks=_ticks(characters),
+        scale=_SCALE,
+        describe=describe,
+        about=f"what the last character attends to in block {number + 1}, by head",
+        cell=(min(26, 720 / len(characters)), 20),
+        left=62,
+        blank=_BLANK,
+        heading="what the last character looks at",
+    )
+
+
+def _head(rows: Array, characters: list[str], head: int) -> str:
+    """One head's whole map."""
+    values = [row[: at + 1] for at, row in enumerate(rows.tolist())]  # the future is masked, so it is not drawn
+
+    def describe(row: int, column: int) -> str:
+        return f"{_named(characters, row)} looks at {_named(characters, column)}: {values[row][column]:.1%}"
+
+    cell = 224 / len(characters)
+    return heatmap(
+        values,
+        rows=characters,
+        ticks=_ticks(characters),
+        scale=_SCALE,
+        describe=describe,
+        about=f"attention of head {head + 1}",
+        cell=(cell, cell),
+        left=22,
+        blank=_BLANK,
+        outlined=len(characters) - 1,
+        heading=f"head {head + 1}",
+    )
+
+
+def _ticks(characters: list[str]) -> Ticks:
+    return Ticks([(number + 0.5, character) for number, character in enumerate(characters)])
+
+
+def _named(characters: list[str], number: int) -> str:
+    return f"{characters[number]} ({place(number + 1)})"
+
+
+def _sharpest(layer: Array, characters: list[str]) -> str:
+    """In words, which head's last row looks most at one character."""
+    head, column = np.unravel_index(int(layer[:, -1].argmax()), layer[:, -1].shape)
+    weight = float(layer[head, -1, column])
+    return f"The sharpest look here: head {head + 1} gives {weight:.0%} to {_named(characters, int(column))}."

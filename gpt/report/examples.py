@@ -1,0 +1,144 @@
+"""Three problems, looked at closely: the flow of blame for each, by stage and by character."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from gpt import calculator
+from gpt.blame import Verdict, blame
+from gpt.calculator import Problem
+from gpt.checkpoint import Run
+from gpt.report.markup import Section, code, figure, paragraph, place, shown
+from gpt.report.pictures import inline
+from gpt.sampling import exactly_right, generate
+from viz import BlameFlow, NoGraphviz
+from viz.charts import Bar, bars, short, strip
+from viz.charts.marks import escaped
+
+_NOT_FINITE = paragraph("The loss of this answer is not a finite number, so no blame can be traced.", "missing")
+
+
+@dataclass(frozen=True)
+class Example:
+    """A problem and how the model does on it.
+
+    Fields:
+        kind: why it was chosen.
+        problem: question and right answer.
+        said: the model's own answer.
+        verdict: the flow of blame for the right answer.
+    """
+
+    kind: str
+    problem: Problem
+    said: str
+    verdict: Verdict
+
+    @property
+    def right(self) -> bool:
+        """Whether the model says just that."""
+        return self.said == self.problem.answer
+
+
+def choose(run: Run) -> list[Example]:
+    """An easy problem, a subtraction, and one the model gets wrong if there is any: all held out."""
+    _, problems = calculator.split()
+    right = exactly_right(run.model, calculator.encode(problems, run.tokenizer)).tolist()
+    known = [problem for problem, good in zip(problems, right, strict=True) if good]
+    chosen: list[tuple[str, Problem]] = [("An easy one", min(known or problems, key=_length))]
+    minus = [p for p in known if p.operation == "minus"] or [p for p in problems if p.operation == "minus"]
+    chosen.append(("A subtraction", max(minus, key=_length)))
+    wrong = [p for p, good in zip(problems, right, strict=True) if not good and p not in [q for _, q in chosen]]
+    chosen += [("One it gets wrong", problem) for problem in wrong[:1]]
+    return [_example(run, kind, problem) for kind, problem in chosen]
+
+
+def _length(problem: Problem) -> tuple[int, str]:
+    return len(problem.question), problem.question
+
+
+def _example(run: Run, kind: str, problem: Problem) -> Example:
+    said, _ = generate(run.model, run.tokenizer, problem.question)
+    return Example(kind, problem, said, blame(run, problem.question, problem.answer))
+
+
+def flows(chosen: list[Example]) -> Section:
+    """For each example the shares of the stages, and the picture."""
+    body = [
+        paragraph(
+            "For each of these held-out problems: the loss of the right answer, and where the chain rule carries the "
+            "blame for it. The bars are shares of the sum of squares of the gradient in each stage's parameters and "
+            "add up to 100 %. In the picture blame enters at the loss on top and runs down: an edge is as wide as "
+            "what it carries, blue where it adds to the gradient below, dashed crimson where it cancels. The "
+            "straight line is the residual stream."
+        )
+    ]
+    for number, example in enumerate(chosen):
+        body.append(_heading(example))
+        if not math.isfinite(example.verdict.flow.loss):
+            body.append(_NOT_FINITE)
+            continue
+        stages = example.verdict.flow.stages(2)
+        rows = [Bar(s.name, s.share, f"{s.share:.1%}", f"{s.name}: gradient norm {short(s.norm)}") for s in stages]
+        body += [
+            figure(bars(rows, about=f"share of each stage in the blame for {example.problem.answer}")),
+            _picture(example.verdict.flow, opened=number == 0),
+        ]
+    return Section("flow", "The flow of blame", "\n".join(body))
+
+
+def _heading(example: Example) -> str:
+    problem, verdict = example.problem, example.verdict
+    outcome = "right" if example.right else f"wrong: the model says {code(example.said) if example.said else 'nothing'}"
+    return (
+        f"<h3>{escaped(example.kind)}: <code>{escaped(problem.question)}<b>{escaped(problem.answer)}</b></code></h3>\n"
+        + paragraph(
+            f"{outcome[0].upper()}{outcome[1:]}. The right answer has probability {short(verdict.probability)}, "
+            f"a loss of {short(verdict.flow.loss)} nats."
+        )
+    )
+
+
+def _picture(flow: BlameFlow, opened: bool) -> str:
+    """The folded flow as Graphviz draws it, on a sheet of paper; without Graphviz a line says what to install."""
+    try:
+        drawn = inline(flow.fold(2).svg())
+    except NoGraphviz as missing:
+        return paragraph(f"The picture of the flow is missing: {escaped(str(missing))}.", "missing")
+    state = " open" if opened else ""
+    return f'<details{state}><summary>The picture of this flow</summary><div class="paper">{drawn}</div></details>'
+
+
+def positions(chosen: list[Example]) -> Section:
+    """For each example the norm of the gradient at each character."""
+    body = [
+        paragraph(
+            "The gradient of the loss in the embedded input has a vector for each character; its norm says how much "
+            "the loss would change if this character were embedded a little differently. Bars and shades show it, "
+            "each text on a scale of its own; the characters of the right answer, which the model reads one by one, "
+            "are underlined."
+        )
+    ]
+    for example in chosen:
+        if not math.isfinite(example.verdict.flow.loss):
+            body.append(_NOT_FINITE)
+            continue
+        text = example.problem.question + example.problem.answer
+        (norms,) = example.verdict.flow.positions
+        most = max(range(len(norms)), key=lambda k: norms[k])
+        characters = [shown(character) for character in text]
+        body.append(
+            figure(
+                strip(
+                    characters,
+                    norms,
+                    name="gradient norm",
+                    about=f"how much each character of {text!r} is blamed",
+                    marked=len(example.problem.question),
+                ),
+                f"{escaped(example.kind)}: most blamed is {code(characters[most])}, the {place(most + 1)} character, "
+                f"with {short(norms[most])}.",
+            )
+        )
+    return Section("positions", "The characters the loss blames", "\n".join(body))

@@ -1,0 +1,58 @@
+"""The pieces of the report: sections, figures, tables. Text from outside comes through `escaped`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from viz.charts.marks import escaped
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the report: where it is found, what it is called, and its markup."""
+
+    anchor: str
+    title: str
+    body: str
+
+    def markup(self) -> str:
+        """The section as it stands in the page."""
+        return f'<section id="{self.anchor}">\n<h2>{escaped(self.title)}</h2>\n{self.body}\n</section>'
+
+
+def paragraph(markup: str, kind: str = "") -> str:
+    """A paragraph; `kind` is "missing" for what cannot be shown, "alarm" for what should be seen."""
+    return f'<p class="{kind}">{markup}</p>' if kind else f"<p>{markup}</p>"
+
+
+def figure(chart: str, caption: str = "") -> str:
+    """A chart and, as markup, what one sees in it."""
+    return f"<figure>{chart}{f'<figcaption>{caption}</figcaption>' if caption else ''}</figure>"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], last: Sequence[str] = ()) -> str:
+    """A table of texts; all columns but the first hold numbers."""
+
+    def row(cells: Sequence[str], kind: str = "td") -> str:
+        return f"<tr>{''.join(f'<{kind}>{escaped(cell)}</{kind}>' for cell in cells)}</tr>"
+
+    foot = f"<tfoot>{row(last)}</tfoot>" if last else ""
+    body = "\n".join(row(cells) for cells in rows)
+    return f'<div class="wide"><table><thead>{row(head, "th")}</thead><tbody>\n{body}\n</tbody>{foot}</table></div>'
+
+
+def code(text: str) -> str:
+    """A name or a text of the model, as it stands."""
+    return f"<code>{escaped(text)}</code>"
+
+
+def shown(character: str) -> str:
+    """A character as one sees it where it stands alone."""
+    return {" ": "␣", "\n": "⏎"}.get(character, character)
+
+
+def place(number: int) -> str:
+    """An ordinal, counted from 1: 1st, 2nd, 3rd, 11th."""
+    ending = "th" if 10 < number % 100 < 14 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"

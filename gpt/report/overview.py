@@ -1,0 +1,68 @@
+"""The head of the report: what was trained, what came of it, and with which settings."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from gpt.checkpoint import Run
+from gpt.report.markup import figure, paragraph, table
+from gpt.report.metrics import Metrics
+from viz.charts import Bar, bars
+from viz.charts.marks import escaped
+
+
+def header(run: Run, metrics: Metrics) -> str:
+    """Title, outcome and settings."""
+    model, training = run.config["model"], run.config.get("training", {})
+    size = sum(value.size for value in run.model.parameters())
+    return "\n".join(
+        [
+            "<header>",
+            "<h1>How a calculator was trained</h1>",
+            paragraph(
+                f"A transformer of {size:,} parameters ({model['n_layer']} blocks of {model['n_head']} heads, "
+                f"{model['n_embd']} channels) learned arithmetic in number words, character by character: "
+                f"<code>two plus three equals five</code>. {_length(metrics, training)}"
+            ),
+            _outcome(metrics),
+            '<details><summary>All settings</summary><div class="pair">',
+            table(("training", ""), _settings(training)),
+            table(("model", ""), _settings(model)),
+            "</div></details>",
+            "</header>",
+        ]
+    )
+
+
+def _length(metrics: Metrics, training: dict[str, Any]) -> str:
+    """How long it trained, and whether to the end."""
+    steps = training.get("steps")
+    of = f" of {steps:,}" if isinstance(steps, int) else ""
+    if metrics.stopped == "interrupted":
+        return f"Somebody stopped the training after {metrics.steps:,}{of} steps."
+    if metrics.stopped:
+        return f"The training broke off after {metrics.steps:,}{of} steps: {escaped(metrics.stopped)}."
+    if metrics.held_out is None:
+        return f"Its metrics end at step {metrics.steps:,}{of}, without a final measurement."
+    return f"It took {metrics.steps:,} steps of {escaped(str(training.get('batch_size', 'some')))} problems."
+
+
+def _outcome(metrics: Metrics) -> str:
+    """The final accuracy, by operation."""
+    if not metrics.held_out:
+        return paragraph("There is no final accuracy: the training did not come to its end.", "missing")
+    names = {"all": "all", "plus": "sums", "minus": "differences", "times": "products"}
+    rows = [
+        Bar(names.get(name, name), share, f"{share:.1%}", f"{share:.2%} of the {names.get(name, name)}")
+        for name, share in metrics.held_out.items()
+    ]
+    right = metrics.held_out.get("all", math.nan)
+    said = f"of {metrics.problems:,} problems it never saw are answered exactly"
+    return f'<p class="outcome"><b>{right:.1%}</b> {said}</p>' + figure(
+        bars(rows, about="exact answers on held-out problems by operation", full=1.0)
+    )
+
+
+def _settings(settings: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(name, str(value)) for name, value in settings.items()]

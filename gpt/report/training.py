@@ -1,0 +1,201 @@
+"""How the training went: its curves, and the gradient of each stage over time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from gpt.report.gradients import EXPLODES, VANISHES, History, exploding, vanishing
+from gpt.report.markup import Section, code, figure, paragraph
+from gpt.report.metrics import Metrics
+from viz.charts import LinearScale, Series, Ticks, heatmap, legend, line, short
+from viz.charts.axes import Axis
+from viz.charts.marks import escaped
+from viz.charts.scale import Scale
+from viz.colors import LogScale
+
+_COLUMNS = 90  # of a heat map; more could not be told apart
+_SMOOTH = 60  # so many points reach one further to either side in a mean
+_MAP, _LEFT, _ROW = 600, 178, 22
+_NOTHING = "metrics.jsonl holds no measurement, so there is nothing to draw here."
+
+
+def curves(metrics: Metrics, training: dict[str, Any]) -> Section:
+    """Loss, gradient norm, learning rate and held-out accuracy over the steps."""
+    measured = metrics.measured
+    if not measured:
+        return Section("curves", "The training", paragraph(_NOTHING, "missing"))
+    ends = [measured[0].step, measured[-1].step]
+    loss = [(one.step, one.loss) for one in measured]
+    norm = [(one.step, one.norm) for one in measured]
+    rate = [(one.step, one.learning_rate) for one in measured]
+    clip = training.get("clip")
+    levels = [(clip, "clipped above this")] if isinstance(clip, float) and max(y for _, y in norm) > clip / 4 else []
+    parts = [
+        _how_measured(len(measured), training.get("batch_size")),
+        figure(
+            line(_with_mean("loss", loss), y="loss, nats per character", log=True, reach=ends),
+            "The loss is the mean surprise at the characters of the answer, on a logarithmic scale: a straight fall "
+            "means that it shrinks by the same factor in the same number of steps.",
+        ),
+        figure(
+            line(_with_mean("norm", norm), y="gradient norm", log=True, height=180, reach=ends, levels=levels),
+            "The norm of the gradient of all parameters together, before clipping. It need not fall with the "
+            "loss: it is the slope where the training stands, not the height.",
+        ),
+        figure(
+            line([Series("learning rate", rate)], y="learning rate", height=150, reach=ends, hold=[0.0]),
+            "The learning rate warms up and then falls along a cosine to 0.",
+        ),
+        _accuracy(metrics, training, ends),
+    ]
+    if metrics.unreadable:
+        parts.append(paragraph(f"{metrics.unreadable:,} lines of metrics.jsonl could not be read.", "missing"))
+    return Section("curves", "The training", "\n".join(parts))
+
+
+def _how_measured(count: int, batch_size: Any) -> str:
+    """What a point of a curve is, and what the thick curve is where there is one."""
+    said = f"{count:,} measurements, each" if count > 1 else "One measurement,"
+    said += " on the batch of a single step" + (f", {batch_size:,} problems. " if isinstance(batch_size, int) else ". ")
+    if count // _SMOOTH:
+        said += "So the thin curve is noisy; the thick one is its mean over neighbouring points. "
+    return paragraph(said + "Rest the pointer on a chart to read its numbers.")
+
+
+def _with_mean(name: str, points: Sequence[tuple[float, float]]) -> list[Series]:
+    """The curve as measured, and its mean over a thirtieth of the points, those around each."""
+    reach = len(points) // _SMOOTH
+    if not reach:
+        return [Series(name, points)]
+    around = [points[max(k - reach, 0) : k + reach + 1] for k in range(len(points))]
+    mean = [(x, math.fsum(y for _, y in near) / len(near)) for (x, _), near in zip(points, around, strict=True)]
+    return [Series(name, points, "faint"), Series("mean", mean)]
+
+
+def _accuracy(metrics: Metrics, training: dict[str, Any], ends: Sequence[float]) -> str:
+    """Exact answers on held-out problems, wherever they were asked."""
+    every = training.get("evaluate_every")
+    asked = [one for one in metrics.measured if isinstance(every, int) and every and one.step % every == 0]
+    points = [(float(one.step), 100 * one.accuracy) for one in asked if not math.isnan(one.accuracy)]
+    if metrics.held_out:
+        last = float(ends[-1])
+        points = [point for point in points if point[0] != last] + [(last, 100 * metrics.held_out.get("all", math.nan))]
+    if not points:
+        return paragraph("The held-out problems were never asked, so there is no accuracy to draw.", "missing")
+    return figure(
+        line([Series("right, %", points, "dots")], y="held-out problems answered exactly, %", reach=ends, hold=[0.0]),
+        "Accuracy on problems the training never showed: right to the last character, taking the likeliest each "
+        "time. It can stand still while the loss falls, because one wrong character spoils an answer.",
+    )
+
+
+def by_stage(metrics: Metrics, past: History) -> Section:
+    """The gradient of each stage over the training, as heat maps and in words."""
+    title = "The gradient of each stage"
+    if not metrics.measured:
+        return Section("gradients", title, paragraph(_NOTHING, "missing"))
+    if not past.steps:
+        said = f"metrics.jsonl has no {code('squared')}, the gradient by stage: an older version wrote it. Train again."
+        return Section("gradients", title, paragraph(said, "missing"))
+    columns = past.binned(_COLUMNS)
+    each = round(len(past.steps) / len(columns.steps))
+    rms, shares = columns.rms.tolist(), columns.shares.tolist()
+    sizes, parts = LogScale.of(x for row in rms for x in row), LinearScale.of(x for row in shares for x in row)
+    body = [
+        paragraph(
+            "Stages stand in the order of the model, the embedding on top; time runs to the right. Gradients are "
+            "those of the loss before "
+            f"clipping{f'; each column takes {each} measurements together' if each > 1 else ''}."
+        ),
+        "<h3>How large it is</h3>",
+        legend(sizes, "root mean square of dL/dθ, logarithmic scale"),
+        figure(
+            _map(columns, rms, sizes, "rms", short),
+            "The root mean square does not grow with the number of parameters, so stages can be compared. Where "
+            "gradients vanish on the way from the head to the embedding, the rows fade towards the low end of the "
+            "scale from the bottom up; where one explodes, a stripe stands out at the high end.",
+        ),
+        *_diagnosis(past),
+        *_broken(metrics),
+        "<h3>Whose step it is</h3>",
+        legend(parts, "share of the sum of squares", percent=True),
+        figure(
+            _map(columns, shares, parts, "share", lambda share: f"{share:.1%}"),
+            "Each column adds up to 100 %. A share is the part of the loss's first-order fall that a step of gradient "
+            "descent would owe to this stage: its part of the blame, which grows with its number of parameters.",
+        ),
+    ]
+    return Section("gradients", title, "\n".join(body))
+
+
+def _map(columns: History, values: list[list[float]], scale: Scale, name: str, said: Any) -> str:
+    """Stages by time."""
+    count = len(columns.steps)
+    first, last = columns.steps[0][0], columns.steps[-1][1]
+    axis = Axis.of([first, last], 0.5, max(count - 0.5, 0.51), whole=True)  # in columns
+
+    def describe(row: int, column: int) -> str:
+        start, end = columns.steps[column]
+        steps = f"step {start:,}" if start == end else f"steps {start:,} to {end:,}"
+        return f"{columns.stages[row]}, {steps}: {name} {said(values[row][column])}"
+
+    return heatmap(
+        values,
+        rows=columns.stages,
+        ticks=Ticks(
+            [(axis.place(tick), short(tick)) for tick in axis.ticks(count / 7)] if first < last else [], "step"
+        ),
+        scale=scale,
+        describe=describe,
+        about=f"{name} of the gradient of each stage over the training",
+        cell=(_MAP / count, _ROW),
+        left=_LEFT,
+    )
+
+
+def _diagnosis(past: History) -> list[str]:
+    """Vanishing and exploding gradients in words, with the numbers that decide."""
+    since = past.steps[-past.tenth()][0]
+    vanished, exploded = vanishing(past), exploding(past)
+    late = dict(zip(past.stages, past.late().tolist(), strict=True))
+    if vanished:
+        names = ", ".join(f"{code(stage)} ({_times(ratio)})" for stage, ratio in vanished)
+        first = f"<b>Vanishing gradients: {names}.</b>"
+    else:
+        least = min(late, key=lambda stage: late[stage])
+        first = f"<b>Vanishing gradients: none seen.</b> The smallest is {code(least)}, at {_times(late[least])}."
+    first += (
+        f" A stage counts as vanishing if its root mean square from step {since:,} on, the last tenth of the "
+        f"measurements, is below {short(VANISHES)} of the median stage's."
+    )
+    if exploded:
+        names = ", ".join(f"{code(stage)} ({_grown(growth)} at step {step:,})" for stage, growth, step in exploded)
+        second = f"<b>Exploding gradients: {names}.</b>"
+    else:
+        growth = {stage: max(row) for stage, row in zip(past.stages, past.growth().tolist(), strict=True)}
+        most = max(growth, key=lambda stage: growth[stage])
+        second = "<b>Exploding gradients: none seen.</b> "
+        second += f"The largest growth is that of {code(most)}: {_grown(growth[most])}."
+    second += (
+        f" A stage counts as exploding if at any measurement its root mean square is more than {short(EXPLODES)} "
+        "times its median over the first tenth of them, or not finite."
+    )
+    return [paragraph(first, "alarm" if vanished else ""), paragraph(second, "alarm" if exploded else "")]
+
+
+def _broken(metrics: Metrics) -> list[str]:
+    """A training that broke off did so between two measurements, so none of them need show it."""
+    if metrics.stopped in ("", "interrupted"):
+        return []
+    said = f"<b>The training broke off: {escaped(metrics.stopped)}.</b> What is drawn here was measured before."
+    return [paragraph(said, "alarm")]
+
+
+def _times(ratio: float) -> str:
+    return f"{short(ratio)} of the median stage's" if ratio else "no gradient at all"
+
+
+def _grown(growth: float) -> str:
+    return "not finite" if math.isinf(growth) else f"{short(growth)} times"
