@@ -16,10 +16,13 @@ import sys
 from collections.abc import Callable
 from contextvars import ContextVar
 from functools import wraps
+from itertools import count
 from types import FrameType
 from typing import Any, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_next_call = count().__next__
 
 
 class Recording:
@@ -150,6 +153,20 @@ def keep_values() -> changed:
     return changed(keeping=True)
 
 
+class Call(str):
+    """A name in a scope path that also knows which call it stands for: of two calls of one module, the later one's
+    `number` is higher. As a string it is the name and nothing more.
+    """
+
+    __slots__ = ("number",)
+    number: int
+
+    def __new__(cls, name: str) -> Call:
+        call = super().__new__(cls, name)
+        call.number = _next_call()
+        return call
+
+
 def scope(name: str) -> changed:
     """Context manager that puts `name` at the end of the scope path of every node recorded inside."""
-    return changed(scope=(*current().scope, name))
+    return changed(scope=(*current().scope, Call(name)))

@@ -1,9 +1,22 @@
 """The flow of blame, drawn: trace a loss, fold it, look at it."""
 
+from viz.compare import Comparison, compare
 from viz.data import Edge, Node, Numbers, Parameter
 from viz.flow import BlameFlow
 from viz.layout import NoGraphviz
 from viz.stages import Stage
 from viz.trace import NothingToTrace, trace
 
-__all__ = ["BlameFlow", "Edge", "NoGraphviz", "Node", "NothingToTrace", "Numbers", "Parameter", "Stage", "trace"]
+__all__ = [
+    "BlameFlow",
+    "Comparison",
+    "Edge",
+    "NoGraphviz",
+    "Node",
+    "NothingToTrace",
+    "Numbers",
+    "Parameter",
+    "Stage",
+    "compare",
+    "trace",
+]

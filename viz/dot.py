@@ -13,42 +13,47 @@ Read next: `viz/picture.py`, what is computed first; `viz/labels.py`, what is wr
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 
 from viz import labels
 from viz.colors import FAINT, INK, PALE, PAPER
-from viz.data import Edge, Node
+from viz.data import Node
 from viz.digits import short
 from viz.frames import Path, times
 from viz.legend import legend
-from viz.picture import Arrow, Picture, picture
+from viz.picture import Arrow, Picture
 from viz.strokes import stroke, width
 
 _TEXT = f'fontname="Helvetica", fontcolor="{INK}"'
 
 
-def source(loss: float, nodes: Sequence[Node], edges: Sequence[Edge], moved: Collection[str] = ()) -> str:
-    """DOT source of one flow; the frames `moved` have their titles at the right."""
-    whole = picture(loss, nodes, edges)
+def source(whole: Picture, moved: Collection[str] = ()) -> str:
+    """DOT source of a picture; the frames `moved` have their titles at the right."""
     lines = [
-        f'digraph "blame for a loss of {short(loss)}" {{',
+        f'digraph "{name(whole)}" {{',
         f'graph [newrank=true, nodesep=0.3, ranksep=0.4, bgcolor="{PAPER}", {_TEXT}]',
         f'node [shape=box, style="filled,rounded", margin="0.1,0.05", color="{FAINT}", {_TEXT}]',
         f"edge [fontsize={labels.SMALL}, arrowsize=0.6, {_TEXT}]",
         *_framed(whole, moved),
         *(_arrow(arrow, whole) for arrow in whole.arrows),
         *(f"{upper} -> {lower} [style=invis, weight=0]" for upper, lower in whole.bands),
+        *(f"{{ rank=same; {left}; {right} }}" for left, right in whole.level),
         f'legend [shape=plain, style="", fontsize={labels.SMALL}, label={legend(whole)}]',
         "}",
     ]
     return "\n".join(lines) + "\n"
 
 
+def name(whole: Picture) -> str:
+    """What the picture is called."""
+    return f"blame for a loss of {' and '.join(map(short, whole.losses.values()))}"
+
+
 def _framed(whole: Picture, moved: Collection[str]) -> Iterator[str]:
     """All nodes, inside the frames they stand in."""
     around, number = whole.frames.around, 0
     opened: Path = ()
-    for node in sorted(whole.nodes.values(), key=lambda node: around[node.id]):
+    for node in sorted(whole.nodes.values(), key=lambda node: [(call, name) for name, call in around[node.id]]):
         frame = around[node.id]
         common = 0
         while common < min(len(frame), len(opened)) and frame[common] == opened[common]:
@@ -67,7 +72,7 @@ def _framed(whole: Picture, moved: Collection[str]) -> Iterator[str]:
 
 def _node(node: Node, whole: Picture) -> str:
     blame = whole.blame.get(node.id, "")
-    colorless = node.id == whole.root or node.op == "other"
+    colorless = node.id in whole.losses or node.op == "other"
     fill, ink = (PALE, INK) if colorless else (whole.scale.color(node.rms), whole.scale.ink(node.rms))
     attributes = [f'fillcolor="{fill}", fontcolor="{ink}", tooltip="{labels.tooltip(node, blame)}"']
     if node.id in whole.spine:
@@ -82,34 +87,37 @@ def _node(node: Node, whole: Picture) -> str:
         attributes.append(f'style=filled, color="{INK}", penwidth=1.8')
     if node.op == "other":
         attributes.append('style="filled,dashed"')
+    if node.id in whole.marked:
+        attributes.append(f'color="{INK}", penwidth=4')
     return f"{node.id} [label={labels.table(_rows(node, whole, remark))}, {', '.join(attributes)}]"
 
 
 def _is_small(node: Node, whole: Picture, remark: str) -> bool:
     """Whether a sign in a circle says enough, as where residuals are added between boxes."""
     plain = node.op in labels.SYMBOLS and not node.name and not remark and math.isfinite(node.rms)
-    return whole.folded and plain and node.id != whole.root and node.id not in whole.inside
+    return whole.folded and plain and node.id not in whole.losses and node.id not in whole.inside
 
 
 def _rows(node: Node, whole: Picture, remark: str) -> list[str]:
     """The lines of a box."""
     blame = f"{whole.blame[node.id]} of the blame" if whole.blame.get(node.id) else ""
     lines: list[str] = []
-    if node.id == whole.root and node.op != "module":
-        head = labels.root_heading(node, whole.loss)
+    if node.id in whole.losses and node.op != "module":
+        head = labels.root_heading(node, whole.losses[node.id])
         known = labels.sizes(node, value=False)
         lines += [known if node.op == "leaf" else f"{labels.SYMBOLS.get(node.op, node.op)} · {known}", blame]
     else:
         head = labels.heading(node, _title(node, whole), remark)
-        lines += [f"loss {short(whole.loss)}"] if node.id == whole.root else []
+        lines += [f"loss {short(whole.losses[node.id])}"] if node.id in whole.losses else []
         if node.op == "other":
-            lines += [f"{whole.pruned:,} contributions", blame]
+            lines += [f"{whole.pruned[node.id]:,} contributions", blame]
         elif node.op == "module":
             lines.append(" · ".join(part for part in (blame, labels.sizes(node)) if part))
         else:
             lines += [labels.sizes(node), blame]
     if node.id in whole.inside:
         lines.append(f"{whole.inside[node.id]} {f'among these {node.count:,}' if node.count > 1 else 'from inside'}")
+    lines.append(whole.notes.get(node.id, ""))
     return [head, *(labels.cell(line) for line in lines if line)]
 
 

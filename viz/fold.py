@@ -1,115 +1,115 @@
 """fold: from ops to modules.
 
-A box is one call of a module: a stretch of the recording during which only that module worked. Stretches follow
-one another in time, so the folded graph has no cycle, whatever the modules did to each other. An op that stands
-in a module directly, between calls of the modules inside it (the addition of a residual stream), stays a node
-of its own: it is what the picture is about.
+A box is one call of a module; an op that stands between such calls (the addition of a residual stream) stays a node of
+its own: it is what the picture is about. Boxes and ops of pieces that repeat one another become one, which knows how
+many it stands for, and whose path says which: `blocks.0-11`.
 
 What arrives in a box from outside arrives in some of its nodes; call them its doors. The folded edge A -> B carries all
 contributions from A into doors of B, and its share is
 
     sum of <c, dL/dx> over these contributions   /   sum of |dL/dx|^2 over the doors of B
 
-so shares into a box still add up to 1, with an edge from the box to itself for what a door receives from inside.
+so shares into a box still add up to 1, with an edge from the box to itself for what a door receives from inside. All
+this holds for boxes that stand for many as well: whatever passes from one of them to another is inside.
+
+Stretches of a recording follow one another, so without repeats the source of every edge stands before its target in
+`nodes`, whatever the modules did to each other. With repeats an edge may lead back: the first thing a block does passes
+blame on to the last thing the block before it did, and each of the two stands for that thing in all blocks.
+
+Read next: `viz/groups.py`, which nodes become one; `viz/repeats.py`, what repeats what.
 """
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from viz.data import Edge, Node
+from viz.groups import Group, groups
+from viz.repeats import joined, pattern
 
-Key = tuple[str, ...]
+Doors = Mapping[str, Mapping[str, Node]]
 
 
-def fold(nodes: Sequence[Node], edges: Sequence[Edge], depth: int) -> tuple[tuple[Node, ...], tuple[Edge, ...]]:
+def fold(
+    nodes: Sequence[Node], edges: Sequence[Edge], depth: int, repeats: bool
+) -> tuple[tuple[Node, ...], tuple[Edge, ...]]:
     """Boxes and the edges between them; see this module's docstring."""
     if depth < 1:
         raise ValueError(f"fold: depth must be at least 1, not {depth}")
-    modules, box_of = _boxes(nodes, edges, depth)
-    merged, doors = _merged_edges(nodes, edges, box_of)
+    if any(node.op == "module" for node in nodes):
+        raise ValueError("fold: this flow is folded already, and its boxes are closed; fold the flow it was made from")
+    group_of = groups(nodes, edges, depth, repeats)
     members: dict[str, list[Node]] = defaultdict(list)
     for node in nodes:
-        members[box_of[node.id]].append(node)
-    boxes = [
-        _box(box, inside, list(doors[box].values()), depth) if box in modules else inside[0]
-        for box, inside in members.items()
-    ]
-    return tuple(boxes), tuple(merged)
+        members[group_of[node.id].id].append(node)
+    doors = _doors(nodes, edges, group_of)
+    folded = [_node(group_of[inside[0].id], inside, list(doors[group].values())) for group, inside in members.items()]
+    return tuple(folded), tuple(_edges(edges, group_of, doors))
 
 
-def _boxes(nodes: Sequence[Node], edges: Sequence[Edge], depth: int) -> tuple[set[str], dict[str, str]]:
-    """Which boxes are modules, and the box of each node. A box goes by the id of the oldest op in it."""
-    containers = {node.scope[:k] for node in nodes for k in range(min(len(node.scope), depth))}
-
-    def module(node: Node) -> Key | None:
-        """The path of the module whose box the node goes into; None where it stands for itself."""
-        path = node.scope[:depth]
-        return path if path and path not in containers else None
-
-    box_of: dict[str, str] = {}
-    modules: set[str] = set()
-    latest: Node | None = None
-    for node in reversed(nodes):  # in the order of the recording
-        if node.op == "leaf":
-            continue
-        goes_on = module(node) is not None and latest is not None and module(latest) == module(node)
-        box_of[node.id] = box_of[latest.id] if latest is not None and goes_on else node.id
-        if module(node) is not None:
-            modules.add(box_of[node.id])
-        latest = node
-    users: dict[str, set[str]] = defaultdict(set)
-    for edge in edges:
-        if edge.source in box_of:
-            users[edge.target].add(box_of[edge.source])
-    for node in nodes:
-        if node.op == "leaf":  # it goes with the one box that uses it
-            alone = len(users[node.id]) == 1 and users[node.id] <= modules
-            box_of[node.id] = next(iter(users[node.id])) if alone else node.id
-    return modules, box_of
-
-
-def _merged_edges(
-    nodes: Sequence[Node], edges: Sequence[Edge], box_of: dict[str, str]
-) -> tuple[list[Edge], dict[str, dict[str, Node]]]:
-    """Edges between boxes, and each box's doors."""
+def _doors(nodes: Sequence[Node], edges: Sequence[Edge], group_of: Mapping[str, Group]) -> Doors:
+    """For each group its doors, by id."""
     by_id = {node.id: node for node in nodes}
     doors: dict[str, dict[str, Node]] = defaultdict(dict)
     for edge in edges:
-        if box_of[edge.source] != box_of[edge.target]:
-            doors[box_of[edge.target]][edge.target] = by_id[edge.target]
-    inner: dict[tuple[str, str], float] = defaultdict(float)
-    squared: dict[tuple[str, str], float] = defaultdict(float)
+        if group_of[edge.source] != group_of[edge.target]:
+            doors[group_of[edge.target].id][edge.target] = by_id[edge.target]
+    return doors
+
+
+def _edges(edges: Sequence[Edge], group_of: Mapping[str, Group], doors: Doors) -> list[Edge]:
+    """All that arrives at a door, by the groups it comes from and goes to."""
+    arriving: dict[tuple[str, str], list[Edge]] = defaultdict(list)
+    plain = {group.id for group in group_of.values() if not group.is_box and group.times == 1}
     for edge in edges:
-        source, target = box_of[edge.source], box_of[edge.target]
+        source, target = group_of[edge.source].id, group_of[edge.target].id
         if edge.target in doors[target]:
-            inner[source, target] += edge.share * by_id[edge.target].norm ** 2 if by_id[edge.target].norm else 0.0
-            squared[source, target] += edge.norm**2
-    merged = []
-    for (source, target), size in squared.items():
-        whole = sum(door.norm**2 for door in doors[target].values())
-        share = inner[source, target] / whole if whole else math.nan
-        merged.append(Edge(source, target, math.sqrt(size), share))
-    return merged, doors
+            arriving[source, target].append(edge)
+    squared = {group: sum(door.norm * door.norm for door in inside.values()) for group, inside in doors.items()}
+    return [
+        among[0]
+        if len(among) == 1 and plain.issuperset(ends)
+        else _merged(ends, among, doors[ends[1]], squared[ends[1]])
+        for ends, among in arriving.items()
+    ]
 
 
-def _box(box: str, inside: Sequence[Node], doors: Sequence[Node], depth: int) -> Node:
+def _merged(ends: tuple[str, str], among: Sequence[Edge], doors: Mapping[str, Node], squared: float) -> Edge:
+    """One edge for several."""
+    inner = 0.0
+    for edge in among:
+        norm = doors[edge.target].norm
+        inner += edge.share * norm * norm if norm else 0.0
+    norm = math.hypot(*(edge.norm for edge in among))
+    count = sum(edge.count for edge in among)
+    return Edge(*ends, norm, inner / squared if squared else math.nan, count=count)
+
+
+def _node(group: Group, inside: Sequence[Node], doors: Sequence[Node]) -> Node:
     """One node for everything inside. Nodes are ordered from the loss back, so the first is the last made."""
     result = inside[0]
+    if not group.is_box and group.times == 1:
+        return replace(result, scope=group.scope)
     arriving = doors or [result]  # nothing arrives in the loss from elsewhere: it is its own door
-    squared = math.fsum(door.norm**2 for door in arriving)
+    squared = sum(door.norm * door.norm for door in arriving)
     size = sum(math.prod(door.shape) for door in arriving)
+    names = [node.name for node in inside if node.name is not None]
+    same_name = len(names) == len(inside) and len({pattern(name) for name in names}) == 1
     return Node(
-        id=box,
-        op="module",
-        name=None,
-        scope=result.scope[:depth],
+        id=group.id,
+        op="module" if group.is_box else result.op,
+        name=joined(names) if same_name and not group.is_box else None,
+        scope=group.scope,
         shape=result.shape,
         dtype=result.dtype,
         norm=math.sqrt(squared),
         rms=math.sqrt(squared / size) if size else 0.0,
         parameters=sum(node.parameters for node in inside),
         blame=math.fsum(node.blame for node in inside),
+        count=group.times,
+        formula="" if group.is_box else result.formula,
+        calls=group.calls,
     )

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 
 from viz.digits import short
-from viz.labels import at_edge, sizes
+from viz.labels import at_edge, quoted, sizes
 from viz.picture import Picture
 from viz.strokes import ADDING, BROKEN, CANCELLING, IDLE, stroke
 
 
 def legend(picture: Picture) -> str:
     """An HTML-like label."""
-    rows = [*_fills(picture), *_lines(picture), *_texts(picture)]
+    rows = [*_fills(picture), *_lines(picture), *_texts(picture), *map(_row, map(quoted, picture.legend))]
     lines = "".join(f"<tr>{row}</tr>" for row in rows)
     return f'<<table border="0" cellborder="0" cellspacing="2" cellpadding="1">{lines}</table>>'
 
@@ -52,7 +52,7 @@ def _lines(picture: Picture) -> list[str]:
 def _texts(picture: Picture) -> list[str]:
     nodes = picture.nodes.values()
     rows = []
-    if any("|" in sizes(node) for node in nodes if node.id != picture.root):
+    if any("|" in sizes(node) for node in nodes if node.id not in picture.losses):
         rows.append(_row("in a box: value | gradient dL/dx"))
     if any(node.op == "leaf" for node in nodes):
         rows.append(_row("square, bold frame: a leaf, computed from nothing"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from viz.colors import LogScale
 from viz.data import Edge, Node
@@ -39,38 +39,44 @@ class Picture:
     """A flow, ready to be drawn.
 
     Fields:
-        loss: the value of the loss.
+        losses: the value of each loss, by the id of its box, or of the box that made it; two in a comparison.
         nodes: from the loss back, by id.
-        root: the id of the loss, or of the box that made it.
         arrows: the edges between different nodes.
         inside: the percentage that a node receives from itself, by id, where there is one; it has no arrow.
         blame: the percentage of the blame that a node holds, by id, where it has parameters.
         arrivals: how many arrows end at a node, by id.
         fills: the sizes that colours show: not that of the loss, which is 1 whatever the rest is, nor what was pruned.
-        pruned: how many contributions were.
+        pruned: how many contributions were, by the id of the box that they went to.
         folded: whether there are boxes, so that ops beside them are drawn small.
         scale: of the colours.
         largest: the largest norm of an edge.
         spine: ids of the nodes that stand on it.
         bands: pairs of ids, the first of which stands higher: see `spine.bands`.
         frames: where all nodes stand.
+        notes: a line more for some boxes, by id.
+        marked: ids of boxes to be noticed first.
+        level: pairs of ids that stand side by side.
+        legend: lines more for the legend.
     """
 
-    loss: float
+    losses: Mapping[str, float]
     nodes: Mapping[str, Node]
-    root: str
     arrows: Sequence[Arrow]
     inside: Mapping[str, str]
     blame: Mapping[str, str]
     arrivals: Mapping[str, int]
     fills: Sequence[float]
-    pruned: int
+    pruned: Mapping[str, int]
     folded: bool
     scale: LogScale
     largest: float
     spine: frozenset[str]
     bands: Sequence[tuple[str, str]]
     frames: Frames
+    notes: Mapping[str, str] = field(default_factory=dict)
+    marked: frozenset[str] = frozenset()
+    level: Sequence[tuple[str, str]] = ()
+    legend: Sequence[str] = ()
 
 
 def picture(loss: float, nodes: Sequence[Node], edges: Sequence[Edge]) -> Picture:
@@ -83,9 +89,8 @@ def picture(loss: float, nodes: Sequence[Node], edges: Sequence[Edge]) -> Pictur
     fills = [node.rms for node in nodes[1:] if node.id not in other]
     straight, around = spine(nodes, edges), frames(nodes, edges)
     return Picture(
-        loss=loss,
+        losses={nodes[0].id: loss},
         nodes={node.id: node for node in nodes},
-        root=nodes[0].id,
         arrows=[
             Arrow(
                 edge,
@@ -99,7 +104,7 @@ def picture(loss: float, nodes: Sequence[Node], edges: Sequence[Edge]) -> Pictur
         blame=dict(zip((node.id for node in holders), percents([node.blame for node in holders]))),
         arrivals=Counter(edge.target for edge, _ in drawn),
         fills=fills,
-        pruned=sum(edge.count for edge in edges if not other.isdisjoint((edge.source, edge.target))),
+        pruned={id_: sum(edge.count for edge in edges if id_ in (edge.source, edge.target)) for id_ in other},
         folded=any(node.op == "module" for node in nodes),
         scale=LogScale.of(fills),
         largest=max((edge.norm for edge, _ in drawn if math.isfinite(edge.norm)), default=0.0),

@@ -7,7 +7,7 @@ comes out.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from engine import Node as GraphNode
 from engine import Tensor, describe
 from engine.backward import seed_for
 from engine.graph import oldest_first
-from engine.recording import no_grad
+from engine.recording import Call, no_grad
 from engine.sweeps import reverse_sweep
 from engine.tensor import Array
 from engine.values import known_values
@@ -68,6 +68,7 @@ def _as_data(
     leaves.sort(key=lambda node: watcher.first_use[node].serial)
     is_leaf = set(leaves)  # a leaf belongs to the module that uses it first
     scopes = {node: (watcher.first_use[node] if node in is_leaf else node).scope for node in ordered}
+    calls = _calls(ordered, scopes)
     labels = {node: label(node, scopes[node], names) for node in ordered}
     total = math.fsum(gradients[node].squared for node in leaves) or math.nan
     nodes = [
@@ -85,6 +86,7 @@ def _as_data(
             formula="" if node.primitive is None else describe.formula(node.primitive),
             value=numbers(values[node]) if node in values else None,
             gradient=gradients[node].numbers,
+            calls=calls[node],
         )
         for node in reversed(ordered)
     ]
@@ -95,6 +97,25 @@ def _as_data(
     embedded = min(watcher.positions, key=lambda node: node.serial, default=None)
     positions = () if embedded is None else _rows(watcher.positions[embedded])
     return BlameFlow(loss, tuple(nodes), tuple(edges), tuple(parameters), positions)
+
+
+def _calls(
+    ordered: Sequence[GraphNode], scopes: Mapping[GraphNode, tuple[str, ...]]
+) -> dict[GraphNode, tuple[int, ...]]:
+    """For each node, which call of each module on its path it was made in."""
+    calls: dict[tuple[str, ...], dict[int, int]] = {}
+    for node in ordered:
+        for depth, name in enumerate(node.scope, 1):
+            known = calls.setdefault(node.scope[:depth], {})
+            known.setdefault(_number(name), len(known))
+    return {
+        node: tuple(calls[scope[:depth]][_number(name)] for depth, name in enumerate(scope, 1))
+        for node, scope in scopes.items()
+    }
+
+
+def _number(name: str) -> int:
+    return name.number if isinstance(name, Call) else 0
 
 
 def _rows(norms: Array) -> tuple[tuple[float, ...], ...]:

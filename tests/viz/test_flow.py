@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,6 @@ import pytest
 from hypothesis import given
 
 import engine
-import nn
 import viz
 from engine import Tensor
 from engine.testing.programs import Program, calls
@@ -49,26 +47,6 @@ def test_shares_into_a_node_add_up_to_one(call: tuple[Program, tuple[Any, ...]])
             assert math.isnan(total)
 
 
-@given(calls())
-def test_folding_conserves_flow_and_makes_no_cycle(call: tuple[Program, tuple[Any, ...]]) -> None:
-    program, arrays = call
-    tensors = [Tensor(a, requires_grad=True) for a in arrays]
-    with engine.scope("early"):
-        middle = engine.sum(replace(program, steps=program.steps[: len(program.steps) // 2])(*tensors))
-    with engine.scope("late"), engine.scope("inner"):
-        loss = engine.sum(program(*tensors)) * middle
-    flow = viz.trace(loss)
-    for depth in (1, 2, 3):
-        folded = flow.fold(depth)
-        norms = {node.id: node.norm for node in folded.nodes}
-        for target, total in shares_into(folded).items():
-            assert norms[target] == 0 or total == pytest.approx(1, abs=1e-9)
-        order = {node.id: place for place, node in enumerate(folded.nodes)}
-        assert all(e.source == e.target or order[e.source] < order[e.target] for e in folded.edges)
-        assert sum(node.parameters for node in folded.nodes) == sum(node.parameters for node in flow.nodes)
-        assert folded.stages() == flow.stages()
-
-
 def test_a_cancelled_share_is_negative() -> None:
     x = Tensor([1.0, 2.0], requires_grad=True)
     y = engine.exp(x)  # so that x itself has one edge in
@@ -95,19 +73,6 @@ def test_ids_are_the_same_from_run_to_run() -> None:
     assert first.fold(2) == second.fold(2)
 
 
-def test_a_transformer_folds_into_its_stages() -> None:
-    _, loss = a_gpt_and_its_loss()
-    flow = viz.trace(loss).fold(2)
-    boxes = [".".join(node.scope) for node in flow.nodes if node.op == "module"]
-    block = ["feed_forward", "feed_forward_norm", "attention", "attention_norm"]
-    assert boxes == ["head", "norm", *[f"blocks.{k}.{part}" for k in (1, 0) for part in block], "embedding"]
-    additions = [node.id for node in flow.nodes if node.op == "add"]
-    assert len(additions) == 4
-    assert all(sum(e.target == node for e in flow.edges) == 2 for node in additions[1:])
-    coarse = viz.trace(loss).fold(1)
-    assert [".".join(node.scope) for node in coarse.nodes] == ["", "head", "norm", "blocks.1", "blocks.0", "embedding"]
-
-
 def test_a_stages_share_predicts_how_much_the_loss_falls() -> None:
     model, loss = a_gpt_and_its_loss()
     tokenizer = calculator.tokenizer()
@@ -131,18 +96,6 @@ def test_a_stages_share_predicts_how_much_the_loss_falls() -> None:
             fall = loss.item() - model.loss(data.ids, data.labels).item()
         assert fall == pytest.approx(rate * stage.share * total, rel=1e-3), stage.name
         model.load_state_dict(before)
-
-
-def test_a_module_called_twice_becomes_two_boxes() -> None:
-    class Twice(nn.Module):
-        def __init__(self) -> None:
-            self.f, self.g = nn.Linear(2, 2), nn.Linear(2, 2)
-
-        def forward(self, x: Any) -> Any:
-            return self.f(self.g(self.f(x)))
-
-    flow = viz.trace(Twice()(Tensor(np.ones((1, 2), np.float32))).sum()).fold(1)
-    assert [node.label for node in flow.nodes if node.op == "module"] == ["f", "g", "f"]
 
 
 def test_tracing_where_nothing_can_flow_says_so() -> None:

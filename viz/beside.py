@@ -1,0 +1,120 @@
+"""beside: the pictures of two flows in one, with one scale, one legend, and a frame around each.
+
+Boxes that are the same stand side by side, as far as their order is. Those of the second flow say how many times as
+large their gradient is; where it has changed most, both boxes have a thick outline.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from viz.colors import LogScale
+from viz.data import Edge, Node
+from viz.digits import short
+from viz.frames import Frames
+from viz.picture import Picture, picture
+
+SIDES = ("a_", "b_")  # before the ids of either flow
+MUCH = 2.0  # what changed by less than this factor is not marked,
+MOST = 0.75  # nor what changed by less than this part of the largest change, on a log scale
+
+Same = tuple[Node | None, Node | None, float]  # a node of either flow, and how many times as large its gradient became
+
+
+def beside(
+    losses: tuple[float, float],
+    names: tuple[str, str],
+    nodes: tuple[Sequence[Node], Sequence[Node]],
+    edges: tuple[Sequence[Edge], Sequence[Edge]],
+    same: Sequence[Same],
+) -> Picture:
+    """One picture of two flows; `same` has all their nodes, those that are the same together, the losses first."""
+    left, right = (_side(*one) for one in zip(SIDES, losses, names, nodes, edges, strict=True))
+    fills = [*left.fills, *right.fills]
+    marked = frozenset(_marked(same))
+    return replace(
+        left,
+        losses={**left.losses, **right.losses},
+        nodes={**left.nodes, **right.nodes},
+        arrows=[*left.arrows, *right.arrows],
+        inside={**left.inside, **right.inside},
+        blame={**left.blame, **right.blame},
+        pruned={**left.pruned, **right.pruned},
+        arrivals={**left.arrivals, **right.arrivals},
+        fills=fills,
+        folded=left.folded or right.folded,
+        scale=LogScale.of(fills),
+        largest=max(left.largest, right.largest),
+        spine=left.spine | right.spine,
+        bands=[*left.bands, *right.bands],
+        frames=_joined(left.frames, right.frames),
+        notes=dict(_notes(same, names)),
+        marked=marked,
+        level=_level(same, nodes[1]),
+        legend=[
+            f"gradient ×: times its root mean square in {names[0]}",
+            *(["thick outline: where that has changed most"] if marked else []),
+        ],
+    )
+
+
+def _side(side: str, loss: float, name: str, nodes: Sequence[Node], edges: Sequence[Edge]) -> Picture:
+    """The picture of one flow, inside a frame."""
+    whole = picture(
+        loss,
+        [replace(node, id=side + node.id) for node in nodes],
+        [replace(edge, source=side + edge.source, target=side + edge.target) for edge in edges],
+    )
+    outer = (name, SIDES.index(side))
+    return replace(
+        whole,
+        frames=Frames(
+            {id_: (outer, *path) for id_, path in whole.frames.around.items()},
+            {(outer,): 1, **{(outer, *path): count for path, count in whole.frames.counts.items()}},
+            {(outer,): "", **{(outer, *path): remark for path, remark in whole.frames.remarks.items()}},
+        ),
+    )
+
+
+def _joined(left: Frames, right: Frames) -> Frames:
+    return Frames({**left.around, **right.around}, {**left.counts, **right.counts}, {**left.remarks, **right.remarks})
+
+
+def _notes(same: Sequence[Same], names: tuple[str, str]) -> Iterator[tuple[str, str]]:
+    """What is said of a box beside what it says itself."""
+    for a, b, ratio in same:
+        if a is None and b is not None:
+            yield SIDES[1] + b.id, f"only in {names[1]}"
+        elif b is None and a is not None:
+            yield SIDES[0] + a.id, f"only in {names[0]}"
+        elif b is not None and _change(ratio) > 0:
+            yield SIDES[1] + b.id, f"gradient ×{short(ratio, 3)}"
+
+
+def _marked(same: Sequence[Same]) -> Iterator[str]:
+    """The boxes that changed most."""
+    most = max(_change(ratio) for _, _, ratio in same)
+    for a, b, ratio in same:
+        if a and b and _change(ratio) >= max(MOST * most, math.log(MUCH)):
+            yield from (SIDES[0] + a.id, SIDES[1] + b.id)
+
+
+def _change(ratio: float) -> float:
+    """How far it is from 1, on a log scale; nothing where it is not known."""
+    if math.isnan(ratio):
+        return 0.0
+    return abs(math.log(ratio)) if ratio else math.inf
+
+
+def _level(same: Sequence[Same], nodes: Sequence[Node]) -> list[tuple[str, str]]:
+    """Ids of nodes that are the same and can stand side by side: as many as come in the same order in both flows."""
+    place = {node.id: number for number, node in enumerate(nodes)}
+    level: list[tuple[str, str]] = []
+    latest = -1
+    for a, b, _ in same:
+        if a and b and b.op not in ("leaf", "other") and place[b.id] > latest:
+            level.append((SIDES[0] + a.id, SIDES[1] + b.id))
+            latest = place[b.id]
+    return level

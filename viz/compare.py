@@ -1,0 +1,177 @@
+"""compare: two flows side by side, and what changed.
+
+The flows may be of one program, before and after training, or of programs that differ in places: what only one of them
+has is listed as such. Gradients are compared by their root mean square, because shapes may differ, and by their ratio,
+because they differ by orders of magnitude. To see how they change with depth, fold without repeats.
+
+Read next: `viz/matching.py`, what is compared with what; `viz/versus.py`, the tables; `viz/beside.py`, the picture.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from viz import dot, image, versus
+from viz.beside import beside
+from viz.data import Edge, Node
+from viz.flow import BlameFlow
+from viz.layout import NoGraphviz
+from viz.matching import LOSS, edge_keys, name_of, node_keys, pairs
+from viz.picture import Picture
+from viz.stages import Stage
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Row(Generic[T]):
+    """Something in flow `a` and its like in flow `b`; None where there is none."""
+
+    name: str
+    a: T | None
+    b: T | None
+
+    @property
+    def only_in(self) -> str:
+        """ "a" or "b"; empty for what is in both."""
+        return "b" if self.a is None else "a" if self.b is None else ""
+
+    def _both(self, read: Callable[[T], float]) -> tuple[float, float]:
+        return math.nan if self.a is None else read(self.a), math.nan if self.b is None else read(self.b)
+
+
+@dataclass(frozen=True)
+class BoxRow(Row[Node]):
+    """A box, or a value that stands for itself."""
+
+    @property
+    def rms(self) -> tuple[float, float]:
+        """The root mean square of its gradient, in a and in b; nan where it is not."""
+        return self._both(lambda node: node.rms)
+
+    @property
+    def ratio(self) -> float:
+        """How many times as large its gradient is in b as in a; nan where there is no telling."""
+        return _ratio(*self.rms)
+
+    @property
+    def blame(self) -> tuple[float, float]:
+        """Its share of the blame, in a and in b; nan where it is not."""
+        return self._both(lambda node: node.blame)
+
+
+@dataclass(frozen=True)
+class EdgeRow(Row[Edge]):
+    """An edge between two boxes; its name is theirs, the one that blame runs out of first."""
+
+    @property
+    def norm(self) -> tuple[float, float]:
+        """The norm of what it carries, in a and in b; nan where it is not."""
+        return self._both(lambda edge: edge.norm)
+
+    @property
+    def share(self) -> tuple[float, float]:
+        """Its share in the gradient that it flows into, in a and in b; nan where it is not."""
+        return self._both(lambda edge: edge.share)
+
+
+@dataclass(frozen=True)
+class StageRow(Row[Stage]):
+    """A stage."""
+
+    @property
+    def share(self) -> tuple[float, float]:
+        """Its share of the loss's first-order fall, in a and in b; nan where it is not."""
+        return self._both(lambda stage: stage.share)
+
+    @property
+    def change(self) -> float:
+        """By how much that share is larger in b; a stage that is missing has none of it."""
+        a, b = self.share
+        return (0.0 if self.b is None else b) - (0.0 if self.a is None else a)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two flows side by side.
+
+    Fields:
+        a, b: the flows.
+        names: what they are called.
+        boxes: from the loss back; the loss comes first.
+        edges: in the order in which blame runs through them.
+        stages: from the loss back.
+    """
+
+    a: BlameFlow
+    b: BlameFlow
+    names: tuple[str, str]
+    boxes: tuple[BoxRow, ...]
+    edges: tuple[EdgeRow, ...]
+    stages: tuple[StageRow, ...]
+
+    def text(self) -> str:
+        """The gradients of all boxes and the shares of all stages, as tables with bars."""
+        gradients = [(row.name, *row.rms, row.ratio) for row in self.boxes[1:]]  # dL/dL is 1
+        shares = [(row.name, *row.share, row.change) for row in self.stages]
+        return versus.tables(self.names, (self.a.loss, self.b.loss), gradients, shares)
+
+    def dot(self) -> str:
+        """Graphviz source of the two pictures, side by side."""
+        return dot.source(self._picture())
+
+    def svg(self, path: str | Path | None = None) -> str:
+        """The two pictures as SVG; also written to `path` if one is given."""
+        drawing = image.svg(self._picture())
+        if path is not None:
+            Path(path).write_text(drawing, encoding="utf-8")
+        return drawing
+
+    def png(self, path: str | Path) -> None:
+        """The two pictures as PNG, written to `path`."""
+        Path(path).write_bytes(image.png(self._picture()))
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """What a notebook shows: the pictures, and in a terminal, or without Graphviz, the tables."""
+        bundle = {"text/plain": self.text()}
+        with suppress(NoGraphviz, ValueError):  # no program, or too many boxes
+            bundle["image/svg+xml"] = self.svg()
+        return bundle
+
+    def _picture(self) -> Picture:
+        same = [(row.a, row.b, row.ratio) for row in self.boxes]
+        nodes, edges = (self.a.nodes, self.b.nodes), (self.a.edges, self.b.edges)
+        return beside((self.a.loss, self.b.loss), self.names, nodes, edges, same)
+
+
+def compare(a: BlameFlow, b: BlameFlow, names: tuple[str, str] = ("a", "b")) -> Comparison:
+    """What two flows have in common, with the numbers of both, and what only one of them has.
+
+    Raises ValueError where they have nothing in common but that there is a loss.
+    """
+    keys_a, keys_b = node_keys(a.nodes), node_keys(b.nodes)
+    boxes = pairs(keys_a, keys_b)
+    if len(boxes) > 1 and not any(key in keys_a and key in keys_b for key in boxes if key != LOSS):
+        raise ValueError(
+            "compare: the flows have no box in common; fold both to one depth, and name their modules alike"
+        )
+    edges = pairs(edge_keys(a.edges, keys_a), edge_keys(b.edges, keys_b))
+    stages = pairs(*({stage.name: stage for stage in reversed(flow.stages())} for flow in (a, b)))
+    return Comparison(
+        a,
+        b,
+        names,
+        tuple(BoxRow(name_of(key), *both) for key, both in boxes.items()),
+        tuple(EdgeRow(f"{name_of(key[0])} -> {name_of(key[1])}", *both) for key, both in edges.items()),
+        tuple(StageRow(name, *both) for name, both in stages.items()),
+    )
+
+
+def _ratio(a: float, b: float) -> float:
+    """b / a; infinite where only a is 0, nan where both are."""
+    return b / a if a else math.inf * b

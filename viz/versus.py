@@ -1,0 +1,92 @@
+"""versus: a comparison as tables with bars, for a terminal.
+
+A bar to the right means more in the second flow than in the first. The bar of a ratio is as long as its logarithm, that
+of a difference as the difference; the longest in a table stands for the largest there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from viz.digits import short
+from viz.text import columns, printable, shortened
+
+_HALF = 14  # columns, of the longest bar to either side
+_LONGEST = 40  # columns, of a name
+
+
+def tables(
+    names: tuple[str, str],
+    losses: tuple[float, float],
+    gradients: Sequence[tuple[str, float, float, float]],
+    shares: Sequence[tuple[str, float, float, float]],
+) -> str:
+    """A row is a name, a number for each flow, and the ratio of two gradients or the difference of two shares.
+
+    A number is nan where a flow has no such thing.
+    """
+    first, second = (shortened(printable(name), _LONGEST) for name in names)
+    logs = [math.log(ratio) if ratio > 0 else -math.inf if ratio == 0 else math.nan for *_, ratio in gradients]
+    ratios = [
+        (name, _number(a), _number(b), _times(ratio), bar)
+        for (name, a, b, ratio), bar in zip(gradients, _bars(logs), strict=True)
+    ]
+    changes = [
+        (name, _percent(a), _percent(b), _points(change), bar)
+        for (name, a, b, change), bar in zip(shares, _bars([row[3] for row in shares]), strict=True)
+    ]
+    loss = ("value of the loss", _number(losses[0]), _number(losses[1]), "", "")
+    return "\n".join(
+        [
+            *_aligned(("rms of the gradient", first, second, "ratio", ""), [loss, *ratios]),
+            "",
+            *_aligned(("share of the blame", first, second, "points", ""), changes),
+        ]
+    )
+
+
+def _aligned(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
+    lines = [head, *((shortened(printable(name), _LONGEST), *cells) for name, *cells in rows)]
+    widths = [max(columns(line[k]) for line in lines) for k in range(4)]
+    return ["  ".join([*_padded(line[:4], widths), line[4]]).rstrip() for line in lines]
+
+
+def _padded(cells: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
+    """The name to the left, the numbers to the right."""
+    for k, (cell, width) in enumerate(zip(cells, widths, strict=True)):
+        room = " " * (width - columns(cell))
+        yield room + cell if k else cell + room
+
+
+def _number(value: float) -> str:
+    return "" if math.isnan(value) else short(value, 3)
+
+
+def _percent(value: float) -> str:
+    return "" if math.isnan(value) else "<0.01%" if 0 < value < 5e-5 else f"{value:.2%}"
+
+
+def _points(change: float) -> str:
+    return "" if math.isnan(change) else f"{100 * change:+.2f}"
+
+
+def _times(ratio: float) -> str:
+    return "" if math.isnan(ratio) else f"×{short(ratio, 3)}"
+
+
+def _bars(sizes: Sequence[float]) -> list[str]:
+    """A bar for each, to the right of a middle line where it is positive, to the left where it is negative."""
+    longest = max((abs(size) for size in sizes if math.isfinite(size)), default=0.0)
+    return [_bar(size, longest) for size in sizes]
+
+
+def _bar(size: float, longest: float) -> str:
+    if math.isnan(size):
+        return ""
+    part = 1.0 if math.isinf(size) else abs(size) / longest if longest else 0.0
+    halves = round(part * _HALF * 2)
+    whole, half = divmod(halves, 2)
+    if size < 0:
+        return f"{'▐' * half + '█' * whole:>{_HALF}}│"
+    return f"{'':>{_HALF}}│{'█' * whole + '▌' * half}"
