@@ -24,6 +24,7 @@ from viz.data import Edge, Node, Parameter
 from viz.digits import short
 from viz.fold import fold
 from viz.layout import NoGraphviz, check_size
+from viz.page import viewer
 from viz.prune import prune
 from viz.stages import Stage, stages
 
@@ -117,6 +118,16 @@ class BlameFlow:
     def png(self, path: str | Path) -> None:
         """The picture as PNG, 144 dots per inch, written to `path`."""
         Path(path).write_bytes(self._drawn("png"))
+
+    def html(self, path: str | Path | None = None) -> str:
+        """The picture as one HTML file that works offline; also written to `path` if one is given.
+
+        Modules open and close, the sweep can be walked through step by step, and what is pointed at tells its numbers.
+        """
+        document = viewer.source(self.loss, self.nodes, self.edges)
+        if path is not None:
+            Path(path).write_text(document, encoding="utf-8")
+        return document
 
     def _drawn(self, kind: str) -> bytes:
         check_size(len(self.nodes), len(self.edges))

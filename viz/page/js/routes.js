@@ -1,0 +1,105 @@
+/* routes: the curve of each edge, and a free place for its label.
+
+   Between two rows an edge bends, everywhere else it runs straight down; so it meets no box on its way. A label stands
+   beside its edge as near to the target as there is room, over no box and over no other label. */
+
+const WIDEST = 9;  // pixels, of the edge that carries most
+const THINNEST = 1;
+const MOST_BENDS = 8;  // looked at for the place of a label
+
+/** Set `path`, `head`, `width` and `label` of every edge. */
+function route(view) {
+  view.largest = Math.max(0, ...view.edges.map((edge) => edge.norm));
+  const taken = new Grid();
+  for (const box of view.boxes) taken.add(box.x, box.y, box.width, box.height);
+  for (const { header, ...frame } of view.frames) {
+    if (header) taken.add(frame.x + frame.box.left + header.at, frame.y + 4, header.right - header.at, HEADER - 8);
+  }
+  for (const edge of view.edges) {
+    edge.width = widthOf(edge.norm, view.largest);
+    const points = wholeRoute(edge);
+    const [x, y] = points.at(-1);
+    const size = 3.5 + edge.width * 0.75;
+    edge.head = `M${round(x - size)} ${round(y - 1.6 * size)}h${round(2 * size)}L${round(x)} ${round(y)}z`;
+    while (points.length > 1 && points.at(-1)[1] > y - 1.2 * size) points.pop();
+    points.push([x, y - 1.2 * size]);
+    edge.path = curve(points);
+    const alone = view.incoming.get(edge.target) === 1 && !view.fromInside.has(edge.target);
+    edge.label = alone || edge.share === null ? null : labelPlace(edge, points, taken);
+  }
+}
+
+function widthOf(norm, largest) {
+  return largest > 0 ? THINNEST + (WIDEST - THINNEST) * (norm / largest) : THINNEST;
+}
+
+/** From the lower side of the source to the upper side of the target, through all frames between. */
+function wholeRoute({ source, target, links }) {
+  const points = links.flatMap((link) => link.points);
+  const [first, last] = [points[0], points.at(-1)];
+  return [[first[0], source.y + source.height], ...points, [last[0], target.y]];
+}
+
+/** An SVG path through points: straight where they lie above each other, else a bend that begins and ends downwards. */
+function curve(points) {
+  let path = `M${round(points[0][0])} ${round(points[0][1])}`;
+  for (let k = 1; k < points.length; k++) {
+    const [[x0, y0], [x1, y1]] = [points[k - 1], points[k]];
+    if (x0 === x1 && y0 === y1) continue;
+    const middle = round((y0 + y1) / 2);
+    const bend = `C${round(x0)} ${middle} ${round(x1)} ${middle} ${round(x1)} ${round(y1)}`;
+    path += Math.abs(x0 - x1) < 0.05 ? `V${round(y1)}` : bend;
+  }
+  return path;
+}
+
+function round(value) {
+  return Math.round(value * 10) / 10;
+}
+
+function labelPlace(edge, points, taken) {
+  const text = percent(edge.share);
+  const width = textWidth(text, "small") + 5;  // it is bold
+  const places = [];
+  const bends = points.slice(1).map((point, k) => [points[k], point]);
+  if (!edge.takesLane) bends.reverse();  // a lane is shared, so there the label stands where the edge leaves its source
+  for (const [[x0, y0], [x1, y1]] of bends.slice(0, MOST_BENDS)) {
+    if (y1 - y0 < 8) continue;
+    for (const t of [0.5, 0.35, 0.65, 0.2, 0.8, 0.1, 0.9]) {
+      const s = t * t * (3 - 2 * t);  // near enough to where the bend is at height t
+      const [x, y] = [x0 + (x1 - x0) * s, y0 + (y1 - y0) * t];
+      const beside = edge.width / 2 + 3;
+      places.push([x + beside, y], [x - beside - width, y]);
+    }
+  }
+  const [x, y] = places.find(([px, py]) => taken.isFree(px, py - 7, width, 14)) ?? places[0] ?? points.at(-1);
+  taken.add(x, y - 7, width + 2, 14);
+  return { text, x: round(x), y: round(y + 4) };
+}
+
+/** Rectangles by the squares of a grid they touch. */
+class Grid {
+  squares = new Map();
+
+  add(x, y, width, height) {
+    for (const key of this.keys(x, y, width, height)) {
+      if (!this.squares.has(key)) this.squares.set(key, []);
+      this.squares.get(key).push([x, y, width, height]);
+    }
+  }
+
+  isFree(x, y, width, height) {
+    for (const key of this.keys(x, y, width, height)) {
+      for (const [ox, oy, ow, oh] of this.squares.get(key) ?? []) {
+        if (x < ox + ow && ox < x + width && y < oy + oh && oy < y + height) return false;
+      }
+    }
+    return true;
+  }
+
+  * keys(x, y, width, height) {
+    for (let column = Math.floor(x / 100); column <= Math.floor((x + width) / 100); column++) {
+      for (let row = Math.floor(y / 100); row <= Math.floor((y + height) / 100); row++) yield `${column},${row}`;
+    }
+  }
+}
