@@ -20,9 +20,10 @@ from viz import dot, titles, versus
 from viz.beside import beside
 from viz.data import Edge, Node
 from viz.flow import BlameFlow
-from viz.layout import NoGraphviz, check_size
+from viz.layout import NoGraphviz
 from viz.matching import LOSS, edge_keys, name_of, node_keys, pairs
 from viz.picture import Picture
+from viz.size import check_size
 from viz.stages import Stage
 
 T = TypeVar("T")
@@ -149,8 +150,8 @@ class Comparison:
         return beside((self.a.loss, self.b.loss), self.names, nodes, edges, same)
 
     def _drawn(self, kind: str) -> bytes:
-        check_size(len(self.a.nodes) + len(self.b.nodes), len(self.a.edges) + len(self.b.edges))
         whole = self._picture()
+        check_size(list(whole.nodes.values()), [arrow.edge for arrow in whole.arrows])
         return titles.drawing(lambda moved: dot.drawn(whole, moved), kind)
 
 

@@ -131,7 +131,7 @@ def _title(node: Node, whole: Picture) -> str:
 
 def _arrow(arrow: Arrow, whole: Picture) -> str:
     edge, nodes = arrow.edge, whole.nodes
-    kind, wide = stroke(edge), width(edge.norm, whole.largest)
+    kind, wide = stroke(edge), width(edge, whole.largest)
     tip = labels.edge_tooltip(edge, nodes[edge.source], nodes[edge.target])
     attributes = [f'penwidth={wide:.2f}, color="{kind.color}", style={kind.style}, tooltip="{tip}"']
     lines = [line for line in ("to the next" if arrow.back else "", labels.at_edge(arrow.percent, edge)) if line]

@@ -23,9 +23,10 @@ from viz import dot, text, titles
 from viz.data import Edge, Node, Parameter
 from viz.digits import short
 from viz.fold import fold
-from viz.layout import NoGraphviz, check_size
+from viz.layout import NoGraphviz
 from viz.page import viewer
 from viz.prune import prune
+from viz.size import check_size
 from viz.stages import Stage, stages
 
 
@@ -130,5 +131,5 @@ class BlameFlow:
         return document
 
     def _drawn(self, kind: str) -> bytes:
-        check_size(len(self.nodes), len(self.edges))
+        check_size(self.nodes, self.edges)
         return titles.drawing(lambda moved: dot.source(self.loss, self.nodes, self.edges, moved), kind)
