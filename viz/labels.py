@@ -31,10 +31,10 @@ def quoted(text: str) -> str:
     return html.escape(printable(text)).replace("\\", "\\\\")
 
 
-def table(rows: Sequence[str]) -> str:
-    """An HTML-like label of these rows."""
+def table(rows: Sequence[str], spacing: int = 0, size: str = "") -> str:
+    """An HTML-like label of rows of cells, so many points apart."""
     lines = "".join(f"<tr>{row}</tr>" for row in rows)
-    return f'<<table border="0" cellborder="0" cellspacing="0" cellpadding="0">{lines}</table>>'
+    return f'<<table border="0" cellborder="0" cellspacing="{spacing}" cellpadding="0"{size}>{lines}</table>>'
 
 
 def cell(text: str, size: int = SMALL, *, name: str = "", bold: bool = False) -> str:
@@ -45,11 +45,12 @@ def cell(text: str, size: int = SMALL, *, name: str = "", bold: bool = False) ->
     shown = shortened(printable(name), _LONGEST_NAME)
     wide = any(unicodedata.east_asian_width(c) in "WF" for c in shown)
     marked = f"<b>{quoted(shown)}</b>" if bold and shown else quoted(shown)
-    written = f'<font point-size="{size}">{marked}{html.escape(text)}</font>'
+    written = f'<font point-size="{size}">{marked}{quoted(text)}</font>'
     if not wide:
         return f"<td>{written}</td>"
-    room = f'<td align="left" width="{_room(shown + text, size)}">{written}</td>'
-    return f"<td>{table([room])[1:-1]}</td>"
+    room = f' fixedsize="true" width="{_room(shown + text, size)}" height="{1.3 * size:.0f}"'
+    inner = table([f'<td align="left">{written}</td>'], size=room)
+    return f"<td>{inner[1:-1]}</td>"
 
 
 def aside(lines: Sequence[str], away: float) -> str:
