@@ -1,7 +1,7 @@
 """What is written in a picture: a few lines in a box, a percentage at an edge, and in tooltips all that is known.
 
-Every name from outside goes through `quoted`, so that nothing in it becomes markup or one of Graphviz's escapes: a
-picture shows the name itself. A long one loses its middle; its tooltip has all of it.
+Every name from outside goes through `quoted` or `quoted_tip`, so that nothing in it becomes markup or one of Graphviz's
+escapes: a picture shows the name itself. A long one loses its middle; its tooltip has all of it.
 """
 
 from __future__ import annotations
@@ -27,8 +27,13 @@ _LONGEST_TOOLTIP = 2000
 
 
 def quoted(text: str) -> str:
-    """Text from outside for an HTML-like label or a tooltip: neither a tag nor one of DOT's backslash escapes."""
+    """Text from outside for an HTML-like label: neither a tag nor one of DOT's backslash escapes."""
     return html.escape(printable(text)).replace("\\", "\\\\")
+
+
+def quoted_tip(text: str) -> str:
+    """Text from outside for a tooltip, where Graphviz looks for escapes twice."""
+    return html.escape(printable(text)).replace("\\", "\\" * 4)
 
 
 def table(rows: Sequence[str], spacing: int = 0, size: str = "") -> str:
@@ -150,7 +155,7 @@ def edge_tooltip(edge: Edge, source: Node, target: Node) -> str:
 
 
 def _tooltip(*lines: str) -> str:
-    return "\\n".join(quoted(shortened(printable(line), _LONGEST_TOOLTIP)) for line in lines if line)
+    return "\\n".join(quoted_tip(shortened(printable(line), _LONGEST_TOOLTIP)) for line in lines if line)
 
 
 def _summary(numbers: Numbers) -> str:

@@ -44,7 +44,7 @@ def render(source: str, kind: str) -> bytes:
     try:
         done = subprocess.run(command, input=source.encode(), capture_output=True, check=False, timeout=PATIENCE)
     except subprocess.TimeoutExpired:
-        raise NoGraphviz(f"{command[0]} had no picture after {PATIENCE:.0f} s; fold or prune the flow") from None
+        raise NoGraphviz(f"{command[0]} had no picture after {PATIENCE:g} s; fold or prune the flow") from None
     except OSError as error:
         raise NoGraphviz(f"{command[0]} does not start ({error.strerror}): {_INSTALL}") from None
     if done.returncode or not done.stdout:

@@ -96,7 +96,7 @@ def _walk(row: _Row, before: str = "", outermost: bool = True) -> Iterator[tuple
     for place, (key, inner) in enumerate(row.inner.items(), 1):
         last = place == len(row.inner)
         branch, below = ("", "") if outermost else ("└─ ", "   ") if last else ("├─ ", "│  ")
-        yield before + branch, key[0], inner
+        yield before + branch, key[0] or "(no name)", inner
         yield from _walk(inner, before + below, outermost=False)
 
 

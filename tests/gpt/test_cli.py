@@ -60,11 +60,11 @@ def test_sample_eval_and_blame_read_it_back(run: Path, tmp_path: Path) -> None:
     picture = tmp_path / "blame.dot"
     printed = blameflow("blame", run, "--prompt", "two plus three equals ", "--target", "five", "--out", picture)
     assert "two plus three equals five  (probability " in printed
-    for stage in ("embedding", "blocks.0.attention", "blocks.1.feed_forward", "head"):
+    for stage in ("embedding", "blocks.0", "blocks.1", "├─ attention", "└─ feed_forward", "head", "all"):
         assert re.search(rf"^{re.escape(stage)} +\d+\.\d\d%", printed, re.MULTILINE)
-    shares = [float(share) for share in re.findall(r"(\d+\.\d\d)%", printed)]
-    assert sum(shares[:-1]) == pytest.approx(100, abs=0.1)
-    assert shares[-1] == 100
+    shares = {name: float(share) for name, share in re.findall(r"^(\w\S*) +(\d+\.\d\d)%", printed, re.MULTILINE)}
+    assert shares.pop("all") == 100
+    assert sum(shares.values()) == pytest.approx(100, abs=0.1)
     assert picture.read_text().startswith("digraph")
 
 

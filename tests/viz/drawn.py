@@ -29,13 +29,8 @@ class Thing:
 
 def things(svg: str) -> list[Thing]:
     """All nodes, edges and frames of a picture but its legend."""
-    found = []
-    for group in ET.fromstring(svg).iter(f"{SVG}g"):
-        if group.get("class") in ("node", "edge", "cluster"):
-            thing = _thing(group)
-            if thing.title != "legend":
-                found.append(thing)
-    return found
+    groups = (group for group in ET.fromstring(svg).iter(f"{SVG}g") if group.findtext(f"{SVG}title") != "legend")
+    return [_thing(group) for group in groups if group.get("class") in ("node", "edge", "cluster")]
 
 
 def overlaps(svg: str) -> list[str]:
@@ -45,7 +40,7 @@ def overlaps(svg: str) -> list[str]:
     labels = [(f"label of {thing.title}", rect) for thing in all_of_it for rect in thing.labels if thing.kind == "edge"]
     pairs = [*combinations(labels, 2), *((label, box) for label in labels for box in boxes)]
     wrong = [f"{a} on {b}" for (a, first), (b, second) in pairs if _meet(first, second)]
-    width, height = map(float, re.findall(r'viewBox="0.00 0.00 ([\d.]+) ([\d.]+)"', svg)[0])
+    width = float(re.findall(r'viewBox="0.00 0.00 ([\d.]+) ', svg)[0])
     return wrong + [name for name, (left, _, right, _) in labels if left < -4 or right > width]
 
 
