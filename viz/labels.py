@@ -124,9 +124,9 @@ def tooltip(node: Node, blame: str) -> str:
     where = ".".join(node.scope) if node.op == "module" else ".".join((*node.scope, node.name or node.op))
     return _tooltip(
         where,
-        f"{node.op}: {node.formula}" if node.formula else "",
-        f"{node.count} of them" if node.count > 1 else "",
-        f"shape {node.shape}, {node.dtype}" if node.op != "other" else "",
+        f"{node.op}, shape {node.shape}, {node.dtype}" if node.op != "other" else node.op,
+        node.formula,
+        f"stands for {node.count:,}" if node.count > 1 else "",
         f"gradient: norm {short(node.norm)}, rms {short(node.rms)}",
         *(
             f"{what}: {_summary(known)}"

@@ -21,19 +21,23 @@ from viz.data import Edge, Node
 MOST_BOXES, MOST_EDGES, MOST_ROWS = 500, 1000, 3000
 
 
-def check_size(nodes: Sequence[Node], edges: Sequence[Edge]) -> None:
-    """Raise ValueError for a drawing that would take too long and be too large to read."""
-    count = f"{len(nodes):,} boxes and {len(edges):,} edges"
-    if len(nodes) > MOST_BOXES or len(edges) > MOST_EDGES:
-        reason = f"{count} (at most {MOST_BOXES:,} and {MOST_EDGES:,})"
-    else:
-        row = rows(nodes, edges)
-        crossed = sum(abs(row[edge.target] - row[edge.source]) for edge in edges)
-        if crossed <= MOST_ROWS:
-            return
-        reason = f"{count}, which cross {crossed:,} rows (at most {MOST_ROWS:,})"
-    raise ValueError(
-        f"this picture is too large to draw: {reason}; make it coarser with fold(depth=...) or prune(keep=...), "
+def check_count(boxes: int, edges: int) -> None:
+    """Raise ValueError for a drawing that nobody could read."""
+    if boxes > MOST_BOXES or edges > MOST_EDGES:
+        raise _too_large(f"{boxes:,} boxes and {edges:,} edges (at most {MOST_BOXES:,} and {MOST_EDGES:,})")
+
+
+def check_length(nodes: Sequence[Node], edges: Sequence[Edge]) -> None:
+    """Raise ValueError for a drawing whose edges are too many and too long."""
+    row = rows(nodes, edges)
+    crossed = sum(abs(row[edge.target] - row[edge.source]) for edge in edges)
+    if crossed > MOST_ROWS:
+        raise _too_large(f"{len(nodes):,} boxes, and edges that cross {crossed:,} rows (at most {MOST_ROWS:,})")
+
+
+def _too_large(what: str) -> ValueError:
+    return ValueError(
+        f"this picture is too large to draw: {what}; make it coarser with fold(depth=...) or prune(keep=...), "
         "or use html()"
     )
 
