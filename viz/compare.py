@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from viz import dot, titles, versus
+from viz import dot, image, versus
 from viz.beside import beside
 from viz.data import Edge, Node
 from viz.flow import BlameFlow
-from viz.layout import NoGraphviz, check_size
+from viz.layout import NoGraphviz
 from viz.matching import LOSS, edge_keys, name_of, node_keys, pairs
 from viz.picture import Picture
 from viz.stages import Stage
@@ -123,18 +123,18 @@ class Comparison:
 
     def dot(self) -> str:
         """Graphviz source of the two pictures, side by side."""
-        return dot.drawn(self._picture())
+        return dot.source(self._picture())
 
     def svg(self, path: str | Path | None = None) -> str:
         """The two pictures as SVG; also written to `path` if one is given."""
-        drawing = self._drawn("svg").decode()
+        drawing = image.svg(self._picture())
         if path is not None:
             Path(path).write_text(drawing, encoding="utf-8")
         return drawing
 
     def png(self, path: str | Path) -> None:
         """The two pictures as PNG, written to `path`."""
-        Path(path).write_bytes(self._drawn("png"))
+        Path(path).write_bytes(image.png(self._picture()))
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """What a notebook shows: the pictures, and in a terminal, or without Graphviz, the tables."""
@@ -147,11 +147,6 @@ class Comparison:
         same = [(row.a, row.b, row.ratio) for row in self.boxes]
         nodes, edges = (self.a.nodes, self.b.nodes), (self.a.edges, self.b.edges)
         return beside((self.a.loss, self.b.loss), self.names, nodes, edges, same)
-
-    def _drawn(self, kind: str) -> bytes:
-        check_size(len(self.a.nodes) + len(self.b.nodes), len(self.a.edges) + len(self.b.edges))
-        whole = self._picture()
-        return titles.drawing(lambda moved: dot.drawn(whole, moved), kind)
 
 
 def compare(a: BlameFlow, b: BlameFlow, names: tuple[str, str] = ("a", "b")) -> Comparison:

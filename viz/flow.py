@@ -19,13 +19,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from viz import dot, text, titles
+from viz import dot, image, text
 from viz.data import Edge, Node, Parameter
 from viz.digits import short
 from viz.fold import fold
-from viz.layout import NoGraphviz, check_size
+from viz.layout import NoGraphviz
 from viz.page import viewer
+from viz.picture import Picture, picture
 from viz.prune import prune
+from viz.size import check_count
 from viz.stages import Stage, stages
 
 
@@ -104,24 +106,20 @@ class BlameFlow:
 
     def dot(self) -> str:
         """Graphviz source of the picture."""
-        return dot.source(self.loss, self.nodes, self.edges)
+        return dot.source(self._picture())
 
     def svg(self, path: str | Path | None = None) -> str:
         """The picture as SVG; also written to `path` if one is given."""
-        what = f"blame for a loss of {short(self.loss)}: {len(self.nodes)} boxes, {len(self.edges)} edges"
-        title = f'<svg role="img" aria-label="{what}" '
-        picture = self._drawn("svg").decode().replace("<svg ", title, 1)
+        check_count(len(self.nodes), len(self.edges))  # before a large picture is even planned
+        drawing = image.svg(self._picture())
         if path is not None:
-            Path(path).write_text(picture, encoding="utf-8")
-        return picture
+            Path(path).write_text(drawing, encoding="utf-8")
+        return drawing
 
     def png(self, path: str | Path) -> None:
         """The picture as PNG, 144 dots per inch, written to `path`."""
-        Path(path).write_bytes(self._drawn("png"))
-
-    def _drawn(self, kind: str) -> bytes:
-        check_size(len(self.nodes), len(self.edges))
-        return titles.drawing(lambda moved: dot.source(self.loss, self.nodes, self.edges, moved), kind)
+        check_count(len(self.nodes), len(self.edges))
+        Path(path).write_bytes(image.png(self._picture()))
 
     def html(self, path: str | Path | None = None) -> str:
         """The picture as one HTML file that works offline; also written to `path` if one is given.
@@ -132,3 +130,6 @@ class BlameFlow:
         if path is not None:
             Path(path).write_text(document, encoding="utf-8")
         return document
+
+    def _picture(self) -> Picture:
+        return picture(self.loss, self.nodes, self.edges)

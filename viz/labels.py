@@ -44,9 +44,12 @@ def cell(text: str, size: int = SMALL, *, name: str = "", bold: bool = False) ->
     """
     shown = shortened(printable(name), _LONGEST_NAME)
     wide = any(unicodedata.east_asian_width(c) in "WF" for c in shown)
-    room = f' align="left" width="{_room(shown + text, size)}"' if wide else ""
     marked = f"<b>{quoted(shown)}</b>" if bold and shown else quoted(shown)
-    return f'<td{room}><font point-size="{size}">{marked}{html.escape(text)}</font></td>'
+    written = f'<font point-size="{size}">{marked}{html.escape(text)}</font>'
+    if not wide:
+        return f"<td>{written}</td>"
+    room = f'<td align="left" width="{_room(shown + text, size)}">{written}</td>'
+    return f"<td>{table([room])[1:-1]}</td>"
 
 
 def aside(lines: Sequence[str], away: float) -> str:
@@ -109,10 +112,11 @@ def size_of(rms: float) -> str:
 
 
 def at_edge(percent: str, edge: Edge) -> str:
-    """A share, and what was contributed where that is one number."""
-    if not percent:
+    """A share, and what is brought where that is one number; nothing where all of the gradient comes by this edge."""
+    brought = f"({short(edge.each[0])})" if edge.each and len(edge.each) == 1 and edge.norm else ""
+    if not percent and not math.isnan(edge.share):
         return ""
-    return f"{percent} ({short(edge.each[0])})" if edge.each and len(edge.each) == 1 else percent
+    return f"{percent} {brought}".strip()
 
 
 def tooltip(node: Node, blame: str) -> str:
@@ -120,9 +124,9 @@ def tooltip(node: Node, blame: str) -> str:
     where = ".".join(node.scope) if node.op == "module" else ".".join((*node.scope, node.name or node.op))
     return _tooltip(
         where,
-        f"{node.op}: {node.formula}" if node.formula else "",
-        f"{node.count} of them" if node.count > 1 else "",
-        f"shape {node.shape}, {node.dtype}" if node.op != "other" else "",
+        f"{node.op}, shape {node.shape}, {node.dtype}" if node.op != "other" else node.op,
+        node.formula,
+        f"stands for {node.count:,}" if node.count > 1 else "",
         f"gradient: norm {short(node.norm)}, rms {short(node.rms)}",
         *(
             f"{what}: {_summary(known)}"

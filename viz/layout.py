@@ -1,7 +1,6 @@
 """Layout and drawing are Graphviz's: this module finds its `dot` program and runs it.
 
-A drawing of thousands of boxes takes Graphviz minutes, and nobody can read it; so there is a limit, which a flow meets
-before the program starts, and a time after which the program is stopped. Within the limit it takes some seconds.
+A program that hangs is stopped. What would take it minutes is not begun: see `viz/size.py`.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ import sys
 import sysconfig
 from pathlib import Path
 
-MOST_BOXES, MOST_EDGES = 500, 1000
 PATIENCE = 60.0  # seconds
 _INSTALL = "`pip install graphviz-pure`, or install Graphviz so that `dot` runs"
 
@@ -37,15 +35,6 @@ def program() -> str:
     if found is None:
         raise NoGraphviz(f"no Graphviz found to draw with: {_INSTALL}")
     return found
-
-
-def check_size(boxes: int, edges: int) -> None:
-    """Raise ValueError for a drawing that would take too long and be too large to read."""
-    if boxes > MOST_BOXES or edges > MOST_EDGES:
-        raise ValueError(
-            f"a picture of {boxes:,} boxes and {edges:,} edges cannot be read (at most {MOST_BOXES:,} and "
-            f"{MOST_EDGES:,}): make it coarser with fold(depth=...) or prune(keep=...), or use html()"
-        )
 
 
 def render(source: str, kind: str) -> bytes:

@@ -58,8 +58,8 @@ def _texts(picture: Picture) -> list[str]:
         rows.append(_row("square, bold frame: a leaf, computed from nothing"))
     if picture.blame:
         rows.append(_row("&quot;of the blame&quot;: share in the squared gradients of all leaves"))
-    at_edges = [at_edge(arrow.percent, arrow.edge) for arrow in picture.arrows]
-    if any(at_edges):
-        also = " (what it brings)" if any("(" in text for text in at_edges) else ""
-        rows.append(_row(f"percent at an edge: share in the gradient it flows into{also}"))
+    if any(arrow.percent for arrow in picture.arrows):
+        rows.append(_row("percent at an edge: share in the gradient it flows into"))
+    if any("(" in at_edge(arrow.percent, arrow.edge) for arrow in picture.arrows):
+        rows.append(_row("in brackets at an edge: what it brings"))
     return rows
