@@ -49,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
     blame.add_argument("run", help="folder of a run")
     blame.add_argument("--prompt", required=True, help="question, such as 'two plus three equals '")
     blame.add_argument("--target", default=None, help="answer to hold against the model (default: its own)")
-    blame.add_argument("--out", default=None, help="picture to write: .svg, .png or .dot (default: RUN/blame.svg)")
+    blame.add_argument("--out", default=None, help="picture: .html, .svg, .png or .dot (default: RUN/blame.svg)")
     blame.add_argument("--depth", type=_positive, default=2, help="how deep to open modules (default: %(default)s)")
 
     report = commands.add_parser("report", help="write report.html into a run's folder again")

@@ -172,12 +172,14 @@ def _ask_and_blame(
     console.print(f"{verdict.prompt}{verdict.target}  (probability {verdict.probability:.4f})", markup=False)
     console.print("blame for this answer by stage: whose parameters a step would change to make it likelier")
     console.print(verdict.flow.text(depth), markup=False, highlight=False)
-    flow = verdict.flow.fold(depth)
-    if picture.suffix == ".png":
+    flow = verdict.flow.fold(depth, repeats=False)
+    if picture.suffix == ".html":
+        verdict.flow.html(picture)  # the whole flow: there modules open and close
+    elif picture.suffix == ".png":
         flow.png(picture)
     elif picture.suffix == ".dot":
         picture.write_text(flow.dot(), encoding="utf-8")
     elif picture.suffix == ".svg":
         flow.svg(picture)
     else:
-        raise DataError(f"{picture}: the picture's name must end in .svg, .png or .dot")
+        raise DataError(f"{picture}: the picture's name must end in .html, .svg, .png or .dot")

@@ -103,7 +103,7 @@ def _heading(example: Example) -> str:
 def _picture(flow: BlameFlow, opened: bool) -> str:
     """The folded flow as Graphviz draws it, on a sheet of paper; without Graphviz a line says what to install."""
     try:
-        drawn = inline(flow.fold(2).svg())
+        drawn = inline(flow.fold(2, repeats=False).svg())
     except NoGraphviz as missing:
         return paragraph(f"The picture of the flow is missing: {escaped(str(missing))}.", "missing")
     state = " open" if opened else ""

@@ -60,12 +60,15 @@ def test_sample_eval_and_blame_read_it_back(run: Path, tmp_path: Path) -> None:
     picture = tmp_path / "blame.dot"
     printed = blameflow("blame", run, "--prompt", "two plus three equals ", "--target", "five", "--out", picture)
     assert "two plus three equals five  (probability " in printed
-    for stage in ("embedding", "blocks.0", "blocks.1", "├─ attention", "└─ feed_forward", "head", "all"):
-        assert re.search(rf"^{re.escape(stage)} +\d+\.\d\d%", printed, re.MULTILINE)
-    shares = {name: float(share) for name, share in re.findall(r"^(\w\S*) +(\d+\.\d\d)%", printed, re.MULTILINE)}
-    assert shares.pop("all") == 100
-    assert sum(shares.values()) == pytest.approx(100, abs=0.1)
+    stages = {name: float(share) for name, share in re.findall(r"^(\S+) +(\d+\.\d\d)%", printed, re.MULTILINE)}
+    assert list(stages) == ["embedding", "blocks.0", "blocks.1", "norm", "head", "all"]
+    assert stages.pop("all") == 100
+    assert sum(stages.values()) == pytest.approx(100, abs=0.1)
+    assert len(re.findall(r"^[├└]─ (?:attention|feed_forward)(?:_norm)? +\d+\.\d\d%", printed, re.MULTILINE)) == 8
     assert picture.read_text().startswith("digraph")
+    page = tmp_path / "blame.html"
+    blameflow("blame", run, "--prompt", "two plus three equals ", "--out", page)
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
 def test_the_same_seed_gives_the_same_bits_and_the_same_report(run: Path, tmp_path: Path) -> None:
@@ -108,7 +111,7 @@ def test_mistakes_end_in_one_line_and_status_2(run: Path, tmp_path: Path) -> Non
     assert "unknown characters '?', 'T'" in blameflow("sample", run, "--prompt", "Two?", status=2)
     assert "'?'" in blameflow("blame", run, "--prompt", "two?", status=2)
     assert "prompt is empty" in blameflow("blame", run, "--prompt", "", status=2)
-    assert "must end in .svg" in blameflow("blame", run, "--prompt", "two ", "--out", "x.pdf", status=2)
+    assert "must end in .html, .svg" in blameflow("blame", run, "--prompt", "two ", "--out", "x.pdf", status=2)
     assert "a file stands where" in blameflow("train", "--out", run / "config.json", status=2)
 
 

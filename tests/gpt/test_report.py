@@ -373,7 +373,7 @@ def test_a_picture_stands_in_a_page_without_ids_and_keeps_its_tooltips() -> None
     page = Page(f"<body>{drawn}</body>")
     assert page.ids == []
     assert '<b>"x" id="1"</b>' in page.said
-    assert any("leaf, shape (2,)" in title for title in page.titles)
+    assert any("shape (2,), float32" in title for title in page.titles)
     assert not any(re.fullmatch(r"n\d+|cluster_\d+|n\d+->n\d+", title) for title in page.titles)
     assert drawn.startswith("<svg")
     assert "http" not in drawn

@@ -106,7 +106,7 @@ def shares(page: Any) -> dict[str, dict[str, float]]:
 def test_a_transformer_opens_folded_as_the_flow_folds_and_shares_are_those_of_the_fold(show: Open) -> None:
     flow = a_gpt()
     page = show(flow)
-    folded = flow.fold(2)
+    folded = flow.fold(2, repeats=False)
     boxes = [".".join([*node.scope, *([] if node.op == "module" else [node.label])]) for node in folded.nodes]
     frames = ["blocks.0", "blocks.1"]
     assert sorted(labels(page)) == sorted([f"loss {flow.loss:.4g}", *boxes[1:], *frames])

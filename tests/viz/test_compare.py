@@ -215,11 +215,21 @@ def test_the_picture_shows_both_with_one_legend(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("names", [("a", "b"), ("pre", "post"), ("same", "same"), ("", "")])
 def test_the_first_stands_to_the_left_and_what_is_the_same_beside_it(names: tuple[str, str]) -> None:
-    place = layout(viz.compare(modules("f", "g", "h"), modules("f", "g", "more", "h"), names=names))
-    left, right = ([at for name, at in place.items() if name.startswith(side)] for side in ("a_", "b_"))
-    assert max(x for x, _ in left) < min(x for x, _ in right)
-    first, second = (sorted({y for _, y in side}) for side in (left, right))
-    assert set(first) < set(second)
+    both = viz.compare(modules("f", "g", "h"), modules("f", "g", "more", "h"), names=names)
+    place = layout(both)
+    left, right = ([x for name, (x, _) in place.items() if name.startswith(side)] for side in ("a_", "b_"))
+    assert max(left) < min(right)
+    for row in both.boxes:
+        if row.a and row.b:
+            assert place[f"a_{row.a.id}"][1] == place[f"b_{row.b.id}"][1]
+
+
+def test_where_the_order_differs_blame_runs_down_all_the_same() -> None:
+    both = viz.compare(modules("f", "g"), modules("g", "f"))
+    place = layout(both)
+    for side, flow in (("a_", both.a), ("b_", both.b)):
+        for edge in flow.edges:
+            assert place[side + edge.source][1] > place[side + edge.target][1]
 
 
 def test_the_scale_holds_the_gradients_of_both() -> None:

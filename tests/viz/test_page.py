@@ -89,7 +89,7 @@ def test_a_closed_call_has_the_size_of_the_box_it_folds_to(call: tuple[Program, 
     flow = nested(*call)
     tree, _ = tree_of_calls(flow.nodes, flow.edges)
     for depth in (1, 2):
-        for box in flow.fold(depth).nodes:
+        for box in flow.fold(depth, repeats=False).nodes:
             if box.op == "module":
                 same = [call for call in tree if call.path == box.scope and call.result.shape == box.shape]
                 assert any(
@@ -117,7 +117,7 @@ def test_a_module_called_twice_is_two_calls_and_a_shared_leaf_stands_outside_of_
 def test_a_folded_flow_makes_a_page_too() -> None:
     model = nn.Sequential(nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)), nn.Linear(2, 1))
     flow = viz.trace(model(Tensor([[1.0, 2.0]])).sum())
-    data = data_of(flow.fold(2).html())
+    data = data_of(flow.fold(2, repeats=False).html())
     assert [call["path"] for call in data["calls"]] == [["0"]]
     assert [value["path"] for value in data["values"]] == [[], ["1"], ["0", "1"], ["0", "0"]]
     shares: dict[int, float] = defaultdict(float)
