@@ -82,7 +82,7 @@ def _node(node: Node, whole: Picture) -> str:
     remark = times(node.count, whole.frames.counts.get(whole.frames.around[node.id], 1))
     if _is_small(node, whole, remark):
         attributes.append("shape=circle, style=filled, width=0.3, fixedsize=true, margin=0")
-        return f"{node.id} [label=<{labels.SYMBOLS[node.op]}>, {', '.join(attributes)}]"
+        return f'{node.id} [label="{labels.SYMBOLS[node.op]}", {", ".join(attributes)}]'
     if node.op == "leaf":
         attributes.append(f'style=filled, color="{INK}", penwidth=1.8')
     if node.op == "other":

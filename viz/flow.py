@@ -109,7 +109,10 @@ class BlameFlow:
         return dot.source(self._picture())
 
     def svg(self, path: str | Path | None = None) -> str:
-        """The picture as SVG; also written to `path` if one is given."""
+        """The picture as SVG; also written to `path` if one is given.
+
+        Raises ValueError for a picture too large to read, NoGraphviz where there is no program that draws it.
+        """
         check_count(len(self.nodes), len(self.edges))  # before a large picture is even planned
         drawing = image.svg(self._picture())
         if path is not None:
@@ -117,7 +120,7 @@ class BlameFlow:
         return drawing
 
     def png(self, path: str | Path) -> None:
-        """The picture as PNG, 144 dots per inch, written to `path`."""
+        """The picture as PNG, 144 dots per inch, written to `path`; raises what `svg` raises."""
         check_count(len(self.nodes), len(self.edges))
         Path(path).write_bytes(image.png(self._picture()))
 

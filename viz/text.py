@@ -50,8 +50,11 @@ def printable(name: str) -> str:
 
 
 def columns(text: str) -> int:
-    """How many columns a terminal gives it: two to a wide character, none to an accent that stands on another."""
-    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+    """How many columns a terminal gives it: two to a wide character, none to a mark that stands on another."""
+    marks = ("Mn", "Me")
+    return sum(
+        0 if unicodedata.category(c) in marks else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
+    )
 
 
 def shortened(text: str, most: int) -> str:

@@ -18,6 +18,7 @@ import nn
 import viz
 from engine import Tensor
 from gpt.model import GPT, GPTConfig
+from tests.test_docs import ROOT, run_snippets
 from tests.viz.drawn import Thing, overlaps, things
 from viz.digits import short
 from viz.picture import picture
@@ -246,3 +247,11 @@ def test_the_same_program_gives_the_same_bytes_and_says_what_it_is() -> None:
     assert root.get("role") == "img"
     assert re.fullmatch(r"blame for a loss of [\d.]+: \d+ boxes, \d+ edges", root.get("aria-label", ""))
     assert re.search(r"<title>blame for a loss of [\d.]+</title>", svg)
+
+
+def test_the_expression_in_the_docs_is_what_its_snippet_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_snippets(ROOT / "docs" / "looking.md", "python")
+    new, kept = ((folder / "expression.svg").read_text(encoding="utf-8") for folder in (tmp_path, ROOT / "docs"))
+    words = [sorted(element.text or "" for element in ET.fromstring(svg).iter() if element.text) for svg in (new, kept)]
+    assert words[0] == words[1]
