@@ -4,7 +4,8 @@ The flows may be of one program, before and after training, or of programs that 
 has is listed as such. Gradients are compared by their root mean square, because shapes may differ, and by their ratio,
 because they differ by orders of magnitude. To see how they change with depth, fold without repeats.
 
-Read next: `viz/matching.py`, what is compared with what; `viz/versus.py`, the tables; `viz/beside.py`, the picture.
+Read next: `viz/matching.py`, what is compared with what; `viz/versus.py`, the tables; `viz/drawing/beside.py`, the
+picture.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from viz import dot, image, versus
-from viz.beside import beside
+from viz import versus
 from viz.data import Edge, Node
+from viz.drawing import dot, image
+from viz.drawing.beside import beside
+from viz.drawing.layout import NoGraphviz
+from viz.drawing.picture import Picture
 from viz.flow import BlameFlow
-from viz.layout import NoGraphviz
 from viz.matching import LOSS, edge_keys, name_of, node_keys, pairs
-from viz.picture import Picture
 from viz.stages import Stage
 
 T = TypeVar("T")

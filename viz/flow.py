@@ -9,7 +9,7 @@ to share). A negative share is blame that another path cancelled. Folding keeps 
 
 Data first, pixels last: `viz.trace` makes a flow, `fold` makes a coarser one, and the renderers only read.
 
-Read next: `viz/trace.py`, `viz/fold.py`, `viz/dot.py`.
+Read next: `viz/trace.py`, `viz/fold.py`, `viz/drawing/dot.py`.
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from viz import dot, image, text
+from viz import text
 from viz.data import Edge, Node, Parameter
 from viz.digits import short
+from viz.drawing import dot, image
+from viz.drawing.layout import NoGraphviz
+from viz.drawing.picture import Picture, picture
+from viz.drawing.size import check_count
 from viz.fold import fold
-from viz.layout import NoGraphviz
 from viz.page import viewer
-from viz.picture import Picture, picture
 from viz.prune import prune
-from viz.size import check_count
 from viz.stages import Stage, stages
 
 

@@ -25,7 +25,7 @@ from gpt.model import GPT, GPTConfig
 from tests.viz.modules import Step, bodies, loss_of
 from viz.colors import LogScale
 from viz.digits import short
-from viz.layout import render
+from viz.drawing.layout import render
 
 
 class Block(nn.Module):

@@ -12,7 +12,7 @@ import pytest
 import engine
 import viz
 from engine import Tensor
-from viz import layout
+from viz.drawing import layout
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a script stands for the program")
 

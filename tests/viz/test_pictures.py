@@ -21,7 +21,7 @@ from gpt.model import GPT, GPTConfig
 from tests.test_docs import ROOT, run_snippets
 from tests.viz.drawn import Thing, overlaps, things
 from viz.digits import short
-from viz.picture import picture
+from viz.drawing.picture import picture
 
 
 def a_gpt(blocks: int = 2, **config: Any) -> viz.BlameFlow:

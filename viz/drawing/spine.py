@@ -14,8 +14,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 from viz.data import Edge, Node
-from viz.frames import Frames
-from viz.size import rows
+from viz.drawing.frames import Frames
+from viz.drawing.size import rows
 
 
 def spine(nodes: Sequence[Node], edges: Sequence[Edge]) -> list[str]:

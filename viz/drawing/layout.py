@@ -1,6 +1,6 @@
 """Layout and drawing are Graphviz's: this module finds its `dot` program and runs it.
 
-A program that hangs is stopped. What would take it minutes is not begun: see `viz/size.py`.
+A program that hangs is stopped. What would take it minutes is not begun: see `viz/drawing/size.py`.
 """
 
 from __future__ import annotations

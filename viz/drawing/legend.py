@@ -6,9 +6,9 @@ import math
 
 from viz.colors import INK
 from viz.digits import short
-from viz.labels import SMALL, at_edge, quoted, sizes, table
-from viz.picture import Picture
-from viz.strokes import ADDING, BROKEN, CANCELLING, IDLE, stroke
+from viz.drawing.labels import SMALL, at_edge, quoted, sizes, table
+from viz.drawing.picture import Picture
+from viz.drawing.strokes import ADDING, BROKEN, CANCELLING, IDLE, stroke
 
 
 def legend(picture: Picture) -> str:

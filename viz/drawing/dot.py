@@ -7,7 +7,7 @@
 
 What all blame must pass stands on a straight spine, the rest beside it. The same flow gives the same text, always.
 
-Read next: `viz/picture.py`, what is computed first; `viz/labels.py`, what is written where.
+Read next: `viz/drawing/picture.py`, what is computed first; `viz/drawing/labels.py`, what is written where.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator
 
-from viz import labels
 from viz.colors import FAINT, INK, PALE, PAPER
 from viz.data import Node
 from viz.digits import short
-from viz.frames import Path, times
-from viz.legend import legend
-from viz.picture import Arrow, Picture
-from viz.strokes import stroke, width
+from viz.drawing import labels
+from viz.drawing.frames import Path, times
+from viz.drawing.legend import legend
+from viz.drawing.picture import Arrow, Picture
+from viz.drawing.strokes import stroke, width
 
 _TEXT = f'fontname="Helvetica", fontcolor="{INK}"'
 

@@ -1,18 +1,19 @@
 """From a picture to an image: laid out and drawn by Graphviz, if it is not too large.
 
-A picture with frames is laid out twice; `viz/titles.py` says why. An SVG says what it is to those who cannot see it.
+A picture with frames is laid out twice; `viz/drawing/titles.py` says why. An SVG tells also those who cannot see it
+what it is.
 
-Read next: `viz/size.py`, what is too large; `viz/layout.py`, the program that draws.
+Read next: `viz/drawing/size.py`, what is too large; `viz/drawing/layout.py`, the program that draws.
 """
 
 from __future__ import annotations
 
 import json
 
-from viz import dot, titles
-from viz.layout import render
-from viz.picture import Picture
-from viz.size import check_count, check_length
+from viz.drawing import dot, titles
+from viz.drawing.layout import render
+from viz.drawing.picture import Picture
+from viz.drawing.size import check_count, check_length
 
 
 def svg(whole: Picture) -> str:
