@@ -26,10 +26,11 @@ compare: $(VENV)/dev.stamp  ## hold every op against PyTorch's, run the recipes;
 	$(BIN)/python -m pip install --quiet -e '.[compare]'
 	$(BIN)/python -m pytest tests/against
 
-bench: $(VENV)/dev.stamp  ## compare with PyTorch; downloads it
+bench: $(VENV)/dev.stamp  ## compare with PyTorch, which it downloads; time the pictures
 	$(BIN)/python -m pip install --quiet -e '.[bench]'
 	$(BIN)/python benchmarks/step.py
 	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/pictures.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -43,5 +43,6 @@ def blame(run: Run, prompt: str, target: str | None = None) -> Verdict:
         raise DataError(f"blame: prompt and target have {len(line) - 1} characters, the model reads {block}")
     labels = line[1:].copy()
     labels[: len(prompt) - 1] = IGNORED
-    loss = engine.cross_entropy(run.model(line[None, :-1]), np.asarray(labels)[None], reduction="sum")
+    with engine.keep_values():
+        loss = engine.cross_entropy(run.model(line[None, :-1]), np.asarray(labels)[None], reduction="sum")
     return Verdict(prompt, target, math.exp(-loss.item()), viz.trace(loss))

@@ -2,8 +2,8 @@
 
 from viz.compare import Comparison, compare
 from viz.data import Edge, Node, Numbers, Parameter
+from viz.drawing.layout import NoGraphviz
 from viz.flow import BlameFlow
-from viz.layout import NoGraphviz
 from viz.stages import Stage
 from viz.trace import NothingToTrace, trace
 

@@ -4,7 +4,8 @@ The flows may be of one program, before and after training, or of programs that 
 has is listed as such. Gradients are compared by their root mean square, because shapes may differ, and by their ratio,
 because they differ by orders of magnitude. To see how they change with depth, fold without repeats.
 
-Read next: `viz/matching.py`, what is compared with what; `viz/versus.py`, the tables; `viz/beside.py`, the picture.
+Read next: `viz/matching.py`, what is compared with what; `viz/versus.py`, the tables; `viz/drawing/beside.py`, the
+picture.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from viz import dot, titles, versus
-from viz.beside import beside
+from viz import versus
 from viz.data import Edge, Node
+from viz.drawing import dot, image
+from viz.drawing.beside import beside
+from viz.drawing.layout import NoGraphviz
+from viz.drawing.picture import Picture
 from viz.flow import BlameFlow
-from viz.layout import NoGraphviz, check_size
 from viz.matching import LOSS, edge_keys, name_of, node_keys, pairs
-from viz.picture import Picture
 from viz.stages import Stage
 
 T = TypeVar("T")
@@ -123,18 +125,18 @@ class Comparison:
 
     def dot(self) -> str:
         """Graphviz source of the two pictures, side by side."""
-        return dot.drawn(self._picture())
+        return dot.source(self._picture())
 
     def svg(self, path: str | Path | None = None) -> str:
         """The two pictures as SVG; also written to `path` if one is given."""
-        drawing = self._drawn("svg").decode()
+        drawing = image.svg(self._picture())
         if path is not None:
             Path(path).write_text(drawing, encoding="utf-8")
         return drawing
 
     def png(self, path: str | Path) -> None:
         """The two pictures as PNG, written to `path`."""
-        Path(path).write_bytes(self._drawn("png"))
+        Path(path).write_bytes(image.png(self._picture()))
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """What a notebook shows: the pictures, and in a terminal, or without Graphviz, the tables."""
@@ -147,11 +149,6 @@ class Comparison:
         same = [(row.a, row.b, row.ratio) for row in self.boxes]
         nodes, edges = (self.a.nodes, self.b.nodes), (self.a.edges, self.b.edges)
         return beside((self.a.loss, self.b.loss), self.names, nodes, edges, same)
-
-    def _drawn(self, kind: str) -> bytes:
-        check_size(len(self.a.nodes) + len(self.b.nodes), len(self.a.edges) + len(self.b.edges))
-        whole = self._picture()
-        return titles.drawing(lambda moved: dot.drawn(whole, moved), kind)
 
 
 def compare(a: BlameFlow, b: BlameFlow, names: tuple[str, str] = ("a", "b")) -> Comparison:

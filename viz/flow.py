@@ -9,7 +9,7 @@ to share). A negative share is blame that another path cancelled. Folding keeps 
 
 Data first, pixels last: `viz.trace` makes a flow, `fold` makes a coarser one, and the renderers only read.
 
-Read next: `viz/trace.py`, `viz/fold.py`, `viz/dot.py`.
+Read next: `viz/trace.py`, `viz/fold.py`, `viz/drawing/dot.py`.
 """
 
 from __future__ import annotations
@@ -19,11 +19,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from viz import dot, text, titles
+from viz import text
 from viz.data import Edge, Node, Parameter
 from viz.digits import short
+from viz.drawing import dot, image
+from viz.drawing.layout import NoGraphviz
+from viz.drawing.picture import Picture, picture
+from viz.drawing.size import check_count
 from viz.fold import fold
-from viz.layout import NoGraphviz, check_size
 from viz.page import viewer
 from viz.prune import prune
 from viz.stages import Stage, stages
@@ -105,24 +108,23 @@ class BlameFlow:
 
     def dot(self) -> str:
         """Graphviz source of the picture."""
-        return dot.source(self.loss, self.nodes, self.edges)
+        return dot.source(self._picture())
 
     def svg(self, path: str | Path | None = None) -> str:
-        """The picture as SVG; also written to `path` if one is given."""
-        what = f"blame for a loss of {short(self.loss)}: {len(self.nodes)} boxes, {len(self.edges)} edges"
-        title = f'<svg role="img" aria-label="{what}" '
-        picture = self._drawn("svg").decode().replace("<svg ", title, 1)
+        """The picture as SVG; also written to `path` if one is given.
+
+        Raises ValueError for a picture too large to read, NoGraphviz where there is no program that draws it.
+        """
+        check_count(len(self.nodes), len(self.edges))  # before a large picture is even planned
+        drawing = image.svg(self._picture())
         if path is not None:
-            Path(path).write_text(picture, encoding="utf-8")
-        return picture
+            Path(path).write_text(drawing, encoding="utf-8")
+        return drawing
 
     def png(self, path: str | Path) -> None:
-        """The picture as PNG, 144 dots per inch, written to `path`."""
-        Path(path).write_bytes(self._drawn("png"))
-
-    def _drawn(self, kind: str) -> bytes:
-        check_size(len(self.nodes), len(self.edges))
-        return titles.drawing(lambda moved: dot.source(self.loss, self.nodes, self.edges, moved), kind)
+        """The picture as PNG, 144 dots per inch, written to `path`; raises what `svg` raises."""
+        check_count(len(self.nodes), len(self.edges))
+        Path(path).write_bytes(image.png(self._picture()))
 
     def html(self, path: str | Path | None = None) -> str:
         """The picture as one HTML file that works offline; also written to `path` if one is given.
@@ -133,3 +135,6 @@ class BlameFlow:
         if path is not None:
             Path(path).write_text(document, encoding="utf-8")
         return document
+
+    def _picture(self) -> Picture:
+        return picture(self.loss, self.nodes, self.edges)

@@ -50,8 +50,11 @@ def printable(name: str) -> str:
 
 
 def columns(text: str) -> int:
-    """How many columns a terminal gives it: two to a wide character, none to an accent that stands on another."""
-    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+    """How many columns a terminal gives it: two to a wide character, none to a mark that stands on another."""
+    marks = ("Mn", "Me")
+    return sum(
+        0 if unicodedata.category(c) in marks else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
+    )
 
 
 def shortened(text: str, most: int) -> str:
@@ -96,7 +99,7 @@ def _walk(row: _Row, before: str = "", outermost: bool = True) -> Iterator[tuple
     for place, (key, inner) in enumerate(row.inner.items(), 1):
         last = place == len(row.inner)
         branch, below = ("", "") if outermost else ("└─ ", "   ") if last else ("├─ ", "│  ")
-        yield before + branch, key[0], inner
+        yield before + branch, key[0] or "(no name)", inner
         yield from _walk(inner, before + below, outermost=False)
 
 

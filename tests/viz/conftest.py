@@ -38,7 +38,7 @@ def show(browser: Any, tmp_path: Path) -> Iterator[Open]:
         page.on("console", lambda message: troubles.append(f"console: {message.text}"))
         page.on("pageerror", lambda error: troubles.append(f"error: {error}"))
         page.on("request", lambda request: None if request.url == path.as_uri() else troubles.append(request.url))
-        page.set_default_timeout(5000)
+        page.set_default_timeout(30_000)
         page.goto(path.as_uri())
         pages.append(page)
         return page

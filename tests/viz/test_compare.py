@@ -25,7 +25,7 @@ from gpt.model import GPT, GPTConfig
 from tests.viz.modules import Step, bodies, loss_of
 from viz.colors import LogScale
 from viz.digits import short
-from viz.layout import render
+from viz.drawing.layout import render
 
 
 class Block(nn.Module):
@@ -100,6 +100,9 @@ def test_gradients_reach_the_first_of_twelve_blocks_only_by_the_residual_stream(
     assert blocks["blocks.0"].ratio > 100
     ratios = [row.ratio for row in blocks.values()]
     assert ratios == sorted(ratios)
+    longest = "█" * 14
+    assert f"│{longest}" in both.text().splitlines()[-15]
+    assert f"{longest}│" in viz.compare(both.b, both.a).text().splitlines()[-15]
 
 
 def test_before_and_after_training_everything_has_its_like() -> None:
@@ -162,7 +165,8 @@ def test_a_gradient_of_zero() -> None:
     assert ratio(2, 0) == 0
     assert ratio(0, 2) == math.inf
     assert math.isnan(ratio(0, 0))
-    assert viz.compare(flow(0), flow(2)).text().count("█" * 14) == 1
+    assert viz.compare(flow(0), flow(2)).text().count("│" + "█" * 14) == 1
+    assert viz.compare(flow(2), flow(0)).text().count("█" * 14 + "│") == 1
 
 
 def test_flows_with_nothing_in_common_are_not_compared() -> None:
@@ -203,7 +207,7 @@ def test_the_picture_shows_both_with_one_legend(tmp_path: Path) -> None:
     assert drawing.count('class="node"') == len(both.a.nodes) + len(both.b.nodes) + 1
     shown = [element.text for element in ET.fromstring(drawing).iter() if element.tag.endswith("}text")]
     assert shown.count("plain") == shown.count("residual") == 1
-    assert [text for text in shown if text and text.startswith("loss")]
+    assert shown.count("mean · grad 1") == 2
     assert f"gradient ×{short(both.boxes[-1].ratio, 3)}" in shown
     both.png(tmp_path / "both.png")
     assert (tmp_path / "both.png").read_bytes().startswith(b"\x89PNG")
@@ -211,11 +215,21 @@ def test_the_picture_shows_both_with_one_legend(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("names", [("a", "b"), ("pre", "post"), ("same", "same"), ("", "")])
 def test_the_first_stands_to_the_left_and_what_is_the_same_beside_it(names: tuple[str, str]) -> None:
-    place = layout(viz.compare(modules("f", "g", "h"), modules("f", "g", "more", "h"), names=names))
-    left, right = ([at for name, at in place.items() if name.startswith(side)] for side in ("a_", "b_"))
-    assert max(x for x, _ in left) < min(x for x, _ in right)
-    first, second = (sorted({y for _, y in side}) for side in (left, right))
-    assert set(first) < set(second)
+    both = viz.compare(modules("f", "g", "h"), modules("f", "g", "more", "h"), names=names)
+    place = layout(both)
+    left, right = ([x for name, (x, _) in place.items() if name.startswith(side)] for side in ("a_", "b_"))
+    assert max(left) < min(right)
+    for row in both.boxes:
+        if row.a and row.b:
+            assert place[f"a_{row.a.id}"][1] == place[f"b_{row.b.id}"][1]
+
+
+def test_where_the_order_differs_blame_runs_down_all_the_same() -> None:
+    both = viz.compare(modules("f", "g"), modules("g", "f"))
+    place = layout(both)
+    for side, flow in (("a_", both.a), ("b_", both.b)):
+        for edge in flow.edges:
+            assert place[side + edge.source][1] > place[side + edge.target][1]
 
 
 def test_the_scale_holds_the_gradients_of_both() -> None:
@@ -225,6 +239,18 @@ def test_the_scale_holds_the_gradients_of_both() -> None:
     for side, flow in (("a_", both.a), ("b_", both.b)):
         for node in flow.nodes[1:]:
             assert fills[side + node.id] == scale.color(node.rms)
+
+
+def test_widths_are_held_against_the_widest_edge_of_both() -> None:
+    def widths(both: viz.Comparison) -> tuple[float, float]:
+        found = re.findall(r"^([ab])_\w+ -> .*penwidth=([0-9.]+)", both.dot(), re.MULTILINE)
+        a, b = (max(float(width) for of, width in found if of == side) for side in "ab")
+        return a, b
+
+    one, other = a_stack(residual=False), a_stack(residual=True)
+    a, b = widths(viz.compare(one, other))
+    assert a < b
+    assert widths(viz.compare(other, one)) == (b, a)
 
 
 def test_what_changed_most_is_marked() -> None:

@@ -6,8 +6,8 @@ Everything that comes from outside passes `escaped`; attributes are numbers and 
 from __future__ import annotations
 
 import html
-import math
 
+from viz import digits
 from viz.text import printable
 
 
@@ -51,18 +51,9 @@ def picture(width: float, height: float, about: str, *marks: str, class_: str = 
 
 
 def short(value: float) -> str:
-    """A number in three significant digits, as people write it: 0.00213, 12,500, 3.1e-7."""
-    if math.isnan(value):
-        return "nan"
-    if math.isinf(value):
-        return "∞" if value > 0 else "−∞"
-    size = abs(value)
-    if size and not 1e-4 <= size < 1e7:
-        mantissa, exponent = f"{value:.2e}".split("e")
-        mantissa = mantissa.rstrip("0").rstrip(".")
-        return f"{mantissa}e{int(exponent)}".replace("-", "−")
-    written = f"{value:,.0f}" if size >= 100 else f"{value:.3g}"
-    return written.replace("-", "−")
+    """A number in three significant digits, as people write it: −0.00213, 12,500, 3.1e−7, ∞."""
+    written = f"{value:,.0f}" if 999.5 <= abs(value) < 1e5 else digits.short(value, 3)
+    return written.replace("-", "−").replace("inf", "∞")
 
 
 def _pixels(value: float) -> str:

@@ -14,14 +14,16 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 from viz.data import Edge, Node
-from viz.frames import Frames
+from viz.drawing.frames import Frames
+from viz.drawing.size import rows
 
 
 def spine(nodes: Sequence[Node], edges: Sequence[Edge]) -> list[str]:
     """The ids of the nodes that every path from the loss to its far end passes, from the loss on."""
     place = {node.id: number for number, node in enumerate(nodes) if node.op not in ("leaf", "other")}
     onward = [edge for edge in edges if place.get(edge.source, len(nodes)) < place.get(edge.target, 0)]
-    leading = _leading_on(list(place), onward)
+    row = rows(nodes, edges)
+    leading = _leading_to(max(reversed(place), key=row.__getitem__, default=""), onward)
     jumps = Counter[int]()
     for edge in onward:
         if edge.target in leading:
@@ -35,18 +37,14 @@ def spine(nodes: Sequence[Node], edges: Sequence[Edge]) -> list[str]:
     return found
 
 
-def _leading_on(ids: Sequence[str], edges: Sequence[Edge]) -> set[str]:
-    """The nodes from which blame runs to the far end: to what the longest way from the loss leads to."""
-    arriving: dict[str, list[str]] = defaultdict(list)
+def _leading_to(end: str, edges: Sequence[Edge]) -> set[str]:
+    """The nodes from which blame runs there."""
+    sources: dict[str, list[str]] = defaultdict(list)
     for edge in edges:
-        arriving[edge.target].append(edge.source)
-    length: dict[str, int] = {}
-    for node in ids:  # from the loss back, so sources come first
-        length[node] = max((length[source] + 1 for source in arriving[node]), default=0)
-    far = max(reversed(ids), key=lambda node: length[node], default="")
-    found, waiting = {far}, [far]
+        sources[edge.target].append(edge.source)
+    found, waiting = {end}, [end]
     while waiting:
-        new = set(arriving[waiting.pop()]) - found
+        new = set(sources[waiting.pop()]) - found
         found |= new
         waiting += new
     return found

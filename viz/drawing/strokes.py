@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from viz.colors import ADDS, CANCELS, FAINT
 from viz.data import Edge
 
-WIDEST, THINNEST = 7.0, 0.6  # points
+WIDEST, THINNEST, DOTTED = 7.0, 0.6, 1.2  # points
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ def stroke(edge: Edge) -> Stroke:
     return CANCELLING if edge.share < 0 else ADDING
 
 
-def width(norm: float, largest: float) -> float:
-    """In points."""
-    part = norm / largest if largest > 0 else 0.0
-    return THINNEST + (WIDEST - THINNEST) * math.sqrt(part if math.isfinite(part) else 0.0)
+def width(edge: Edge, largest: float) -> float:
+    """In points. Dots stay dots: a dotted line is thin, whatever it carries."""
+    if stroke(edge).style == "dotted":
+        return DOTTED
+    return THINNEST + (WIDEST - THINNEST) * math.sqrt(edge.norm / largest)

@@ -13,8 +13,8 @@ from dataclasses import replace
 from viz.colors import LogScale
 from viz.data import Edge, Node
 from viz.digits import short
-from viz.frames import Frames
-from viz.picture import Picture, picture
+from viz.drawing.frames import Frames
+from viz.drawing.picture import Picture, picture
 
 SIDES = ("a_", "b_")  # before the ids of either flow
 MUCH = 2.0  # what changed by less than this factor is not marked,

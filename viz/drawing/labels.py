@@ -1,7 +1,7 @@
 """What is written in a picture: a few lines in a box, a percentage at an edge, and in tooltips all that is known.
 
-Every name from outside goes through `quoted`, so that nothing in it becomes markup or one of Graphviz's escapes: a
-picture shows the name itself. A long one loses its middle; its tooltip has all of it.
+Every name from outside goes through `quoted` or `quoted_tip`, so that nothing in it becomes markup or one of Graphviz's
+escapes: a picture shows the name itself. A long one loses its middle; its tooltip has all of it.
 """
 
 from __future__ import annotations
@@ -27,14 +27,19 @@ _LONGEST_TOOLTIP = 2000
 
 
 def quoted(text: str) -> str:
-    """Text from outside for an HTML-like label or a tooltip: neither a tag nor one of DOT's backslash escapes."""
+    """Text from outside for an HTML-like label: neither a tag nor one of DOT's backslash escapes."""
     return html.escape(printable(text)).replace("\\", "\\\\")
 
 
-def table(rows: Sequence[str]) -> str:
-    """An HTML-like label of these rows."""
+def quoted_tip(text: str) -> str:
+    """Text from outside for a tooltip, where Graphviz looks for escapes twice."""
+    return html.escape(printable(text)).replace("\\", "\\" * 4)
+
+
+def table(rows: Sequence[str], spacing: int = 0, size: str = "") -> str:
+    """An HTML-like label of rows of cells, so many points apart."""
     lines = "".join(f"<tr>{row}</tr>" for row in rows)
-    return f'<<table border="0" cellborder="0" cellspacing="0" cellpadding="0">{lines}</table>>'
+    return f'<<table border="0" cellborder="0" cellspacing="{spacing}" cellpadding="0"{size}>{lines}</table>>'
 
 
 def cell(text: str, size: int = SMALL, *, name: str = "", bold: bool = False) -> str:
@@ -44,9 +49,13 @@ def cell(text: str, size: int = SMALL, *, name: str = "", bold: bool = False) ->
     """
     shown = shortened(printable(name), _LONGEST_NAME)
     wide = any(unicodedata.east_asian_width(c) in "WF" for c in shown)
-    room = f' align="left" width="{_room(shown + text, size)}"' if wide else ""
     marked = f"<b>{quoted(shown)}</b>" if bold and shown else quoted(shown)
-    return f'<td{room}><font point-size="{size}">{marked}{html.escape(text)}</font></td>'
+    written = f'<font point-size="{size}">{marked}{quoted(text)}</font>'
+    if not wide:
+        return f"<td>{written}</td>"
+    room = f' fixedsize="true" width="{_room(shown + text, size)}" height="{1.3 * size:.0f}"'
+    inner = table([f'<td align="left">{written}</td>'], size=room)
+    return f"<td>{inner[1:-1]}</td>"
 
 
 def aside(lines: Sequence[str], away: float) -> str:
@@ -109,10 +118,11 @@ def size_of(rms: float) -> str:
 
 
 def at_edge(percent: str, edge: Edge) -> str:
-    """A share, and what was contributed where that is one number."""
-    if not percent:
+    """A share, and what is brought where that is one number; nothing where all of the gradient comes by this edge."""
+    brought = f"({short(edge.each[0])})" if edge.each and len(edge.each) == 1 and edge.norm else ""
+    if not percent and not math.isnan(edge.share):
         return ""
-    return f"{percent} ({short(edge.each[0])})" if edge.each and len(edge.each) == 1 else percent
+    return f"{percent} {brought}".strip()
 
 
 def tooltip(node: Node, blame: str) -> str:
@@ -120,9 +130,9 @@ def tooltip(node: Node, blame: str) -> str:
     where = ".".join(node.scope) if node.op == "module" else ".".join((*node.scope, node.name or node.op))
     return _tooltip(
         where,
-        f"{node.op}: {node.formula}" if node.formula else "",
-        f"{node.count} of them" if node.count > 1 else "",
-        f"shape {node.shape}, {node.dtype}" if node.op != "other" else "",
+        f"{node.op}, shape {node.shape}, {node.dtype}" if node.op != "other" else node.op,
+        node.formula,
+        f"stands for {node.count:,}" if node.count > 1 else "",
         f"gradient: norm {short(node.norm)}, rms {short(node.rms)}",
         *(
             f"{what}: {_summary(known)}"
@@ -145,7 +155,7 @@ def edge_tooltip(edge: Edge, source: Node, target: Node) -> str:
 
 
 def _tooltip(*lines: str) -> str:
-    return "\\n".join(quoted(shortened(printable(line), _LONGEST_TOOLTIP)) for line in lines if line)
+    return "\\n".join(quoted_tip(shortened(printable(line), _LONGEST_TOOLTIP)) for line in lines if line)
 
 
 def _summary(numbers: Numbers) -> str:

@@ -6,24 +6,13 @@ first to see which titles an edge runs through, then with those moved to the oth
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Iterator
 from typing import Any
-
-from viz.layout import render
 
 Point = tuple[float, float]
 Box = tuple[float, float, float, float]  # left, low, right, high
 
 _STEPS = 12  # points looked at along each piece of a curve
-
-
-def drawing(source: Callable[[Collection[str]], str], kind: str) -> bytes:
-    """The picture of a source that is told which titles to move."""
-    first = source(())
-    if "subgraph" in first:
-        first = source(moved(json.loads(render(first, "json0"))))
-    return render(first, kind)
 
 
 def moved(layout: dict[str, Any]) -> set[str]:

@@ -1,7 +1,6 @@
 """Layout and drawing are Graphviz's: this module finds its `dot` program and runs it.
 
-A drawing of thousands of boxes takes Graphviz minutes, and nobody can read it; so there is a limit, which a flow meets
-before the program starts, and a time after which the program is stopped. Within the limit it takes some seconds.
+A program that hangs is stopped. What would take it minutes is not begun: see `viz/drawing/size.py`.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ import sys
 import sysconfig
 from pathlib import Path
 
-MOST_BOXES, MOST_EDGES = 500, 1000
 PATIENCE = 60.0  # seconds
 _INSTALL = "`pip install graphviz-pure`, or install Graphviz so that `dot` runs"
 
@@ -39,15 +37,6 @@ def program() -> str:
     return found
 
 
-def check_size(boxes: int, edges: int) -> None:
-    """Raise ValueError for a drawing that would take too long and be too large to read."""
-    if boxes > MOST_BOXES or edges > MOST_EDGES:
-        raise ValueError(
-            f"a picture of {boxes:,} boxes and {edges:,} edges cannot be read (at most {MOST_BOXES:,} and "
-            f"{MOST_EDGES:,}): make it coarser with fold(depth=...) or prune(keep=...), or use html()"
-        )
-
-
 def render(source: str, kind: str) -> bytes:
     """What Graphviz makes of some DOT source, `kind` being "svg", "png" or another of its formats."""
     resolution = ["-Gdpi=144"] if kind == "png" else []
@@ -55,7 +44,7 @@ def render(source: str, kind: str) -> bytes:
     try:
         done = subprocess.run(command, input=source.encode(), capture_output=True, check=False, timeout=PATIENCE)
     except subprocess.TimeoutExpired:
-        raise NoGraphviz(f"{command[0]} had no picture after {PATIENCE:.0f} s; fold or prune the flow") from None
+        raise NoGraphviz(f"{command[0]} had no picture after {PATIENCE:g} s; fold or prune the flow") from None
     except OSError as error:
         raise NoGraphviz(f"{command[0]} does not start ({error.strerror}): {_INSTALL}") from None
     if done.returncode or not done.stdout:

@@ -1,6 +1,6 @@
 """Picture: what has to be known of a whole flow before any part of it can be drawn. Computed once, then only read.
 
-Read next: `viz/labels.py`, `viz/legend.py`, `viz/dot.py`, which read it.
+Read next: `viz/drawing/labels.py`, `viz/drawing/legend.py`, `viz/drawing/dot.py`, which read it.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from viz.colors import LogScale
 from viz.data import Edge, Node
 from viz.digits import percents
-from viz.frames import Frames, frames
-from viz.spine import bands, spine
+from viz.drawing.frames import Frames, frames
+from viz.drawing.spine import bands, spine
 
 
 @dataclass(frozen=True)

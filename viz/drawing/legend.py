@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import math
 
+from viz.colors import INK
 from viz.digits import short
-from viz.labels import at_edge, quoted, sizes
-from viz.picture import Picture
-from viz.strokes import ADDING, BROKEN, CANCELLING, IDLE, stroke
+from viz.drawing.labels import SMALL, at_edge, quoted, sizes, table
+from viz.drawing.picture import Picture
+from viz.drawing.strokes import ADDING, BROKEN, CANCELLING, IDLE, stroke
 
 
 def legend(picture: Picture) -> str:
     """An HTML-like label."""
     rows = [*_fills(picture), *_lines(picture), *_texts(picture), *map(_row, map(quoted, picture.legend))]
-    lines = "".join(f"<tr>{row}</tr>" for row in rows)
-    return f'<<table border="0" cellborder="0" cellspacing="2" cellpadding="1">{lines}</table>>'
+    return table([f'<td align="left">{row}</td>' for row in rows], spacing=3)
 
 
-def _row(text: str) -> str:
-    return f'<td colspan="8" align="left">{text}</td>'
+def _row(text: str, before: str = "") -> str:
+    return f'{before}<font point-size="{SMALL}" color="{INK}">{text}</font>'
 
 
 def _fills(picture: Picture) -> list[str]:
@@ -26,10 +26,11 @@ def _fills(picture: Picture) -> list[str]:
     if any(math.isfinite(size) and size > 0 for size in picture.fills):
         scale = picture.scale
         swatches = "".join(
-            f'<td bgcolor="{scale.color(tick)}" width="44"><font color="{scale.ink(tick)}">{short(tick)}</font></td>'
+            f'<td bgcolor="{scale.color(tick)}" width="44" height="13">'
+            f'<font point-size="{SMALL}" color="{scale.ink(tick)}">{short(tick)}</font></td>'
             for tick in scale.ticks()
         )
-        rows += [_row("fill: root mean square of the gradient dL/dx"), swatches]
+        rows += [_row("fill: root mean square of the gradient dL/dx"), table([swatches], spacing=2)[1:-1]]
     if 0.0 in picture.fills:
         rows.append(_row("white: a gradient of zero"))
     if not all(math.isfinite(node.rms) for node in picture.nodes.values()):
@@ -40,11 +41,11 @@ def _fills(picture: Picture) -> list[str]:
 def _lines(picture: Picture) -> list[str]:
     drawn = {stroke(arrow.edge) for arrow in picture.arrows}
     rows = [
-        _row(f'<font color="{kind.color}">{kind.word}</font> {kind.meaning}')
+        _row(f" {kind.meaning}", f'<font point-size="{SMALL}" color="{kind.color}">{kind.word}</font>')
         for kind in (ADDING, CANCELLING, IDLE, BROKEN)
         if kind in drawn
     ]
-    if picture.largest:
+    if not drawn.isdisjoint((ADDING, CANCELLING)):
         rows.append(_row(f"width: root of the contribution's norm, widest {short(picture.largest, 3)}"))
     return rows
 
@@ -58,8 +59,8 @@ def _texts(picture: Picture) -> list[str]:
         rows.append(_row("square, bold frame: a leaf, computed from nothing"))
     if picture.blame:
         rows.append(_row("&quot;of the blame&quot;: share in the squared gradients of all leaves"))
-    at_edges = [at_edge(arrow.percent, arrow.edge) for arrow in picture.arrows]
-    if any(at_edges):
-        also = " (what it brings)" if any("(" in text for text in at_edges) else ""
-        rows.append(_row(f"percent at an edge: share in the gradient it flows into{also}"))
+    if any(arrow.percent for arrow in picture.arrows):
+        rows.append(_row("percent at an edge: share in the gradient it flows into"))
+    if any("(" in at_edge(arrow.percent, arrow.edge) for arrow in picture.arrows):
+        rows.append(_row("in brackets at an edge: what it brings"))
     return rows

@@ -7,36 +7,30 @@
 
 What all blame must pass stands on a straight spine, the rest beside it. The same flow gives the same text, always.
 
-Read next: `viz/picture.py`, what is computed first; `viz/labels.py`, what is written where.
+Read next: `viz/drawing/picture.py`, what is computed first; `viz/drawing/labels.py`, what is written where.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 
-from viz import labels
 from viz.colors import FAINT, INK, PALE, PAPER
-from viz.data import Edge, Node
+from viz.data import Node
 from viz.digits import short
-from viz.frames import Path, times
-from viz.legend import legend
-from viz.picture import Arrow, Picture, picture
-from viz.strokes import stroke, width
+from viz.drawing import labels
+from viz.drawing.frames import Path, times
+from viz.drawing.legend import legend
+from viz.drawing.picture import Arrow, Picture
+from viz.drawing.strokes import stroke, width
 
 _TEXT = f'fontname="Helvetica", fontcolor="{INK}"'
 
 
-def source(loss: float, nodes: Sequence[Node], edges: Sequence[Edge], moved: Collection[str] = ()) -> str:
-    """DOT source of one flow; the frames `moved` have their titles at the right."""
-    return drawn(picture(loss, nodes, edges), moved)
-
-
-def drawn(whole: Picture, moved: Collection[str] = ()) -> str:
-    """DOT source of a picture."""
-    losses = " and ".join(map(short, whole.losses.values()))
+def source(whole: Picture, moved: Collection[str] = ()) -> str:
+    """DOT source of a picture; the frames `moved` have their titles at the right."""
     lines = [
-        f'digraph "blame for a loss of {losses}" {{',
+        f'digraph "{name(whole)}" {{',
         f'graph [newrank=true, nodesep=0.3, ranksep=0.4, bgcolor="{PAPER}", {_TEXT}]',
         f'node [shape=box, style="filled,rounded", margin="0.1,0.05", color="{FAINT}", {_TEXT}]',
         f"edge [fontsize={labels.SMALL}, arrowsize=0.6, {_TEXT}]",
@@ -48,6 +42,11 @@ def drawn(whole: Picture, moved: Collection[str] = ()) -> str:
         "}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def name(whole: Picture) -> str:
+    """What the picture is called."""
+    return f"blame for a loss of {' and '.join(map(short, whole.losses.values()))}"
 
 
 def _framed(whole: Picture, moved: Collection[str]) -> Iterator[str]:
@@ -83,7 +82,7 @@ def _node(node: Node, whole: Picture) -> str:
     remark = times(node.count, whole.frames.counts.get(whole.frames.around[node.id], 1))
     if _is_small(node, whole, remark):
         attributes.append("shape=circle, style=filled, width=0.3, fixedsize=true, margin=0")
-        return f"{node.id} [label=<{labels.SYMBOLS[node.op]}>, {', '.join(attributes)}]"
+        return f'{node.id} [label="{labels.SYMBOLS[node.op]}", {", ".join(attributes)}]'
     if node.op == "leaf":
         attributes.append(f'style=filled, color="{INK}", penwidth=1.8')
     if node.op == "other":
@@ -131,7 +130,7 @@ def _title(node: Node, whole: Picture) -> str:
 
 def _arrow(arrow: Arrow, whole: Picture) -> str:
     edge, nodes = arrow.edge, whole.nodes
-    kind, wide = stroke(edge), width(edge.norm, whole.largest)
+    kind, wide = stroke(edge), width(edge, whole.largest)
     tip = labels.edge_tooltip(edge, nodes[edge.source], nodes[edge.target])
     attributes = [f'penwidth={wide:.2f}, color="{kind.color}", style={kind.style}, tooltip="{tip}"']
     lines = [line for line in ("to the next" if arrow.back else "", labels.at_edge(arrow.percent, edge)) if line]

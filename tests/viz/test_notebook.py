@@ -1,0 +1,58 @@
+"""What a notebook and a prompt show of a flow."""
+
+from __future__ import annotations
+
+import re
+import shutil
+
+import pytest
+
+import engine
+import viz
+from engine import Tensor
+from tests.viz.test_pictures import a_gpt, an_expression
+
+
+def test_a_flow_is_named_in_one_line() -> None:
+    flow = an_expression()
+    assert re.fullmatch(r"BlameFlow\(loss -?[\d.]+, \d+ values, \d+ edges\)", repr(flow))
+    assert re.fullmatch(r"BlameFlow\(loss [\d.]+, \d+ boxes, \d+ edges\)", repr(a_gpt().fold(1)))
+
+
+def test_the_view_is_the_finest_that_can_be_read() -> None:
+    small, large = an_expression(), a_gpt(3)
+    assert small.readable() is small
+    for boxes in (8, 12, 40):
+        view = large.readable(boxes)
+        assert len(view.nodes) <= boxes
+        depth = next(depth for depth in range(1, 9) if large.fold(depth) == view)
+        assert len(large.fold(depth + 1).nodes) > boxes or large.fold(depth + 1) == view
+    folded = large.fold(2, repeats=False)
+    assert folded.readable(3) is folded  # chosen already
+
+
+def test_where_no_view_is_small_enough_it_is_the_coarsest() -> None:
+    x = Tensor(1.0, requires_grad=True)
+    for _ in range(50):
+        x = engine.sin(x)
+    flow = viz.trace(x)
+    assert flow.readable() is flow
+    with engine.scope("f"):
+        y = engine.sin(x)
+    assert viz.trace(y).readable(10) == viz.trace(y).fold(1)
+
+
+def test_a_notebook_shows_the_picture_of_the_view_and_a_terminal_the_tree() -> None:
+    flow = a_gpt()
+    shown = flow._repr_mimebundle_()
+    assert shown == {"text/plain": f"{flow!r}\n{flow.text()}", "image/svg+xml": flow.readable().svg()}
+    assert flow._repr_mimebundle_(include=None, exclude=None) == shown
+
+
+def test_without_graphviz_and_without_a_small_view_there_is_the_tree(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = Tensor(1.0, requires_grad=True)
+    for _ in range(600):
+        x = engine.sin(x)
+    assert list(viz.trace(x)._repr_mimebundle_()) == ["text/plain"]
+    monkeypatch.setattr(shutil, "which", lambda *args, **kwargs: None)
+    assert list(an_expression()._repr_mimebundle_()) == ["text/plain"]
