@@ -41,6 +41,8 @@ class Node:
         formula: what the op computes, in one line; empty for a box and a leaf.
         value: of the array itself, where it is still known; see `engine.keep_values`. None for a box.
         gradient: of dL/dx; None for a box.
+        hooked: whether a hook of the user's sees this gradient, and may change what goes on from here; all that is
+            told of the gradient is as it arrived.
     """
 
     id: str
@@ -58,6 +60,7 @@ class Node:
     value: Numbers | None = None
     gradient: Numbers | None = None
     calls: tuple[int, ...] = ()
+    hooked: bool = False
 
     @property
     def label(self) -> str:
@@ -94,9 +97,14 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A leaf: the module that uses it first, its number of values, and the squared norm of its gradient."""
+    """A leaf: the module that uses it first, its number of values, and the norm of its gradient."""
 
     scope: tuple[str, ...]
     name: str | None
     size: int
-    squared: float
+    norm: float
+
+    @property
+    def squared(self) -> float:
+        """The squared norm."""
+        return self.norm * self.norm

@@ -63,7 +63,8 @@ class BlameFlow:
     def prune(self, keep: float = 0.95) -> BlameFlow:
         """The fewest edges whose norms add up to `keep` of all, and the rest in a node "other": nothing is lost.
 
-        Its `count` says how many values went there, and those of its edges how many contributions.
+        Its `count` says how many values went there, and those of its edges how many contributions. The edges out of the
+        loss are always among those kept.
         """
         nodes, edges = prune(self.nodes, self.edges, keep)
         return replace(self, nodes=nodes, edges=edges)

@@ -26,6 +26,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from viz.checks import check_depth
 from viz.data import Edge, Node
 from viz.groups import Group, groups
 from viz.repeats import joined, pattern
@@ -37,8 +38,7 @@ def fold(
     nodes: Sequence[Node], edges: Sequence[Edge], depth: int, repeats: bool
 ) -> tuple[tuple[Node, ...], tuple[Edge, ...]]:
     """Boxes and the edges between them; see this module's docstring."""
-    if depth < 1:
-        raise ValueError(f"fold: depth must be at least 1, not {depth}")
+    check_depth("fold", depth)
     if any(node.op == "module" for node in nodes):
         raise ValueError("fold: this flow is folded already, and its boxes are closed; fold the flow it was made from")
     group_of = groups(nodes, edges, depth, repeats)
@@ -68,24 +68,21 @@ def _edges(edges: Sequence[Edge], group_of: Mapping[str, Group], doors: Doors) -
         source, target = group_of[edge.source].id, group_of[edge.target].id
         if edge.target in doors[target]:
             arriving[source, target].append(edge)
-    squared = {group: sum(door.norm * door.norm for door in inside.values()) for group, inside in doors.items()}
+    norms = {group: math.hypot(*(door.norm for door in inside.values())) for group, inside in doors.items()}
     return [
-        among[0]
-        if len(among) == 1 and plain.issuperset(ends)
-        else _merged(ends, among, doors[ends[1]], squared[ends[1]])
+        among[0] if len(among) == 1 and plain.issuperset(ends) else _merged(ends, among, doors[ends[1]], norms[ends[1]])
         for ends, among in arriving.items()
     ]
 
 
-def _merged(ends: tuple[str, str], among: Sequence[Edge], doors: Mapping[str, Node], squared: float) -> Edge:
-    """One edge for several."""
-    inner = 0.0
+def _merged(ends: tuple[str, str], among: Sequence[Edge], doors: Mapping[str, Node], whole: float) -> Edge:
+    """One edge for several; `whole` is the norm of all that arrives at the doors."""
+    share = 0.0 if whole else math.nan
     for edge in among:
         norm = doors[edge.target].norm
-        inner += edge.share * norm * norm if norm else 0.0
+        share += edge.share * (norm / whole) ** 2 if norm else 0.0
     norm = math.hypot(*(edge.norm for edge in among))
-    count = sum(edge.count for edge in among)
-    return Edge(*ends, norm, inner / squared if squared else math.nan, count=count)
+    return Edge(*ends, norm, share, count=sum(edge.count for edge in among))
 
 
 def _node(group: Group, inside: Sequence[Node], doors: Sequence[Node]) -> Node:
@@ -94,7 +91,7 @@ def _node(group: Group, inside: Sequence[Node], doors: Sequence[Node]) -> Node:
     if not group.is_box and group.times == 1:
         return replace(result, scope=group.scope)
     arriving = doors or [result]  # nothing arrives in the loss from elsewhere: it is its own door
-    squared = sum(door.norm * door.norm for door in arriving)
+    norm = math.hypot(*(door.norm for door in arriving))
     size = sum(math.prod(door.shape) for door in arriving)
     names = [node.name for node in inside if node.name is not None]
     same_name = len(names) == len(inside) and len({pattern(name) for name in names}) == 1
@@ -105,8 +102,8 @@ def _node(group: Group, inside: Sequence[Node], doors: Sequence[Node]) -> Node:
         scope=group.scope,
         shape=result.shape,
         dtype=result.dtype,
-        norm=math.sqrt(squared),
-        rms=math.sqrt(squared / size) if size else 0.0,
+        norm=norm,
+        rms=norm / math.sqrt(size) if size else 0.0,
         parameters=sum(node.parameters for node in inside),
         blame=math.fsum(node.blame for node in inside),
         count=group.times,

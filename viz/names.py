@@ -14,7 +14,7 @@ from engine import Node, Tensor, trees
 
 def names_of(names: Mapping[str, Any]) -> dict[Node, str]:
     """The name of each node that some tensor among `names` leads to. What begins with _ is no name."""
-    public = {name: value for name, value in names.items() if not name.startswith("_")}
+    public = {str(name): value for name, value in names.items() if not str(name).startswith("_")}
     found: dict[Node, str] = {}
     for path, value in [*public.items(), *_inside(public)]:
         if isinstance(value, Tensor) and value.node is not None:

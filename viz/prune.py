@@ -1,7 +1,8 @@
 """prune: the few contributions that carry most of the blame, and all others together.
 
-Kept are the fewest edges whose norms add up to the fraction asked for of all norms. Nodes that no kept edge touches go
-into one node, "other"; so does the beginning or the end of every edge that is not kept:
+Kept are the edges out of the loss, because all blame begins with them, and with them the fewest others such that all
+norms kept add up to the fraction asked for. Nodes that no kept edge touches go into one node, "other"; so does the
+beginning or the end of every edge that is not kept:
 
     between two kept nodes, or out of a pruned one   other -> target, whose share is the sum of the shares
     out of a kept node into a pruned one             source -> other
@@ -28,7 +29,7 @@ def prune(nodes: Sequence[Node], edges: Sequence[Edge], keep: float) -> tuple[tu
     """Nodes and edges of the pruned flow; see this module's docstring."""
     if not 0 < keep <= 1:
         raise ValueError(f"prune: keep must be above 0 and at most 1, not {keep}")
-    chosen = _largest(edges, keep)
+    chosen = _largest(edges, keep, loss=nodes[0].id)
     if keep == 1 or len(chosen) == len(edges):
         return tuple(nodes), tuple(edges)
     kept = [edge for number, edge in enumerate(edges) if number in chosen]
@@ -39,12 +40,15 @@ def prune(nodes: Sequence[Node], edges: Sequence[Edge], keep: float) -> tuple[tu
     return (*staying, _other(list(bag.values()))), (*kept, *_merged(rest, bag))
 
 
-def _largest(edges: Sequence[Edge], keep: float) -> set[int]:
-    """Which edges to keep, by number. What an earlier pruning put into "other" stays there; what overflowed is kept."""
+def _largest(edges: Sequence[Edge], keep: float, loss: str) -> set[int]:
+    """Which edges to keep, by number. What an earlier pruning put into "other" stays there.
+
+    Whatever their size, those out of the loss are kept, and those that overflowed.
+    """
     enough = keep * sum(edge.norm for edge in edges if math.isfinite(edge.norm)) * (1 - _ROUNDING)
     candidates = [number for number, edge in enumerate(edges) if OTHER not in (edge.source, edge.target)]
-    chosen = {number for number in candidates if not math.isfinite(edges[number].norm)}
-    carried = 0.0
+    chosen = {number for number in candidates if edges[number].source == loss or not math.isfinite(edges[number].norm)}
+    carried = sum(edges[number].norm for number in chosen if math.isfinite(edges[number].norm))
     for number in sorted(set(candidates) - chosen, key=lambda number: (-edges[number].norm, number)):
         if carried >= enough:
             break
@@ -55,7 +59,7 @@ def _largest(edges: Sequence[Edge], keep: float) -> set[int]:
 
 def _other(bag: Sequence[Node]) -> Node:
     """One node for all that was pruned."""
-    squared = sum(node.norm * node.norm for node in bag)
+    norm = math.hypot(*(node.norm for node in bag))
     size = sum(map(_size, bag))
     return Node(
         id=OTHER,
@@ -64,8 +68,8 @@ def _other(bag: Sequence[Node]) -> Node:
         scope=(),
         shape=bag[0].shape if bag else (),
         dtype=bag[0].dtype if bag else "",
-        norm=math.sqrt(squared),
-        rms=math.sqrt(squared / size) if size else 0.0,
+        norm=norm,
+        rms=norm / math.sqrt(size) if size else 0.0,
         parameters=sum(node.parameters for node in bag),
         blame=math.fsum(node.blame for node in bag),
         count=sum(node.count for node in bag),
@@ -87,12 +91,11 @@ def _merged(rest: Sequence[Edge], bag: Mapping[str, Node]) -> Iterator[Edge]:
             among[OTHER, edge.target].append(edge)
         else:
             among[OTHER if edge.source in bag else edge.source, OTHER].append(edge)
-    squared = {name: node.norm * node.norm for name, node in bag.items()}
-    whole = sum(squared.values())
+    whole = math.hypot(*(node.norm for node in bag.values()))
     for ends, merged in among.items():
         if ends[1] == OTHER:
-            inner = sum(edge.share * squared[edge.target] for edge in merged if squared[edge.target])
-            share = inner / whole if whole else math.nan
+            parts = [edge.share * (bag[edge.target].norm / whole) ** 2 for edge in merged if bag[edge.target].norm]
+            share = sum(parts) if whole else math.nan
         else:
             share = sum(edge.share for edge in merged)
         norm, count = math.hypot(*(edge.norm for edge in merged)), sum(edge.count for edge in merged)

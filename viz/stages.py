@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from viz.checks import check_depth
 from viz.data import Parameter
 
 
@@ -20,7 +21,7 @@ class Stage:
 
     Fields:
         name: the module's path, cut at the depth asked for; a leaf used outside any module goes by its own name.
-        share: of the sum of squares of all gradients; nan where that is zero.
+        share: of the sum of squares of all gradients; nan where that is zero or not finite.
         norm: the 2-norm of the gradient of all its parameters.
         parameters: how many values they have.
     """
@@ -33,16 +34,22 @@ class Stage:
 
 def stages(parameters: Sequence[Parameter], depth: int) -> list[Stage]:
     """All stages, in the order in which the model runs through them."""
-    if depth < 1:
-        raise ValueError(f"stages: depth must be at least 1, not {depth}")
-    squared: dict[str, float] = {}
+    check_depth("stages", depth)
+    norms: dict[str, float] = {}
     sizes: dict[str, int] = {}
     for parameter in parameters:
         name = ".".join(parameter.scope[:depth]) or parameter.name or "(no module)"
-        squared[name] = squared.get(name, 0.0) + parameter.squared
+        norms[name] = math.hypot(norms.get(name, 0.0), parameter.norm)
         sizes[name] = sizes.get(name, 0) + parameter.size
-    total = math.fsum(squared.values())
-    return [
-        Stage(name, value / total if total else math.nan, math.sqrt(value), sizes[name])
-        for name, value in squared.items()
-    ]
+    shares = shares_of([*norms.values()])
+    return [Stage(name, share, norm, sizes[name]) for (name, norm), share in zip(norms.items(), shares, strict=True)]
+
+
+def shares_of(norms: Sequence[float]) -> list[float]:
+    """The part of each in the sum of their squares; nan for all where that is zero or not finite."""
+    largest = max(norms, default=0.0)
+    if not 0 < largest < math.inf or any(map(math.isnan, norms)):
+        return [math.nan] * len(norms)
+    squares = [(norm / largest) ** 2 for norm in norms]  # of numbers up to 1, which do not overflow
+    total = math.fsum(squares)
+    return [square / total for square in squares]

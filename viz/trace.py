@@ -23,6 +23,7 @@ from engine.values import known_values
 from viz.data import Edge, Node, Parameter
 from viz.flow import BlameFlow
 from viz.names import label, names_of
+from viz.stages import shares_of
 from viz.watch import Watcher, numbers
 
 
@@ -41,12 +42,17 @@ def trace(loss: Tensor, names: Mapping[str, Any] | None = None) -> BlameFlow:
         names: what tensors are called, such as `locals()`; also tensors inside lists, dicts and modules are found. A
             name given with `Tensor(..., name=)` or by a module counts first; what begins with _ is no name.
 
-    Raises NothingToTrace if no input wanted a gradient, RuntimeError if the graph was freed by an earlier `backward()`.
+    Raises NothingToTrace if no input wanted a gradient, RuntimeError if the loss is not one number, or if the graph was
+    freed by an earlier `backward()`.
     """
     if not isinstance(loss, Tensor):
         raise TypeError(f"trace: give the loss as a Tensor, not {type(loss).__name__}")
     if loss.node is None:
         raise NothingToTrace("trace: no blame can flow: no input requires a gradient, or it was made under no_grad")
+    if loss.size != 1:
+        raise RuntimeError(f"trace: a tensor of shape {loss.shape} is no loss; reduce it to one number, as with .sum()")
+    if names is not None and not isinstance(names, Mapping):
+        raise TypeError(f"trace: names must be a dict of name and value, such as locals(), not {type(names).__name__}")
     watcher = Watcher()
     seed = seed_for(loss, None, "trace").array
     watcher.arriving[loss.node] = [(None, np.array(seed, np.float64))]
@@ -64,13 +70,13 @@ def _as_data(
     gradients = watcher.gradients
     ordered = oldest_first(gradients)
     ids = {node: f"n{number}" for number, node in enumerate(ordered)}
-    leaves = [node for node in ordered if node.primitive is None and node in watcher.first_use]
-    leaves.sort(key=lambda node: watcher.first_use[node].serial)
-    is_leaf = set(leaves)  # a leaf belongs to the module that uses it first
-    scopes = {node: (watcher.first_use[node] if node in is_leaf else node).scope for node in ordered}
+    leaves = [node for node in ordered if node.primitive is None]
+    user = {node: watcher.first_use.get(node, node) for node in leaves}  # a loss that is a leaf has none
+    leaves.sort(key=lambda node: user[node].serial)
+    scopes = {node: user.get(node, node).scope for node in ordered}  # a leaf belongs to the module that uses it first
     calls = _calls(ordered, scopes)
     labels = {node: label(node, scopes[node], names) for node in ordered}
-    total = math.fsum(gradients[node].squared for node in leaves) or math.nan
+    shares = dict(zip(leaves, shares_of([gradients[node].norm for node in leaves]), strict=True))
     nodes = [
         Node(
             id=ids[node],
@@ -79,21 +85,20 @@ def _as_data(
             scope=scopes[node],
             shape=node.shape,
             dtype=str(node.dtype),
-            norm=math.sqrt(gradients[node].squared),
-            rms=math.sqrt(gradients[node].mean_square),
-            parameters=math.prod(node.shape) if node in is_leaf else 0,
-            blame=gradients[node].squared / total if node in is_leaf else 0.0,
+            norm=gradients[node].norm,
+            rms=gradients[node].rms,
+            parameters=math.prod(node.shape) if node in shares else 0,
+            blame=shares.get(node, 0.0),
             formula="" if node.primitive is None else describe.formula(node.primitive),
             value=numbers(values[node]) if node in values else None,
             gradient=gradients[node].numbers,
             calls=calls[node],
+            hooked=node.notes is not None and bool(node.notes.hooks),
         )
         for node in reversed(ordered)
     ]
     edges = [Edge(ids[source], ids[target], **known) for source, target, known in watcher.edges]
-    parameters = [
-        Parameter(scopes[node], labels[node], math.prod(node.shape), gradients[node].squared) for node in leaves
-    ]
+    parameters = [Parameter(scopes[node], labels[node], math.prod(node.shape), gradients[node].norm) for node in leaves]
     embedded = min(watcher.positions, key=lambda node: node.serial, default=None)
     positions = () if embedded is None else _rows(watcher.positions[embedded])
     return BlameFlow(loss, tuple(nodes), tuple(edges), tuple(parameters), positions)

@@ -20,13 +20,14 @@ from engine.tensor import Array
 from viz.data import Numbers
 
 MOST_NUMBERS = 16  # arrays up to this size are told number by number
+_IN_RANGE = 1e-280  # squares below are no longer exact
 
 
 class Gradient(NamedTuple):
-    """What is kept of one: its squared norm, its mean square, its numbers."""
+    """What is kept of one: its norm, its root mean square, its numbers."""
 
-    squared: float
-    mean_square: float
+    norm: float
+    rms: float
     numbers: Numbers | None
 
 
@@ -65,31 +66,54 @@ class Watcher:
         if arrived is None:
             return
         gradient: Array = np.asarray(sum(contribution for _, contribution in arrived))
-        squared = _dot(gradient, gradient)
-        self.gradients[node] = Gradient(squared, squared / max(np.size(gradient), 1), numbers(gradient))
+        norm = _norm(gradient)
+        self.gradients[node] = Gradient(norm, norm / math.sqrt(max(np.size(gradient), 1)), numbers(gradient))
         if node.op == "embedding" and len(node.shape) > 1:
             self.positions[node] = np.linalg.norm(gradient, axis=-1)
-        for number, known in zip((n for n, _ in arrived), _accounts([c for _, c in arrived], gradient, squared)):
+        for number, known in zip((n for n, _ in arrived), _accounts([c for _, c in arrived], gradient, norm)):
             if number is not None:
                 self.edges[number][2].update(known)
 
 
-def _accounts(contributions: list[Array], gradient: Array, squared: float) -> Iterator[dict[str, Any]]:
+def _accounts(contributions: list[Array], gradient: Array, norm: float) -> Iterator[dict[str, Any]]:
     """What is told of each contribution to one gradient."""
     gathered: Any = 0.0
     for contribution in contributions:
         each = _each(contribution)
         if len(contributions) == 1:  # as nearly everywhere: it is the gradient, so there is nothing to compute
-            norm = math.sqrt(squared)
-            yield {"norm": norm, "share": 1.0 if squared > 0 else math.nan, "gathered": norm, "each": each}
+            yield {"norm": norm, "share": 1.0 if norm > 0 else math.nan, "gathered": norm, "each": each}
             return
         gathered = gathered + contribution
         yield {
-            "norm": math.sqrt(_dot(contribution, contribution)),
-            "share": _dot(contribution, gradient) / squared if squared > 0 else math.nan,
-            "gathered": math.sqrt(_dot(gathered, gathered)),
+            "norm": _norm(contribution),
+            "share": _share(contribution, gradient, norm),
+            "gathered": _norm(gathered),
             "each": each,
         }
+
+
+def _norm(x: Array) -> float:
+    """The 2-norm, also of numbers whose squares would leave the range of floats."""
+    squared = _dot(x, x)
+    if _IN_RANGE < squared < math.inf:
+        return math.sqrt(squared)
+    largest = float(np.abs(x).max(initial=0.0))
+    if not 0 < largest < math.inf:
+        return largest
+    with np.errstate(under="ignore"):
+        x = x / largest
+        return largest * math.sqrt(_dot(x, x))
+
+
+def _share(contribution: Array, gradient: Array, norm: float) -> float:
+    """<c, g> / |g|^2; nan where there is nothing to share."""
+    if not norm > 0:
+        return math.nan
+    if norm * norm < _IN_RANGE or math.isinf(norm * norm):
+        with np.errstate(all="ignore"):
+            contribution, gradient = contribution / norm, gradient / norm
+        return _dot(contribution, gradient)
+    return _dot(contribution, gradient) / (norm * norm)
 
 
 def _dot(x: Array, y: Array) -> float:

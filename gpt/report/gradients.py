@@ -69,10 +69,11 @@ class History:
         return max(1, math.ceil(len(self.steps) / 10))
 
     def late(self) -> Array:
-        """Each stage's rms over the last tenth, over the median stage's; 0 / 0 is nan."""
+        """Each stage's rms over the last tenth, over the median stage's; 0 / 0 is nan, as is what was not measured."""
         rms = np.sqrt(self.squared[:, -self.tenth() :].mean(axis=1) / self.sizes)
+        known = rms[~np.isnan(rms)]
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.asarray(rms / np.median(rms))
+            return np.asarray(rms / (np.median(known) if known.size else math.nan))
 
     def growth(self) -> Array:
         """Each stage's rms at each measurement over its median in the first tenth, zeros left out.

@@ -43,15 +43,19 @@ def _length(metrics: Metrics, training: dict[str, Any]) -> str:
         return f"Somebody stopped the training after {metrics.steps:,}{of} steps."
     if metrics.stopped:
         return f"The training broke off after {metrics.steps:,}{of} steps: {escaped(metrics.stopped)}."
+    if not metrics.steps:
+        return "It has no metrics, so nothing is known of its training."
     if metrics.held_out is None:
         return f"Its metrics end at step {metrics.steps:,}{of}, without a final measurement."
-    return f"It took {metrics.steps:,} steps of {escaped(str(training.get('batch_size', 'some')))} problems."
+    size = training.get("batch_size")
+    return f"It took {metrics.steps:,} steps of {size if isinstance(size, int) else 'some'} problems."
 
 
 def _outcome(metrics: Metrics) -> str:
     """The final accuracy, by operation."""
     if not metrics.held_out:
-        return paragraph("There is no final accuracy: the training did not come to its end.", "missing")
+        why = ": the training did not come to its end" if metrics.steps or metrics.stopped else ""
+        return paragraph(f"There is no final accuracy{why}.", "missing")
     names = {"all": "all", "plus": "sums", "minus": "differences", "times": "products"}
     rows = [
         Bar(names.get(name, name), share, f"{share:.1%}", f"{share:.2%} of the {names.get(name, name)}")

@@ -159,8 +159,10 @@ def _diagnosis(past: History) -> list[str]:
     """Vanishing and exploding gradients in words, with the numbers that decide."""
     since = past.steps[-past.tenth()][0]
     vanished, exploded = vanishing(past), exploding(past)
-    late = dict(zip(past.stages, past.late().tolist(), strict=True))
-    if vanished:
+    late = {stage: ratio for stage, ratio in zip(past.stages, past.late().tolist()) if not math.isnan(ratio)}
+    if not late:
+        first = "<b>Vanishing gradients: not known.</b> None was measured at the end."
+    elif vanished:
         names = ", ".join(f"{code(stage)} ({_times(ratio)})" for stage, ratio in vanished)
         first = f"<b>Vanishing gradients: {names}.</b>"
     else:
@@ -174,10 +176,16 @@ def _diagnosis(past: History) -> list[str]:
         names = ", ".join(f"{code(stage)} ({_grown(growth)} at step {step:,})" for stage, growth, step in exploded)
         second = f"<b>Exploding gradients: {names}.</b>"
     else:
-        growth = {stage: max(row) for stage, row in zip(past.stages, past.growth().tolist(), strict=True)}
-        most = max(growth, key=lambda stage: growth[stage])
         second = "<b>Exploding gradients: none seen.</b> "
-        second += f"The largest growth is that of {code(most)}: {_grown(growth[most])}."
+        growth = [
+            (each, stage)
+            for stage, row in zip(past.stages, past.growth().tolist(), strict=True)
+            for each in row
+            if not math.isnan(each)
+        ]
+        if growth:
+            most, stage = max(growth, key=lambda pair: pair[0])
+            second += f"The largest growth is that of {code(stage)}: {_grown(most)}."
     second += (
         f" A stage counts as exploding if at any measurement its root mean square is more than {short(EXPLODES)} "
         "times its median over the first tenth of them, or not finite."

@@ -263,7 +263,9 @@ def test_a_run_without_metrics_says_so_and_shows_the_rest(copy: Path) -> None:
     (copy / "metrics.jsonl").unlink()
     page = Page(report.report(copy))
     assert page.said.count("metrics.jsonl holds no measurement") == 2
-    assert "There is no final accuracy" in page.said
+    assert "It has no metrics, so nothing is known of its training. There is no final accuracy." in " ".join(
+        page.said.split()
+    )
     assert "The sharpest look here" in page.said
 
 
@@ -291,6 +293,13 @@ def test_a_training_cut_short_says_where(copy: Path) -> None:
     assert "Somebody stopped the training after 77 of 120 steps." in head({"step": 77, "stopped": "interrupted"})
     broke = "The training broke off after 77 of 120 steps: the <loss> is nan."
     assert broke in head({"step": 77, "stopped": "the <loss> is nan"})
+
+
+def test_stages_that_were_not_measured_are_not_diagnosed(copy: Path) -> None:
+    rewrite(copy, [{"step": 1, "squared": {}}, {"step": 2, "squared": {"head": "?"}}])
+    said = Page(report.report(copy)).said
+    assert "Vanishing gradients: not known. None was measured at the end." in said
+    assert not re.search(r"\bnan (of|times)", said)
 
 
 def test_numbers_that_are_not_finite_are_survived(copy: Path) -> None:
@@ -337,6 +346,7 @@ def test_vanishing_is_small_beside_the_others_in_the_last_tenth() -> None:
     assert stage == "head"
     assert ratio < 1e-5
     assert vanishing(past([{"embedding": 0.0}] * 3)) == [("embedding", 0.0)]
+    assert vanishing(past([{"embedding": 0.0, "head": math.nan}] * 3)) == [("embedding", 0.0)], "others count still"
     assert len(vanishing(past([dict.fromkeys(still.stages, 0.0)]))) == len(still.stages)
 
 

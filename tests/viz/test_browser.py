@@ -6,10 +6,8 @@ Needs `pip install playwright` and a Chromium on the system; without them these 
 from __future__ import annotations
 
 import re
-import shutil
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,22 +17,10 @@ import engine
 import nn
 import viz
 from engine import Tensor
-from gpt.model import GPT, GPTConfig
+from tests.viz.pages import ARIA_LABELS, CROSSINGS, Open, a_gpt
 from viz.text import printable
 
-playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this system")
-
 HOSTILE = ['"];x[', r"\N", "<b>x</b>", "</script>", "a\x00b\x1b[31m", "\u202eabc", "&amp;", "é→中"]
-Open = Callable[[viz.BlameFlow], Any]
-
-
-def a_gpt(layers: int = 2) -> viz.BlameFlow:
-    engine.random.seed(0)
-    model = GPT(GPTConfig(vocab_size=20, block_size=8, n_layer=layers, n_head=2, n_embd=8))
-    ids = np.arange(8).reshape(1, 8)
-    return viz.trace(model.loss(ids, (ids + 1) % 20))
 
 
 def a_sum() -> viz.BlameFlow:
@@ -42,38 +28,6 @@ def a_sum() -> viz.BlameFlow:
     x = Tensor(3.0, requires_grad=True, name="x")
     with engine.keep_values():
         return viz.trace(x * x + x)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as started:
-        running = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield running
-        running.close()
-
-
-@pytest.fixture
-def show(browser: Any, tmp_path: Path) -> Iterator[Open]:
-    """Opens the page of a flow; at the end there must have been no error, and no request for anything else."""
-    troubles: list[str] = []
-    pages: list[Any] = []
-
-    def open_page(flow: viz.BlameFlow) -> Any:
-        path = tmp_path / f"{len(pages)}.html"
-        flow.html(path)
-        page = browser.new_page(viewport={"width": 1400, "height": 1600}, reduced_motion="reduce", color_scheme="light")
-        page.on("console", lambda message: troubles.append(f"console: {message.text}"))
-        page.on("pageerror", lambda error: troubles.append(f"error: {error}"))
-        page.on("request", lambda request: None if request.url == path.as_uri() else troubles.append(request.url))
-        page.set_default_timeout(30_000)
-        page.goto(path.as_uri())
-        pages.append(page)
-        return page
-
-    yield open_page
-    for page in pages:
-        page.close()
-    assert troubles == []
 
 
 def box(page: Any, label: str) -> Any:
@@ -85,7 +39,6 @@ def labels(page: Any) -> list[str]:
     return [text.split(":")[0] for text in page.locator("[role=treeitem]").evaluate_all(ARIA_LABELS)]
 
 
-ARIA_LABELS = "elements => elements.map(element => element.getAttribute('aria-label'))"
 SHARES = """() => [...document.querySelectorAll('#graph .label')].map(label => {
     const edge = document.querySelector(`.edge[data-key="${label.dataset.edge}"]`);
     return [label.dataset.edge, label.textContent, edge.getAttribute('class')];
@@ -154,36 +107,6 @@ def test_no_edge_runs_through_a_box_and_no_label_lies_on_one(flow: Callable[[], 
     for button in ("#collapse", "#expand"):
         page.click(button)
         assert page.evaluate(CROSSINGS) == []
-
-
-CROSSINGS = """() => {
-    document.querySelectorAll('.out-of-sight').forEach(group => group.classList.remove('out-of-sight'));
-    const boxes = [...document.querySelectorAll('.box .body')].map(body => {
-        const [, x, y] = body.parentNode.getAttribute('transform').match(/\\(([-\\d.]+) ([-\\d.]+)/).map(Number);
-        const [width, height] = ['width', 'height'].map(name => Number(body.getAttribute(name)));
-        return {x, y, right: x + width, low: y + height, label: body.parentNode.getAttribute('aria-label')};
-    });
-    const inside = (x, y) => boxes.find(box => x > box.x + 2 && x < box.right - 2 && y > box.y + 2 && y < box.low - 2);
-    const found = [];
-    for (const edge of document.querySelectorAll('.edge')) {
-        const line = edge.querySelector('.line');
-        for (let at = 0; at < line.getTotalLength(); at += 5) {
-            const {x, y} = line.getPointAtLength(at);
-            if (inside(x, y)) found.push(`${edge.dataset.key} through ${inside(x, y).label}`);
-        }
-    }
-    const labels = [...document.querySelectorAll('#graph .label')].map(label => [label, label.getBBox()]);
-    for (const [label, {x, y, width, height}] of labels) {
-        for (const [other, at] of labels) {
-            const apart = x + width <= at.x || at.x + at.width <= x || y + 9 <= at.y || at.y + 9 <= y;
-            if (other !== label && !apart) found.push(`${label.textContent} on ${other.textContent}`);
-        }
-        for (const [px, py] of [[x, y + 3], [x + width, y + 3], [x, y + height - 3], [x + width, y + height - 3]]) {
-            if (inside(px, py)) found.push(`${label.textContent} on ${inside(px, py).label}`);
-        }
-    }
-    return found;
-}"""
 
 
 def test_the_panel_tells_what_the_pointer_is_over_and_leads_on(show: Open) -> None:
@@ -381,10 +304,10 @@ def test_what_is_not_finite_is_said_to_be_so_and_never_hidden(show: Open) -> Non
     x = Tensor([1.0, 2.0], requires_grad=True, name="x")
     with np.errstate(all="ignore"):
         page = show(viz.trace((x * float("nan") + x * 3.0).sum()))
-    assert "loss not finite" in page.locator("#summary").inner_text()
+    assert "loss nan" in page.locator("#summary").inner_text()
     box(page, "x").hover()
     assert "norm not finite" in page.locator("#panel").inner_text()
     page.locator("#threshold").fill("50")
     assert page.locator("#hidden").inner_text().startswith("3 of 5 hidden"), "3 of norm 1.4, none of norm nan or 4.2"
     page.locator("#step").press("End")
-    assert "not finite" in page.locator("#so-far").inner_text()
+    assert "In x so far [nan, nan] of [nan, nan]" in page.locator("#so-far").inner_text()

@@ -44,11 +44,11 @@ def rows(text: str) -> list[tuple[int, list[str]]]:
 
 def example() -> list[Parameter]:
     return [
-        Parameter(("embedding",), "weight", 640, 2.0),
-        Parameter(("blocks.0", "attention", "query"), "weight", 64, 4.0),
+        Parameter(("embedding",), "weight", 640, math.sqrt(2)),
+        Parameter(("blocks.0", "attention", "query"), "weight", 64, 2.0),
         Parameter(("blocks.0", "attention", "key"), "weight", 64, 1.0),
         Parameter(("blocks.0",), "scale", 1, 1.0),
-        Parameter((), "temperature", 1, 2.0),
+        Parameter((), "temperature", 1, math.sqrt(2)),
     ]
 
 

@@ -136,6 +136,22 @@ def test_what_is_no_tensor_is_refused() -> None:
         viz.trace(1.0)  # type: ignore[arg-type]
 
 
+def test_what_cannot_be_asked_for_is_refused_by_name() -> None:
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    with pytest.raises(RuntimeError, match=r"^trace: a tensor of shape \(2,\) is no loss; reduce it to one number"):
+        viz.trace(x * x)
+    with pytest.raises(
+        TypeError, match=r"^trace: names must be a dict of name and value, such as locals\(\), not int$"
+    ):
+        viz.trace(x.sum(), names=3)  # type: ignore[arg-type]
+    flow = viz.trace((x * x).sum(), names={1: x})  # type: ignore[dict-item]
+    assert flow.nodes[-1].name == "1"
+    with pytest.raises(TypeError, match=r"^fold: depth must be a whole number, not '2'$"):
+        flow.fold("2")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"^stages: depth must be a whole number, not 1\.5$"):
+        flow.stages(1.5)  # type: ignore[arg-type]
+
+
 def test_a_freed_graph_says_what_to_do() -> None:
     x = Tensor(2.0, requires_grad=True)
     loss = x * x

@@ -46,7 +46,7 @@ class Call:
     @property
     def norm(self) -> float:
         """|dL/dx| over all doors; the loss is its own door."""
-        return math.sqrt(math.fsum(door.norm**2 for door in self._arriving))
+        return math.hypot(*(door.norm for door in self._arriving))
 
     @property
     def rms(self) -> float:

@@ -16,6 +16,7 @@ from typing import Any
 
 from viz.colors import ADDS, CANCELS, LogScale
 from viz.data import Edge, Node, Numbers
+from viz.digits import short
 from viz.page.calls import Call, tree_of_calls
 from viz.page.shell import asset, page
 from viz.text import printable
@@ -45,7 +46,7 @@ def source(loss: float, nodes: Sequence[Node], edges: Sequence[Edge]) -> str:
     """The HTML of one flow."""
     colours = f":root {{ --adds: {ADDS}; --cancels: {CANCELS}; }}"
     return page(
-        f"Blame for a loss of {loss:.4g}",
+        f"Blame for a loss of {short(loss)}",
         asset("viewer.html"),
         styles=[colours, asset("viewer.css")],
         scripts=[_program()],
@@ -62,12 +63,12 @@ def _program() -> str:
 def _data(loss: float, nodes: Sequence[Node], edges: Sequence[Edge]) -> dict[str, Any]:
     """Values, calls and contributions in the order of the sweep, which refer to one another by place."""
     if nodes[0].op != "module":
-        nodes = [replace(nodes[0], name=f"loss {loss:.4g}"), *nodes[1:]]
+        nodes = [replace(nodes[0], name=f"loss {short(loss)}"), *nodes[1:]]
     calls, home = tree_of_calls(nodes, edges)
     scale = _scale([*nodes, *calls])
     place = {node.id: number for number, node in enumerate(nodes)}
     return {
-        "loss": _short(loss),
+        "loss": _told(loss),
         "scale": [[_power(tick), scale.color(tick), scale.ink(tick)] for tick in scale.ticks()],
         "values": [_value(node, home[node.id], scale) for node in nodes],
         "calls": [_call(call, scale) for call in calls],
@@ -96,6 +97,7 @@ def _value(node: Node, home: int | None, scale: LogScale) -> dict[str, Any]:
         parameters=node.parameters,
         blame=_short(node.blame),
         count=node.count if node.count > 1 else None,
+        hooked=node.hooked or None,
         formula=printable(node.formula),
         value=_numbers(node.value),
         gradient=_numbers(node.gradient),
@@ -129,15 +131,15 @@ def _edge(edge: Edge, place: dict[str, int]) -> dict[str, Any]:
         rule=printable(edge.rule),
         local=printable(edge.local),
         gathered=_short(edge.gathered),
-        each=None if edge.each is None else [_short(number) for number in edge.each],
+        each=None if edge.each is None else [_told(number) for number in edge.each],
     )
 
 
 def _numbers(numbers: Numbers | None) -> dict[str, Any] | None:
     if numbers is None:
         return None
-    known = {name: _short(getattr(numbers, name)) for name in ("mean", "std", "least", "greatest")}
-    return known if numbers.each is None else {**known, "each": [_short(number) for number in numbers.each]}
+    known = {name: _told(getattr(numbers, name)) for name in ("mean", "std", "least", "greatest")}
+    return known if numbers.each is None else {**known, "each": [_told(number) for number in numbers.each]}
 
 
 def _known(**fields: Any) -> dict[str, Any]:
@@ -148,6 +150,13 @@ def _known(**fields: Any) -> dict[str, Any]:
 def _power(tick: float) -> str:
     """A power of ten, such as 1e-3."""
     return f"1e{round(math.log10(tick))}"
+
+
+def _told(number: float) -> float | str:
+    """A number to be shown; what JSON does not know as the text that JavaScript reads it from."""
+    if math.isfinite(number):
+        return _short(number)
+    return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
 
 
 def _short(number: float) -> float:

@@ -66,9 +66,16 @@ function on(id, event, does) {
   document.getElementById(id).addEventListener(event, does);
 }
 
+/** How much there is; in a flow that was folded or pruned before, values have become boxes. */
+function sizeText() {
+  const isView = VALUES.some(({ op }) => op === "module" || op === "other");
+  const [things, ways] = isView ? ["box", "edge"] : ["value", "contribution"];
+  const many = (count, word) => `${count} ${word}${count === 1 ? "" : word === "box" ? "es" : "s"}`;
+  return `${many(VALUES.length, things)}, ${many(STEPS.length, ways)}`;
+}
+
 function start() {
-  const sizes = `${VALUES.length} values, ${STEPS.length} contributions`;
-  document.getElementById("summary").textContent = `loss ${number(DATA.loss)} · ${sizes}`;
+  document.getElementById("summary").textContent = `loss ${number(Number(DATA.loss))} · ${sizeText()}`;
   on("expand", "click", () => toggleAll(true));
   on("collapse", "click", () => toggleAll(false));
   on("fit", "click", () => fit());

@@ -51,13 +51,26 @@ function layers(children, links) {
   return { rows, lanes };
 }
 
-/** The rank of each thing: the longest way to it from the loss. Children come in the order of the sweep. */
+/** The rank of each thing: the longest way to it from the loss. Children come in the order of the sweep.
+
+    What blame reaches by ways back only, as from what was pruned, stands below the one before it; and so does each
+    thing on the spine below the last one there, since they share a column. */
 function ranks(children, links) {
   const above = new Map(children.map((child) => [child, []]));
-  for (const { from, to } of links) if (from && to && from.order < to.order) above.get(to).push(from);
+  const reachedBack = new Set();
+  for (const { from, to } of links) {
+    if (from && to && from.order < to.order) above.get(to).push(from);
+    else if (from && to) reachedBack.add(to);
+  }
   const rankOf = new Map();
+  let [before, onSpine] = [null, null];
   for (const child of children) {
-    rankOf.set(child, Math.max(-1, ...above.get(child).map((other) => rankOf.get(other))) + 1);
+    const over = above.get(child);
+    if (before && over.length === 0 && reachedBack.has(child)) over.push(before);
+    if (onSpine && child.onSpine) over.push(onSpine);
+    rankOf.set(child, Math.max(-1, ...over.map((other) => rankOf.get(other))) + 1);
+    before = child;
+    if (child.onSpine) onSpine = child;
   }
   return rankOf;
 }

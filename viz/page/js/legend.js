@@ -19,7 +19,7 @@ function drawLegend(view) {
     svg("line", { x1: 0, x2: 34, y1: 6, y2: 6, "stroke-width": 3 }));
   legend.replaceChildren(
     html("p", {}, "colour: root mean square of the gradient dL/dx, log scale"), scale,
-    html("p", {}, "width: norm of the contribution"), html("p", {}, ...widths),
+    ...(view.largest > 0 ? [html("p", {}, "width: norm of the contribution"), html("p", {}, ...widths)] : []),
     html("p", {}, html("span", { class: "adds-text" }, "blue"), " adds to the gradient below"),
     html("p", {}, dashed, html("span", { class: "cancels-text" }, "dashed crimson"), " cancels"),
     html("p", {}, "percent: the contribution's share in the gradient it flows into"),

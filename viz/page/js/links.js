@@ -4,8 +4,9 @@
    enters the frames around B. Each such part is a link of one frame, from one of the frame's children (or from the
    frame's top, where `from` is null) to another (or to its bottom, where `to` is null).
 
-   The spine is what all blame must pass: no edge jumps over it in the order of the sweep. In a transformer it is the
-   residual stream. An edge is straight if everything it joins, in every frame it crosses, is on the spine. */
+   The spine is what all blame must pass: no edge jumps over it in the order of the sweep, forwards or back. In a
+   transformer it is the residual stream. Leaves are ends and what was pruned stands aside, so neither counts. An edge
+   is straight if everything it joins, in every frame it crosses, is on the spine. */
 
 /** The links of each frame, and of each edge in the order in which blame runs. */
 function linksOf(edges) {
@@ -31,16 +32,21 @@ function linksOf(edges) {
   return ofFrame;
 }
 
+function countsForSpine(thing) {
+  return thing.op !== "leaf" && thing.op !== "other";
+}
+
 /** Mark every thing that is on the spine of its frame, and every edge that runs straight along it. */
 function markSpine(frames, ofFrame, edges) {
   for (const frame of frames) {
-    const inner = frame.children.filter((child) => child.op !== "leaf");  // leaves are ends, and do not count
+    const inner = frame.children.filter(countsForSpine);
     const place = new Map(inner.map((child, at) => [child, at]));
     const opened = new Int32Array(inner.length + 2);  // edges that begin to pass, or cease to pass, at each place
     for (const { edge, from, to } of ofFrame.get(frame) ?? []) {
-      if (edge.target.op === "leaf") continue;
-      opened[from ? place.get(from) + 1 : 0]++;
-      opened[to ? place.get(to) : inner.length]--;
+      if (!countsForSpine(edge.source) || !countsForSpine(edge.target)) continue;
+      const ends = [from ? place.get(from) : -1, to ? place.get(to) : inner.length].sort((a, b) => a - b);
+      opened[ends[0] + 1]++;
+      opened[ends[1]]--;
     }
     let passing = 0;
     for (const child of frame.children) child.onSpine = false;

@@ -15,6 +15,7 @@
 
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const VALUES = DATA.values.map((fields, at) => ({ ...fields, key: `v${at}`, order: at, isCall: false }));
+for (const { value, gradient } of VALUES) for (const numbers of [value, gradient]) if (numbers) readNumbers(numbers);
 const CALLS = DATA.calls.map((fields, at) => ({ ...fields, key: `c${at}`, order: Infinity, isCall: true }));
 const STEPS = DATA.edges.map((fields, index) => ({ ...fields, index }));
 const ROOT = { key: "root", isCall: true, path: [], depth: 0, children: [] };
@@ -29,9 +30,15 @@ for (const step of STEPS) {
   step.source = VALUES[step.source];
   step.target = VALUES[step.target];
   step.norm ??= null;  // null is what is not finite
-  step.inner = (step.share ?? 0) * (step.target.norm ?? 0) ** 2;  // <c, dL/dx>
+  if (step.each) step.each = step.each.map(Number);
 }
 for (const call of [ROOT, ...CALLS]) call.children.sort((a, b) => a.order - b.order);
+
+/** Numbers that JSON does not know come as text: Infinity, -Infinity, NaN. */
+function readNumbers(numbers) {
+  for (const name of ["mean", "std", "least", "greatest"]) numbers[name] = Number(numbers[name]);
+  if (numbers.each) numbers.each = numbers.each.map(Number);
+}
 
 /** Give a thing its place in the tree. */
 function plant(thing) {
@@ -87,28 +94,29 @@ function mergedEdges(shown) {
     const target = shown.get(step.target);
     if (source === target) {  // inside a box: it shows only where it meets, in a door, what came from outside
       if (doors.has(step.target) || source === step.source) {
-        fromInside.set(target, (fromInside.get(target) ?? 0) + ratio(step.inner, target.norm ** 2));
+        fromInside.set(target, (fromInside.get(target) ?? 0) + partOf(step, target));
       }
       continue;
     }
     const key = `${source.key}>${target.key}`;
-    if (!edges.has(key)) edges.set(key, { key, source, target, steps: [], squared: 0, inner: 0 });
+    if (!edges.has(key)) edges.set(key, { key, source, target, steps: [], norm: 0, share: 0 });
     const edge = edges.get(key);
     edge.steps.push(step);
-    edge.squared += step.norm ** 2;
-    edge.inner += step.inner;
+    edge.norm = Math.hypot(edge.norm, step.norm);
+    edge.share += partOf(step, target);
   }
   for (const edge of edges.values()) {
-    edge.norm = edge.steps.every((step) => step.norm !== null) ? Math.sqrt(edge.squared) : null;
-    edge.share = edge.target.norm > 0 ? ratio(edge.inner, edge.target.norm ** 2) : null;
+    if (edge.steps.some((step) => step.norm === null)) edge.norm = null;
+    if (!(edge.target.norm > 0)) edge.share = null;
   }
   const incoming = new Map();
   for (const { target } of edges.values()) incoming.set(target, (incoming.get(target) ?? 0) + 1);
   return { edges: [...edges.values()], incoming, fromInside };
 }
 
-function ratio(part, whole) {
-  return whole > 0 ? part / whole : 0;
+/** <c, dL/dx> of one contribution, over |dL/dx|^2 of all that arrives in a box. */
+function partOf({ share, target }, box) {
+  return share && box.norm > 0 ? share * (target.norm / box.norm) ** 2 : 0;
 }
 
 /** What is open at first: the deepest fold at which at most `most` boxes are visible; see `BlameFlow.fold`. */

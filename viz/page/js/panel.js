@@ -36,6 +36,7 @@ function rows(thing) {
   }
   if (thing.gradient) known.push(["gradient", summary(thing.gradient)]);
   known.push([thing.gradient ? "" : "gradient", `norm ${number(thing.norm)}, rms ${number(thing.rms)}`]);
+  if (thing.hooked) known.push(["hook", "sees this gradient, and may change what goes on"]);
   if (thing.parameters) {
     const many = thing.parameters === 1 ? "1 number" : `${thing.parameters.toLocaleString("en")} numbers`;
     known.push(["leaves", `${many}, ${exactPercent(thing.blame)} of the blame`]);

@@ -29,7 +29,9 @@ function route(view) {
   }
 }
 
+/** What is not finite is as wide as can be: it is what the reader looks for. */
 function widthOf(norm, largest) {
+  if (norm === null) return WIDEST;
   return largest > 0 ? THINNEST + (WIDEST - THINNEST) * (norm / largest) : THINNEST;
 }
 

@@ -53,14 +53,16 @@ function measure(thing, incoming, fromInside) {
   return { round: false, name, small, width, height: 40 };
 }
 
-/** Four digits or as many as asked for, as short as they go. */
+/** Four significant digits or as many as asked for, and all before the point up to five; see `viz/digits.py`. */
 function number(value, digits = 4) {
   if (value === undefined || value === null) return "not finite";
-  const size = Math.abs(value);
-  if (value !== 0 && (size < 1e-3 || size >= 1e5)) {
-    return value.toExponential(1).replace("e+", "e").replaceAll("-", "−");
-  }
-  return String(Number(value.toPrecision(digits))).replace("-", "−");
+  if (Number.isNaN(value)) return "nan";
+  if (!Number.isFinite(value)) return value > 0 ? "inf" : "−inf";
+  const power = Number(value.toExponential(4).split("e")[1]);
+  const [mantissa, exponent] = value.toExponential(digits - 1).split("e").map(Number);
+  const isPlain = power >= -4 && power < 5;
+  const text = isPlain ? `${Number(value.toFixed(Math.max(digits - 1 - power, 0)))}` : `${mantissa}e${exponent}`;
+  return text.replaceAll("-", "−");
 }
 
 /** Whole percents with a true minus sign; small shares do not become nothing. */

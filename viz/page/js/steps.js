@@ -44,14 +44,15 @@ function tellStep(at, aloud) {
   }
   const step = STEPS[at - 1];
   const [incoming, local, carried] = factors(step);
+  const hooked = step.source.hooked ? ", before its hook" : "";
   stepText.replaceChildren(
-    term(incoming, `gradient of ${step.source.label}`), sign("×"),
+    term(incoming, `gradient of ${step.source.label}${hooked}`), sign("×"),
     term(local, step.rule ? `rule ${step.rule}` : "the op's derivative"), sign("="),
     term(carried, `into ${step.target.label}`));
   const arrived = arrivedText(step);
   soFar.replaceChildren(...arrivedPicture(step, arrived));
   if (aloud) {
-    const equation = `${incoming} times ${local} is ${carried}`;
+    const equation = `${incoming}${hooked} times ${local} is ${carried}`;
     spokenStep.textContent = `Step ${at}: ${step.source.label} to ${step.target.label}: ${equation}. ${arrived}`;
   }
 }
