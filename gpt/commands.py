@@ -23,6 +23,7 @@ from viz import NoGraphviz
 
 QUESTION = "two plus three equals "
 BLOCK_SIZE = 64
+PICTURES = (".html", ".svg", ".png", ".dot")
 
 
 def train(args: Namespace, console: Console) -> int:
@@ -154,6 +155,10 @@ def evaluate(args: Namespace, console: Console) -> int:
 def blame(args: Namespace, console: Console) -> int:
     """Show which stages are to blame for an answer, as a table and as a picture."""
     out = Path(args.out) if args.out else Path(args.run) / "blame.svg"
+    if out.suffix not in PICTURES:
+        raise DataError(f"{out}: the picture's name must end in {', '.join(PICTURES[:-1])} or {PICTURES[-1]}")
+    if not out.parent.is_dir():
+        raise DataError(f"{out}: there is no folder {out.parent}; make it first, or give another --out")
     _ask_and_blame(Path(args.run), args.prompt, args.target, out, console, args.depth)
     console.print(f"picture: {out}")
     return 0
@@ -179,7 +184,5 @@ def _ask_and_blame(
         flow.png(picture)
     elif picture.suffix == ".dot":
         picture.write_text(flow.dot(), encoding="utf-8")
-    elif picture.suffix == ".svg":
-        flow.svg(picture)
     else:
-        raise DataError(f"{picture}: the picture's name must end in .html, .svg, .png or .dot")
+        flow.svg(picture)

@@ -156,6 +156,8 @@ def compare(a: BlameFlow, b: BlameFlow, names: tuple[str, str] = ("a", "b")) -> 
 
     Raises ValueError where they have nothing in common but that there is a loss.
     """
+    if len(names) != 2:
+        raise ValueError(f"compare: give two names, not {names!r}")
     keys_a, keys_b = node_keys(a.nodes), node_keys(b.nodes)
     boxes = pairs(keys_a, keys_b)
     if len(boxes) > 1 and not any(key in keys_a and key in keys_b for key in boxes if key != LOSS):

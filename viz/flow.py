@@ -31,6 +31,8 @@ from viz.page import viewer
 from viz.prune import prune
 from viz.stages import Stage, stages
 
+_LEAST_KEPT = 1e-6  # of all norms; what is not readable then, nothing makes so
+
 
 @dataclass(frozen=True)
 class BlameFlow:
@@ -78,7 +80,7 @@ class BlameFlow:
         return text.tree(self.loss, self.parameters, depth)
 
     def readable(self, boxes: int = 40) -> BlameFlow:
-        """The finest view with at most so many boxes, or else the coarsest: this flow, or a fold of it.
+        """The finest view with at most so many boxes: this flow, a fold of it, or what is left of one when pruned.
 
         A flow that is folded or pruned already is its own view.
         """
@@ -88,7 +90,11 @@ class BlameFlow:
         for depth in range(max(len(node.scope) for node in self.nodes), 0, -1):
             view = self.fold(depth)
             if len(view.nodes) <= boxes:
-                break
+                return view
+        whole, keep = view, 1.0
+        while len(view.nodes) > boxes and keep > _LEAST_KEPT:
+            keep *= 0.7
+            view = whole.prune(keep)
         return view
 
     @property

@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from viz.checks import check_depth
 from viz.data import Parameter
 from viz.digits import short
 
@@ -23,25 +24,28 @@ _HEAD = ("share", "", "|gradient|", "rms", "parameters")
 
 @dataclass
 class _Row:
-    """The parameters of a module, or a leaf: the square of their gradient's norm, their size, and rows inside it."""
+    """The parameters of a module, or a leaf: the norm of their gradient, their size, and rows inside it."""
 
-    squared: float = 0.0
+    norm: float = 0.0
     size: int = 0
     inner: dict[tuple[str, ...], _Row] = field(default_factory=dict)
 
 
 def tree(loss: float, parameters: Sequence[Parameter], depth: int) -> str:
     """Modules down to `depth`, in the order of first use: share, bar, norm, root mean square, number of parameters."""
-    if depth < 1:
-        raise ValueError(f"text: depth must be at least 1, not {depth}")
+    check_depth("text", depth)
     everything = _sums(parameters, depth)
-    largest = max((row.squared for row in everything.inner.values()), default=0.0)
+    largest = max((row.norm for row in everything.inner.values()), default=0.0)
     lines: list[tuple[str, ...]] = [("", "stage", *_HEAD)]
     for branch, name, row in _walk(everything):
-        part = row.squared / largest if largest else math.nan
-        lines.append((branch, name, *_cells(row, everything.squared, _bar(part))))
-    lines.append(("", "all", *_cells(everything, everything.squared, f"loss {short(loss, 6)}")))
+        lines.append((branch, name, *_cells(row, everything.norm, _bar(_part(row.norm, largest)))))
+    lines.append(("", "all", *_cells(everything, everything.norm, f"loss {short(loss, 6)}")))
     return _aligned(lines)
+
+
+def _part(norm: float, whole: float) -> float:
+    """The part of a gradient in the square of a norm; nan where that is zero or not finite."""
+    return (norm / whole) ** 2 if 0 < whole < math.inf else math.nan
 
 
 def printable(name: str) -> str:
@@ -89,7 +93,7 @@ def _sums(parameters: Sequence[Parameter], depth: int) -> _Row:
         for key in path:
             rows.append(rows[-1].inner.setdefault(key, _Row()))
         for row in rows:
-            row.squared += parameter.squared
+            row.norm = math.hypot(row.norm, parameter.norm)
             row.size += parameter.size
     return root
 
@@ -104,10 +108,10 @@ def _walk(row: _Row, before: str = "", outermost: bool = True) -> Iterator[tuple
 
 
 def _cells(row: _Row, total: float, bar: str) -> tuple[str, ...]:
-    share = row.squared / total if total else math.nan
-    rms = math.sqrt(row.squared / row.size) if row.size else 0.0
+    share = _part(row.norm, total)
+    rms = row.norm / math.sqrt(row.size) if row.size else 0.0
     shown = "–" if math.isnan(share) else "<0.01%" if 0 < share < 0.00005 else f"{share:.2%}"
-    return shown, bar, short(math.sqrt(row.squared), 3), short(rms, 3), f"{row.size:,}"
+    return shown, bar, short(row.norm, 3), short(rms, 3), f"{row.size:,}"
 
 
 def _bar(part: float) -> str:

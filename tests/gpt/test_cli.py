@@ -112,6 +112,9 @@ def test_mistakes_end_in_one_line_and_status_2(run: Path, tmp_path: Path) -> Non
     assert "'?'" in blameflow("blame", run, "--prompt", "two?", status=2)
     assert "prompt is empty" in blameflow("blame", run, "--prompt", "", status=2)
     assert "must end in .html, .svg" in blameflow("blame", run, "--prompt", "two ", "--out", "x.pdf", status=2)
+    assert "there is no folder nowhere" in blameflow(
+        "blame", run, "--prompt", "two ", "--out", "nowhere/x.svg", status=2
+    )
     assert "a file stands where" in blameflow("train", "--out", run / "config.json", status=2)
 
 

@@ -169,6 +169,13 @@ def test_a_gradient_of_zero() -> None:
     assert viz.compare(flow(2), flow(0)).text().count("█" * 14 + "│") == 1
 
 
+@pytest.mark.parametrize("names", [(), ("a",), ("a", "b", "c")])
+def test_two_flows_have_two_names(names: Any) -> None:
+    flow = viz.trace(Tensor(1.0, requires_grad=True) * 2.0)
+    with pytest.raises(ValueError, match=r"^compare: give two names, not [^\n]*$"):
+        viz.compare(flow, flow, names)
+
+
 def test_flows_with_nothing_in_common_are_not_compared() -> None:
     with pytest.raises(ValueError, match=r"^compare: the flows have no box in common; [^\n]*$"):
         viz.compare(viz.trace(loss_of([Step("tanh")])).fold(1), a_stack(residual=True))

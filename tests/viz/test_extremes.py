@@ -66,3 +66,13 @@ def test_a_gradient_is_told_as_it_arrives_and_that_a_hook_comes_after() -> None:
     assert told["y"][0] == pytest.approx(math.hypot(6, 12))
     assert told["x"][0] == pytest.approx(math.hypot(180, 360))
     assert [label for label, (_, hooked) in told.items() if hooked] == ["y"]
+
+
+def test_the_tree_tells_gradients_of_any_size() -> None:
+    x = Tensor(np.array([3.0, 4.0]), requires_grad=True, name="x")
+    y = x * 1.0
+    for _ in range(200):
+        y = y * 0.1
+    (line,) = (line for line in viz.trace(y.sum()).text().splitlines() if line.startswith("x "))
+    assert "100.00%" in line
+    assert "1.41e-200" in line

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 
+import numpy as np
 import pytest
 
 import engine
@@ -31,15 +32,17 @@ def test_the_view_is_the_finest_that_can_be_read() -> None:
     assert folded.readable(3) is folded  # chosen already
 
 
-def test_where_no_view_is_small_enough_it_is_the_coarsest() -> None:
+def test_where_no_fold_is_small_enough_the_coarsest_is_pruned() -> None:
     x = Tensor(1.0, requires_grad=True)
     for _ in range(50):
         x = engine.sin(x)
-    flow = viz.trace(x)
-    assert flow.readable() is flow
     with engine.scope("f"):
-        y = engine.sin(x)
-    assert viz.trace(y).readable(10) == viz.trace(y).fold(1)
+        y = engine.sin(engine.cos(x))
+    flow = viz.trace(y)
+    view = flow.readable(10)
+    assert len(view.nodes) <= 10
+    assert view.nodes[0] == flow.fold(1).nodes[0]
+    assert view.nodes[-1].op == "other"
 
 
 def test_a_notebook_shows_the_picture_of_the_view_and_a_terminal_the_tree() -> None:
@@ -49,10 +52,18 @@ def test_a_notebook_shows_the_picture_of_the_view_and_a_terminal_the_tree() -> N
     assert flow._repr_mimebundle_(include=None, exclude=None) == shown
 
 
-def test_without_graphviz_and_without_a_small_view_there_is_the_tree(monkeypatch: pytest.MonkeyPatch) -> None:
-    x = Tensor(1.0, requires_grad=True)
-    for _ in range(600):
-        x = engine.sin(x)
-    assert list(viz.trace(x)._repr_mimebundle_()) == ["text/plain"]
+def test_without_graphviz_there_is_the_tree(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda *args, **kwargs: None)
     assert list(an_expression()._repr_mimebundle_()) == ["text/plain"]
+
+
+def test_a_large_flow_without_modules_is_pruned_until_it_can_be_read() -> None:
+    x = y = Tensor(np.linspace(0.1, 1.0, 4), requires_grad=True)
+    for k in range(300):
+        y = y + engine.sin(x * (k + 1.0))
+    flow = viz.trace(y.sum())
+    view = flow.readable()
+    assert len(view.nodes) <= 40
+    assert {node.op for node in view.nodes} >= {"other"}
+    assert sum(node.count for node in view.nodes) == len(flow.nodes)
+    assert "image/svg+xml" in flow._repr_mimebundle_()

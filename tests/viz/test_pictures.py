@@ -255,3 +255,11 @@ def test_the_expression_in_the_docs_is_what_its_snippet_draws(tmp_path: Path, mo
     new, kept = ((folder / "expression.svg").read_text(encoding="utf-8") for folder in (tmp_path, ROOT / "docs"))
     words = [sorted(element.text or "" for element in ET.fromstring(svg).iter() if element.text) for svg in (new, kept)]
     assert words[0] == words[1]
+
+
+@pytest.mark.parametrize("keep", [0.9, 0.7, 0.5])
+def test_the_loss_stands_above_all_that_is_left_of_a_pruned_flow(keep: float) -> None:
+    flow = a_gpt(12).fold(2).prune(keep)
+    loss, *others = sorted(nodes_of(flow).values(), key=lambda thing: thing.rect[1])
+    assert loss.title == flow.nodes[0].id
+    assert len(others) == len(flow.nodes) - 1

@@ -38,6 +38,7 @@ def source(whole: Picture, moved: Collection[str] = ()) -> str:
         *(_arrow(arrow, whole) for arrow in whole.arrows),
         *(f"{upper} -> {lower} [style=invis, weight=0]" for upper, lower in whole.bands),
         *(f"{{ rank=same; {left}; {right} }}" for left, right in whole.level),
+        *(f"{loss} -> {other} [style=invis, weight=0]" for loss, other in zip(whole.losses, whole.pruned)),
         f'legend [shape=plain, style="", fontsize={labels.SMALL}, label={legend(whole)}]',
         "}",
     ]
