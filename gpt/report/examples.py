@@ -94,7 +94,7 @@ def _heading(example: Example) -> str:
     return (
         f"<h3>{escaped(example.kind)}: <code>{escaped(problem.question)}<b>{escaped(problem.answer)}</b></code></h3>\n"
         + paragraph(
-            f"{outcome[0].upper()}{outcome[1:]}. The right answer has probability {short(verdict.probability)}, "
+            f"{outcome[0].upper()}{outcome[1:]}. The right answer has probability {verdict.probability:.4g}, "
             f"a loss of {short(verdict.flow.loss)} nats."
         )
     )

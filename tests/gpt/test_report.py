@@ -198,7 +198,7 @@ def test_the_examples_are_as_the_model_does_them(run: Path, page: Page) -> None:
         verdict = blame(loaded, question, answer)
         own = blame(loaded, question).target
         assert outcome == ("Right" if own == answer else "Wrong")
-        assert f"has probability {short(verdict.probability)}, a loss of {short(verdict.flow.loss)} nats" in page.said
+        assert f"has probability {verdict.probability:.4g}, a loss of {short(verdict.flow.loss)} nats" in page.said
         for stage in verdict.flow.stages(2):
             assert f"{stage.name}: gradient norm {short(stage.norm)}" in page.titles
             assert f"{stage.share:.1%}" in page.said

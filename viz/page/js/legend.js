@@ -5,7 +5,8 @@ const legend = document.getElementById("legend-body");
 /** The colours are always the same; widths are those of what is visible. */
 function drawLegend(view) {
   const step = 46;
-  const scale = svg("svg", { class: "scale", width: DATA.scale.length * step, height: 18, "aria-hidden": "true" },
+  const wide = DATA.scale.length * step;
+  const scale = svg("svg", { class: "scale", viewBox: `0 0 ${wide} 18`, width: wide, "aria-hidden": "true" },
     ...DATA.scale.flatMap(([text, fill, ink], k) => [
       svg("rect", { x: k * step, width: step, height: 18, fill }),
       svg("text", { x: (k + 0.5) * step, y: 13, fill: ink }, text),
