@@ -2,11 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields
 
 
-@dataclass(frozen=True, slots=True)
-class Numbers:
+class Data:
+    """Equal to others of its class that tell the same, where a nan equals a nan.
+
+    A dataclass's own comparison says otherwise: up to Python 3.12 sometimes, from 3.13 on always.
+    """
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and self._told() == other._told()
+
+    def __hash__(self) -> int:
+        return hash(self._told())
+
+    def _told(self) -> tuple[object, ...]:
+        return tuple(_comparable(getattr(self, field.name)) for field in fields(self))  # type: ignore[arg-type]
+
+
+def _comparable(value: object) -> object:
+    """The same with a word for each nan."""
+    if isinstance(value, tuple):
+        return tuple(map(_comparable, value))
+    return "nan" if isinstance(value, float) and math.isnan(value) else value
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Numbers(Data):
     """What is told of an array: a summary, and every number of a small one.
 
     Fields:
@@ -22,8 +48,8 @@ class Numbers:
     each: tuple[float, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+@dataclass(frozen=True, slots=True, eq=False)
+class Node(Data):
     """A value in the graph, or a box of several.
 
     Fields:
@@ -68,8 +94,8 @@ class Node:
         return self.scope[-1] if self.op == "module" else self.name or self.op
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+@dataclass(frozen=True, slots=True, eq=False)
+class Edge(Data):
     """Blame running from `source` (made later) into `target`.
 
     Fields:
@@ -95,8 +121,8 @@ class Edge:
     count: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+@dataclass(frozen=True, slots=True, eq=False)
+class Parameter(Data):
     """A leaf: the module that uses it first, its number of values, and the norm of its gradient."""
 
     scope: tuple[str, ...]

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from viz import text
-from viz.data import Edge, Node, Parameter
+from viz.data import Data, Edge, Node, Parameter
 from viz.digits import short
 from viz.drawing import dot, image
 from viz.drawing.layout import NoGraphviz
@@ -34,8 +34,8 @@ from viz.stages import Stage, stages
 _LEAST_KEPT = 1e-6  # of all norms; what is not readable then, nothing makes so
 
 
-@dataclass(frozen=True)
-class BlameFlow:
+@dataclass(frozen=True, eq=False)
+class BlameFlow(Data):
     """The flow of blame from a loss.
 
     Fields:

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from viz.checks import check_depth
-from viz.data import Parameter
+from viz.data import Data, Parameter
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+@dataclass(frozen=True, slots=True, eq=False)
+class Stage(Data):
     """A module's parameters together.
 
     Fields:

@@ -76,3 +76,16 @@ def test_the_tree_tells_gradients_of_any_size() -> None:
     (line,) = (line for line in viz.trace(y.sum()).text().splitlines() if line.startswith("x "))
     assert "100.00%" in line
     assert "1.41e-200" in line
+
+
+def test_flows_of_the_same_program_are_equal_also_where_something_is_not_a_number() -> None:
+    def flow(value: float) -> viz.BlameFlow:
+        x = Tensor(np.array([0.0, value]), requires_grad=True, name="x")
+        return viz.trace((x * 0.0).sum() * np.nan)
+
+    assert math.isnan(flow(1.0).loss)
+    assert flow(1.0) == flow(1.0)
+    assert flow(1.0) != flow(2.0)
+    assert hash(flow(1.0).edges[0]) == hash(flow(1.0).edges[0])
+    assert flow(1.0).stages() == flow(1.0).stages()
+    assert flow(1.0).nodes[0] != flow(1.0).edges[0]
