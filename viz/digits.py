@@ -31,6 +31,11 @@ def _trimmed(text: str) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def percent(share: float) -> str:
+    """A share with two decimals; a small one does not become nothing."""
+    return "<0.01%" if 0 < share < 5e-5 else f"{share:.2%}"
+
+
 def percents(shares: Sequence[float]) -> list[str]:
     """The shares of one whole as percentages; empty for a nan, which is a share of nothing.
 

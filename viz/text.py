@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from viz.checks import check_depth
 from viz.data import Parameter
-from viz.digits import short
+from viz.digits import percent, short
 
 _WIDTH = 98  # of the whole table, in columns
 _BAR = 20  # of the longest bar
@@ -110,7 +110,7 @@ def _walk(row: _Row, before: str = "", outermost: bool = True) -> Iterator[tuple
 def _cells(row: _Row, total: float, bar: str) -> tuple[str, ...]:
     share = _part(row.norm, total)
     rms = row.norm / math.sqrt(row.size) if row.size else 0.0
-    shown = "–" if math.isnan(share) else "<0.01%" if 0 < share < 0.00005 else f"{share:.2%}"
+    shown = "–" if math.isnan(share) else percent(share)
     return shown, bar, short(row.norm, 3), short(rms, 3), f"{row.size:,}"
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from viz.digits import short
+from viz.digits import percent, short
 from viz.text import columns, printable, shortened
 
 _HALF = 14  # columns, of the longest bar to either side
@@ -64,7 +64,7 @@ def _number(value: float) -> str:
 
 
 def _percent(value: float) -> str:
-    return "" if math.isnan(value) else "<0.01%" if 0 < value < 5e-5 else f"{value:.2%}"
+    return "" if math.isnan(value) else percent(value)
 
 
 def _points(change: float) -> str:

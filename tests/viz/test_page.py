@@ -171,3 +171,17 @@ def test_every_file_of_the_program_is_in_the_page_is_short_and_sets_text_as_text
         assert not re.search(
             r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|\bhttps?://(?!www\.w3\.org)", text
         )
+
+
+def test_two_calls_of_one_module_in_a_row_are_two_calls_as_in_a_fold() -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            self.f = nn.Linear(2, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.f(self.f(x))
+
+    flow = viz.trace(Twice()(Tensor([[1.0, 2.0]])).sum())
+    tree, _ = tree_of_calls(flow.nodes, flow.edges)
+    boxes = [node for node in flow.fold(1, repeats=False).nodes if node.op == "module"]
+    assert [call.path for call in tree] == [box.scope for box in boxes] == [("f",), ("f",)]

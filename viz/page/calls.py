@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from viz.data import Edge, Node
+from viz.repeats import Address, address
 
 Path = tuple[str, ...]
 
@@ -81,20 +82,21 @@ def tree_of_calls(nodes: Sequence[Node], edges: Sequence[Edge]) -> tuple[list[Ca
 
 
 def _inner_nodes(nodes: Sequence[Node], calls: list[Call], home: dict[str, int | None]) -> None:
-    """Open a call wherever the path of modules changes; nodes are ordered from the loss back."""
+    """Open a call wherever another one begins; nodes are ordered from the loss back."""
     running: list[int] = []
+    before: Address = ()
     for node in nodes:
         if node.op == "leaf":
             continue
-        path = node.scope[:-1] if node.op == "module" else node.scope  # a folded box has its own name last
+        around = address(node)[:-1] if node.op == "module" else address(node)  # a folded box has its own name last
         common = 0
-        while common < min(len(path), len(running)) and calls[running[common]].path[-1] == path[common]:
+        while common < min(len(around), len(before)) and around[common] == before[common]:
             common += 1
         del running[common:]
-        for depth in range(common, len(path)):
-            calls.append(Call(path[: depth + 1], running[-1] if running else None, node))
+        for depth in range(common, len(around)):
+            calls.append(Call(node.scope[: depth + 1], running[-1] if running else None, node))
             running.append(len(calls) - 1)
-        home[node.id] = running[-1] if running else None
+        home[node.id], before = running[-1] if running else None, around
 
 
 def _leaves(nodes: Sequence[Node], edges: Sequence[Edge], calls: Sequence[Call], home: dict[str, int | None]) -> None:

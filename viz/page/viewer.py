@@ -90,12 +90,7 @@ def _value(node: Node, home: int | None, scale: LogScale) -> dict[str, Any]:
         home=home,
         shape=list(node.shape),
         dtype=node.dtype,
-        norm=_short(node.norm),
-        rms=_short(node.rms),
-        fill=scale.color(node.rms),
-        ink=scale.ink(node.rms),
-        parameters=node.parameters,
-        blame=_short(node.blame),
+        **_sizes(node, scale),
         count=node.count if node.count > 1 else None,
         hooked=node.hooked or None,
         formula=printable(node.formula),
@@ -111,14 +106,21 @@ def _call(call: Call, scale: LogScale) -> dict[str, Any]:
         home=call.parent,
         shape=list(call.result.shape),
         dtype=call.result.dtype,
-        norm=_short(call.norm),
-        rms=_short(call.rms),
-        fill=scale.color(call.rms),
-        ink=scale.ink(call.rms),
-        parameters=call.parameters,
-        blame=_short(call.blame),
+        **_sizes(call, scale),
         holds=call.values,
     )
+
+
+def _sizes(thing: Node | Call, scale: LogScale) -> dict[str, Any]:
+    """What is told of a value and of a call alike."""
+    return {
+        "norm": _short(thing.norm),
+        "rms": _short(thing.rms),
+        "fill": scale.color(thing.rms),
+        "ink": scale.ink(thing.rms),
+        "parameters": thing.parameters,
+        "blame": _short(thing.blame),
+    }
 
 
 def _edge(edge: Edge, place: dict[str, int]) -> dict[str, Any]:
