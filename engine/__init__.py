@@ -5,18 +5,21 @@ Read in this order: `graph.py` and `recording.py` (what is recorded, and when), 
 `rules.py` (how it treats one node), `backward.py`, `transforms.py` (derivatives of functions).
 """
 
-from engine.tensor import Tensor, set_default_dtype  # isort: skip (first: ops need the class when imported)
-from engine import random
+from engine import backward, namespace, ops, random
+from engine.arrays import set_default_dtype
 from engine.checkpoint import checkpoint
+from engine.declare import primitive
 from engine.explain import explain
 from engine.graph import Node
 from engine.jacobians import hessian, jacobian
 from engine.ops import *  # noqa: F403 (every op, by its name)
-from engine.ops import __all__ as _ops
 from engine.plan import LINEAR, Joint
-from engine.primitive import Primitive, primitive
+from engine.primitive import Primitive
 from engine.recording import detect_anomaly, enable_grad, keep_values, no_grad, scope
+from engine.tensor import Tensor
 from engine.transforms import grad, hvp, jvp, value_and_grad, vjp
+
+vars(namespace.ops).update({name: getattr(ops, name) for name in ops.names}, backward=backward.backward)
 
 __all__ = [
     "LINEAR",
@@ -41,5 +44,5 @@ __all__ = [
     "set_default_dtype",
     "value_and_grad",
     "vjp",
-    *_ops,
+    *ops.names,
 ]

@@ -18,12 +18,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from engine import ops, random, trees, versions
+from engine.arrays import Array
 from engine.graph import Node, next_serial, oldest_first, reachable
 from engine.plan import Joint
 from engine.primitive import Primitive
 from engine.recording import changed, current
 from engine.sweeps import reverse_sweep
-from engine.tensor import Array, Tensor, recorded
+from engine.tensor import Tensor, recorded
 
 
 class _Replay(NamedTuple):
@@ -50,17 +51,17 @@ def checkpoint(f: Callable[..., Tensor]) -> Callable[..., Tensor]:
         now = current()
         if not now.enabled or now.forward:
             return f(*args, **keywords)
-        since = next_serial()
+        began = next_serial()
         state = random.generator().bit_generator.state
         out = f(*args, **keywords)
         if not isinstance(out, Tensor):
             raise TypeError(f"checkpoint: the function must return one Tensor, not {type(out).__name__}")
-        if out.node is None or out.node.serial < since:
+        if out.node is None or out.node.serial < began:
             return out
-        inside = reachable(out.node, since)
-        ends = oldest_first({p for n in inside for p in n.parents if p is not None and p.serial < since})
+        inside = reachable(out.node, began)
+        ends = oldest_first({p for n in inside for p in n.parents if p is not None and p.serial < began})
         replay = _Replay(
-            lambda: f(*args, **keywords), since, _values(ends, (args, keywords)), out.array, state, now.scope, ends
+            lambda: f(*args, **keywords), began, _values(ends, (args, keywords)), out.array, state, now.scope, ends
         )
         plan = _replayed.plan(False, len(ends), (1 << len(ends)) - 1)
         return recorded(out.array, out.dtype, _replayed, ends, plan, (replay,), {"replay": replay}, now.scope)
@@ -79,7 +80,7 @@ def _run_again(g: Any, *, replay: _Replay) -> list[Any]:
     """The contributions to the ends: those of the function's own graph, built anew."""
     if versions.last_assigned > replay.serial:
         versions.check("checkpoint", replay.serial, replay.values)
-    since = next_serial()
+    began = next_serial()
     generator = random.generator().bit_generator
     state, generator.state = generator.state, replay.random_state
     try:
@@ -91,7 +92,7 @@ def _run_again(g: Any, *, replay: _Replay) -> list[Any]:
         raise RuntimeError("the function gave another result the second time; draw from engine.random, change no state")
     found: dict[Node, Any] = {}
     if out.node is not None:
-        found = reverse_sweep(out.node, g, replay.ends, since=since, create_graph=isinstance(g, Tensor))
+        found = reverse_sweep(out.node, g, replay.ends, oldest=began, create_graph=isinstance(g, Tensor))
     nothing = ops.zeros if isinstance(g, Tensor) else np.zeros
     return [found[end] if end in found else nothing(end.shape, dtype=end.dtype) for end in replay.ends]
 

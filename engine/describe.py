@@ -13,15 +13,13 @@ from __future__ import annotations
 
 import inspect
 import linecache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from engine.op import Op
 from engine.plan import LINEAR, Joint
 
-if TYPE_CHECKING:
-    from engine.primitive import Primitive
 
-
-def describe(primitive: Primitive) -> str:
+def describe(primitive: Op) -> str:
     """Several lines: how to call the op, what it computes, how it is differentiated."""
     lines = [f"{primitive.name}{_plain(inspect.signature(primitive.forward))}"]
     lines += [f"    {formula(primitive)}"] if formula(primitive) else []
@@ -33,12 +31,12 @@ def describe(primitive: Primitive) -> str:
     return "\n".join(lines)
 
 
-def formula(primitive: Primitive) -> str:
+def formula(primitive: Op) -> str:
     """What the op computes, in one line; empty where its function has no docstring."""
     return (primitive.__doc__ or "").strip().partition("\n")[0]
 
 
-def rule_text(primitive: Primitive, argument: int) -> str:
+def rule_text(primitive: Op, argument: int) -> str:
     """The vjp rule of one argument as it stands in the source."""
     if isinstance(primitive.vjp, Joint):
         return _text(primitive.vjp.rule)

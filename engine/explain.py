@@ -26,16 +26,17 @@ from typing import Any
 
 import numpy as np
 
+from engine.arrays import Array
 from engine.backward import seed_for
 from engine.graph import Node, between
 from engine.jacobians import units
 from engine.recording import no_grad
 from engine.rules import fit
 from engine.sweeps import prepared, reverse_sweep
-from engine.tensor import Array, Tensor
+from engine.tensor import Tensor
 
 MOST_NODES = 100
-MOST_NUMBERS = 64
+LARGEST_JACOBIAN = 64  # elements
 
 
 def explain(loss: Tensor, wrt: Tensor) -> None:
@@ -92,12 +93,12 @@ def _labels(nodes: list[Node]) -> dict[Node, str]:
 def local_derivative(node: Node, argument: int, parent: Node) -> str:
     """The op's own derivative in one argument: what the rule makes of each unit cotangent; empty if it is long."""
     inputs, outputs = math.prod(parent.shape), math.prod(node.shape)
-    if inputs * outputs > MOST_NUMBERS:
+    if inputs * outputs > LARGEST_JACOBIAN:
         return ""
     columns = []
     for unit in units(node.shape, node.dtype):
-        saved, calls = prepared(node, unit, create_graph=False)
-        (run,) = [run for at, run in calls if at == argument]
+        saved, rules = prepared(node, unit, create_graph=False)
+        (run,) = [run for at, run in rules if at == argument]
         with np.errstate(all="ignore"):
             columns.append(np.ravel(fit(node, argument, run(unit, saved), parent)))
     if inputs == outputs == 1:

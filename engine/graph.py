@@ -1,8 +1,8 @@
 """The recorded graph: one `Node` for each application of an op.
 
-The idea: while a program computes, each op that touches a tensor somebody wants a gradient for leaves a `Node`
-behind. A node knows which op it applied, which nodes its arguments came from, and the few values the op's rules
-ask for. It does not know its own output: the array belongs to whoever holds the tensor.
+The idea: every op on a tensor that requires a gradient records a `Node`. A node knows which op was applied, which nodes
+the arguments came from, and the few values that the op's rules ask for. It does not hold its own output: the array
+belongs to the tensor that the op returned.
 
 The invariant: **a node is younger than its parents.** Nodes are numbered as they are made, so walking the
 reachable nodes from the highest number to the lowest is a reverse topological order, and references run from
@@ -11,45 +11,52 @@ newer to older only. There is no cycle: reference counting alone frees a graph.
     x ── multiply ── sum            x: Node 0 (a leaf)    multiply: Node 1    sum: Node 2
     └──────┘                        sum.parents = (multiply,)    multiply.parents = (x, x)
 
-Read next: `engine/recording.py` (when nodes are made), then `engine/tensor.py` (the user's handle).
+Read next: `engine/tensor.py`, the handle on an array and its node.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 from weakref import ref
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from engine.plan import Plan
-    from engine.primitive import Primitive
-    from engine.tensor import Tensor
+from engine.arrays import Array
+from engine.op import Op
+from engine.plan import Plan
 
 next_serial = count(1).__next__
-_FORGOTTEN: dict[str, Any] = {}
+_FREED: dict[str, Any] = {}
+
+
+class AwaitsGradient(Protocol):
+    """What a sweep delivers a gradient to: a tensor."""
+
+    array: Array
+    grad: Any
 
 
 class Notes:
     """What only a few nodes carry.
 
     Fields:
-        name: what the user called it, or None.
+        name: the name the user gave, or None.
         target: a weak reference to the tensor whose `.grad` a backward pass fills, or None.
         hooks: functions that see, and may replace, the node's gradient, in the order they were given.
         origin: the line of user code that made the node, noted under `detect_anomaly`.
         value: the node's value, kept under `keep_values`, or None.
-        suspect: made by a recorded sweep from a nan that a zero cotangent met; so it may have saved one.
+        suspect: whether a recorded sweep made the node from a nan that met a zero cotangent, so that it may have saved
+            a nan (see `engine/zero_cotangent.py`).
     """
 
     __slots__ = ("hooks", "name", "origin", "suspect", "target", "value")
 
     def __init__(self) -> None:
         self.name: str | None = None
-        self.target: ref[Tensor] | None = None
-        self.hooks: dict[int, Callable[[Tensor], Any]] = {}
+        self.target: ref[AwaitsGradient] | None = None
+        self.hooks: dict[int, Callable[[Any], Any]] = {}
         self.origin: str | None = None
         self.value: Any = None
         self.suspect = False
@@ -61,13 +68,13 @@ class Node:
     Fields:
         serial: age; every parent's is smaller.
         primitive: the op applied, None for a leaf.
-        parents: one entry per argument, None where the argument wants no gradient.
-        plan: which of the op's rules will run, and where each finds its values (None for a leaf).
+        parents: one entry per argument, None where the argument requires no gradient.
+        plan: which of the op's rules will run, and which saved values each of them reads (None for a leaf).
         saved: the values those rules asked for; None once a sweep has used and freed them.
         metadata: the op's keyword arguments (`axis`, `shape`, ...).
-        shape, dtype: of the output, hence of its gradient.
+        shape, dtype: of the output, and so of its gradient.
         scope: names of the modules that were running, outermost first.
-        notes: a name, a tensor waiting for the gradient, hooks; None for most.
+        notes: a name, the tensor awaiting the gradient, hooks; None for most nodes.
     """
 
     __slots__ = (
@@ -86,7 +93,7 @@ class Node:
 
     def __init__(
         self,
-        primitive: Primitive | None,
+        primitive: Op | None,
         parents: Sequence[Node | None],
         plan: Plan | None,
         saved: tuple[Any, ...],
@@ -113,30 +120,30 @@ class Node:
 
     @property
     def name(self) -> str | None:
-        """What the user called it."""
+        """The name the user gave."""
         return None if self.notes is None else self.notes.name
 
     @property
     def place(self) -> str:
-        """Where it was made, for messages: its scope, and under `detect_anomaly` the line of user code."""
+        """Where the node was made, for messages: its scope, and under `detect_anomaly` the line of user code."""
         return place_of(self.scope, None if self.notes is None else self.notes.origin)
 
     @property
-    def target(self) -> Tensor | None:
-        """The tensor that awaits this node's gradient, if it is still there."""
+    def target(self) -> Any:
+        """The tensor that awaits this node's gradient, if it still exists; else None."""
         return None if self.notes is None or self.notes.target is None else self.notes.target()
 
     def note(self) -> Notes:
-        """The node's notes, to be written."""
+        """The node's notes, for writing; made if there are none yet."""
         if self.notes is None:
             self.notes = Notes()
         return self.notes
 
     def free(self) -> None:
-        """Forget what this node kept and where it came from. Nobody can sweep through it again."""
+        """Drop the saved values and the parents: no sweep can pass this node again."""
         self.saved = None
         self.parents = ()
-        self.metadata = _FORGOTTEN
+        self.metadata = _FREED
 
     def __repr__(self) -> str:
         where = f" in {'.'.join(self.scope)}" if self.scope else ""
@@ -144,13 +151,13 @@ class Node:
 
 
 def place_of(scope: tuple[str, ...], origin: str | None) -> str:
-    """ " (in scope, made at origin)", for the end of a message; less where less is known."""
+    """ " (in scope, made at origin)", for the end of a message, without the parts that are not known."""
     known = [f"in {'.'.join(scope)}"] * bool(scope) + [f"made at {origin}"] * bool(origin)
     return f" ({', '.join(known)})" if known else ""
 
 
 def freed(node: Node) -> RuntimeError:
-    """The error of whoever comes to a node that a sweep has freed."""
+    """The error that is raised when a freed graph is used again."""
     return RuntimeError(
         f"{node.op}: its graph was freed by an earlier backward{node.place}; call that one with retain_graph=True, "
         "or compute the loss again"
@@ -158,7 +165,7 @@ def freed(node: Node) -> RuntimeError:
 
 
 def leaf(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Node:
-    """A node for a tensor made by the user: nothing to differentiate, only a place for the gradient to arrive."""
+    """A node without an op, for a tensor made by the user: its gradient ends there."""
     return Node(None, (), None, (), {}, shape, dtype, ())
 
 
@@ -167,8 +174,8 @@ def oldest_first(nodes: Iterable[Node]) -> list[Node]:
     return sorted(nodes, key=lambda node: node.serial)
 
 
-def reachable(root: Node, since: int = 0, also: Collection[Node] = ()) -> list[Node]:
-    """Every node that leads to `root` and is no older than the number `since`, or is in `also`; oldest first.
+def reachable(root: Node, oldest: int = 0, also: Collection[Node] = ()) -> list[Node]:
+    """Every node that leads to `root` and whose serial number is at least `oldest`, or that is in `also`; oldest first.
 
     Raises RuntimeError where a node on the way was freed.
     """
@@ -177,25 +184,25 @@ def reachable(root: Node, since: int = 0, also: Collection[Node] = ()) -> list[N
     while stack:
         node = stack.pop()
         if node.saved is None:
-            raise freed(node)  # what led to it is forgotten
+            raise freed(node)  # its parents are gone
         for parent in node.parents:
-            if parent is not None and parent not in seen and (parent.serial >= since or parent in also):
+            if parent is not None and parent not in seen and (parent.serial >= oldest or parent in also):
                 seen.add(parent)
                 stack.append(parent)
     return oldest_first(seen)
 
 
-def between(root: Node, ends: Collection[Node], since: int = 0) -> list[Node]:
-    """The nodes on any way from one of `ends` to `root`, both included, oldest first; empty if there is no way.
+def between(root: Node, ends: Collection[Node], oldest: int = 0) -> list[Node]:
+    """The nodes on every path from one of `ends` to `root`, both included, oldest first; empty if there is no path.
 
-    A way passes only through nodes no older than the number `since`.
+    A path passes only through nodes whose serial number is at least `oldest`.
     """
     if not ends:
         return []
-    since = max(since, min(node.serial for node in ends))
-    nodes = reachable(root, since, ends)
+    oldest = max(oldest, min(node.serial for node in ends))
+    nodes = reachable(root, oldest, ends)
     found = set(ends).intersection(nodes)
     for node in nodes:
-        if node.serial >= since and not found.isdisjoint(node.parents):
+        if node.serial >= oldest and not found.isdisjoint(node.parents):
             found.add(node)
     return oldest_first(found)

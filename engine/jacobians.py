@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from engine import ops
+from engine.arrays import Array
 from engine.graph import Node
-from engine.tensor import Array, Tensor, wrap
+from engine.tensor import Tensor, wrap
 from engine.transforms import Argnums, Evaluation, Function, grad_or_zeros, positions, swept
 
 

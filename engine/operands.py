@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from engine.tensor import Array, Tensor, default_dtype
+from engine.arrays import Array, default_dtype
+from engine.tensor import Tensor
 
 
 def promote(args: Sequence[Any], arrays: list[Any]) -> list[Any]:
@@ -31,6 +32,14 @@ def promote(args: Sequence[Any], arrays: list[Any]) -> list[Any]:
             array = array.astype(max(floating))
         promoted.append(array)
     return promoted
+
+
+def copied(args: Sequence[Any], arrays: Sequence[Any]) -> list[Any]:
+    """The arrays of a call, with copies of those that are the user's own and may be written before the sweep.
+
+    `args` are the arguments as given, `arrays` what the op computed with.
+    """
+    return [a.copy() if a is raw and isinstance(a, np.ndarray) else a for a, raw in zip(arrays, args, strict=True)]
 
 
 def frozen(value: Any) -> Any:

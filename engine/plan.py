@@ -1,30 +1,35 @@
-"""Plan: which rules of a primitive will run for one call, and where each finds the values it named.
+"""Plan: which rules of an op will run for one call, and which values of the call each of them named.
 
-The names in a rule's signature are resolved once per primitive and per set of arguments that want a gradient; each call
-then only picks array references out of a tuple by position:
+A rule names its values in its parameters. The names are resolved once for each op and set of arguments that require a
+gradient, and written out as small functions. For `multiply`, both of whose arguments require one:
 
-    slots of a call:   arguments ...   out   residuals ...   shapes of the arguments ...   metadata ...
+    save        lambda x, y, out: (x, y)               from the values of a call to what its node saves
+    run for x   lambda g, saved: rule(g, saved[1])     from the cotangent and what was saved to the contribution
+    run for y   lambda g, saved: rule(g, saved[0])
 
-A plan is the link between `engine/primitive.py`, which saves through it, and `engine/sweeps.py`, which runs its rules.
+They are made from source text, because they are called for every node and every edge: a loop over positions would take
+three times as long.
+
+Read next: `engine/op.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
+from functools import cache
+from types import CodeType
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from engine.signature import Names, Signature
 
 Rule = Callable[..., Any]
+Run = Callable[[Any, tuple[Any, ...]], Any]
 
 
 def LINEAR(*_: Any) -> Any:
     """The jvp rule of an op linear in each argument: the op itself, with the tangent in the argument's place."""
-    raise NotImplementedError("LINEAR is a mark, not a rule")
+    raise NotImplementedError("LINEAR stands for a rule; it is never called")
 
 
 @dataclass(frozen=True)
@@ -37,24 +42,33 @@ class Joint:
     rule: Rule
 
 
-Run = Callable[[Any, tuple[Any, ...]], Any]
-Call = tuple[int, Run]
-"""One rule to run: for which argument, and a function of the cotangent (or tangent) and of what the node saved.
+BoundRule = tuple[int, Run]
+"""The number of an argument (0 for a joint rule), and its rule as a function of the cotangent and of what was saved.
 
-A plain tuple, because a sweep unpacks one for every edge. A joint rule stands under argument 0.
+A plain tuple, because a sweep unpacks one for every edge.
 """
 
 
+@cache
+def _compiled(source: str) -> CodeType:
+    return compile(source, "<plan>", "eval")
+
+
+def _function(source: str, **names: Any) -> Any:
+    """The function that a source text defines; many ops share one text, which is compiled once."""
+    return eval(_compiled(source), names)
+
+
 class Plan:
-    """The rules that run when the arguments in the bit mask `wanted` want a derivative.
+    """The rules that run when the arguments in the bit mask `wanted` require a derivative.
 
     Fields:
-        wanted: for each argument, whether its gradient is wanted.
+        wanted: for each argument, whether it requires a derivative.
         pulls: the vjp rules; a single one if `joint`.
-        pushes: the jvp rules, LINEAR marked as such; None where nobody said that a forward sweep would come.
-        keep: the slots those read, which are what a node saves, in this order.
-        quick: whether these are among the arguments and the result, so that `save` finds them.
-        save: takes (*arguments, result) and returns what to save.
+        pushes: the jvp rules, LINEAR among them; None unless recorded for forward mode.
+        keep: the slots that these rules read, in order: what a node saves.
+        save: takes the values of a call, in the order of the slots, and returns those to keep.
+        quick: whether the arguments and the result are enough for `save`.
     """
 
     __slots__ = ("joint", "keep", "pulls", "pushes", "quick", "save", "signature", "wanted")
@@ -69,97 +83,55 @@ class Plan:
             read |= {signature.slots[name] for name in signature.arguments}
         self.keep = tuple(sorted(read))
         self.quick = all(slot <= signature.slots["out"] for slot in read)
-        self.save = _saver(self.keep, count)
+        self.save = self._save()
         self.joint = isinstance(vjp, Joint)
-        self.pulls = tuple(self._call(named) for named in pulls)
-        self.pushes = None if jvp is None else tuple(self._call(named) for named in pushes)
+        self.pulls = tuple(self._bound(named) for named in pulls)
+        self.pushes = None if jvp is None else tuple(self._bound(named) for named in pushes)
 
     def _named(self, given: Any, count: int) -> list[_Named]:
-        """The rules of the arguments that want a derivative, with the names each asks for."""
+        """The rules of the arguments that require a derivative, with the names each asks for."""
         return [
             _names(self.signature, rule, argument)
             for argument, rule in _rules(self.signature, given, count)
             if self.wanted[argument] or isinstance(given, Joint)
         ]
 
-    def _call(self, named: _Named) -> Call:
+    def _save(self) -> Callable[..., tuple[Any, ...]]:
+        names = list(self.signature.slots)
+        kept = "".join(f"{names[slot]}, " for slot in self.keep)
+        shortened = names.index("out") + 1  # a shortcut gives the arguments and the result only
+        parameters = names[:shortened] + [f"{name}=None" for name in names[shortened:]]
+        return _function(f"lambda {', '.join(parameters)}: ({kept})")
+
+    def _bound(self, named: _Named) -> BoundRule:
         if named.rule is LINEAR:
             return named.argument, LINEAR
-        at = [self.keep.index(self.signature.slots[name]) for name in (*named.values, *named.metadata)]
-        known = {"wanted": self.wanted, "position": named.argument}
-        rule = named.rule
-        if named.metadata or named.constants:
-            rule = _with_keywords(rule, named.metadata, {name: known[name] for name in named.constants})
-        return named.argument, _on_saved(rule, at)
+        values = [f"saved[{self._place(name)}]" for name in named.values]
+        values += [f"{name}=saved[{self._place(name)}]" for name in named.metadata]
+        values += [f"{name}={name}" for name in named.constants]
+        source = f"lambda g, saved: rule({', '.join(['g', *values])})"
+        return named.argument, _function(source, rule=named.rule, wanted=self.wanted, position=named.argument)
+
+    def _place(self, name: str) -> int:
+        """Where a node saves the value of this name."""
+        return self.keep.index(self.signature.slots[name])
+
+    def arguments(self, saved: tuple[Any, ...]) -> tuple[Any, ...]:
+        """All arguments of the call, from what the node of a fused op saved."""
+        return tuple(saved[self._place(name)] for name in self.signature.arguments)
 
     def others(self, argument: int, saved: tuple[Any, ...]) -> tuple[Any, ...]:
         """The arguments beside this one, from what a node saved for a LINEAR rule."""
-        slots = self.signature.slots
-        found = [saved[self.keep.index(slots[name])] for name in _beside(self.signature, argument)]
+        found = [saved[self._place(name)] for name in _beside(self.signature, argument)]
         if not self.signature.variadic:
             return tuple(found)
         (everything,) = found
         return (*everything[:argument], *everything[argument + 1 :])
 
-    def collect(
-        self, arrays: Sequence[Any], out: Any, residuals: Sequence[Any], metadata: dict[str, Any], args: Any = None
-    ) -> tuple[Any, ...]:
-        """The values to keep, picked from a call's arrays and results.
-
-        `args` are the call's arguments where some are arrays of the user's; those may be written before the sweep, so
-        they are copied.
-        """
-        if not self.keep:
-            return ()
-        if args is not None:
-            arrays = [
-                a.copy() if a is raw and isinstance(a, np.ndarray) else a for a, raw in zip(arrays, args, strict=True)
-            ]
-        shapes = [np.shape(array) for array in arrays]
-        given = [metadata[name] for name in self.signature.metadata]
-        if self.signature.variadic:
-            slots = [tuple(arrays), out, *residuals, tuple(shapes), *given]
-        else:
-            slots = [*arrays, out, *residuals, *shapes, *given]
-        return tuple([slots[slot] for slot in self.keep])
-
-
-def _on_saved(rule: Rule, at: list[int]) -> Run:
-    """The rule as a function of what a node saved, where its values are at these positions."""
-    if not at:
-        return lambda g, saved: rule(g)
-    if len(at) == 1:
-        (k,) = at
-        return lambda g, saved: rule(g, saved[k])
-    pick = itemgetter(*at)
-    return lambda g, saved: rule(g, *pick(saved))
-
-
-def _with_keywords(rule: Rule, names: tuple[str, ...], constants: dict[str, Any]) -> Rule:
-    """The same rule, taking the metadata of these names behind its other values instead of by keyword."""
-
-    def adapted(first: Any, *values: Any) -> Any:
-        count = len(values) - len(names)
-        return rule(first, *values[:count], **dict(zip(names, values[count:], strict=True)), **constants)
-
-    return adapted
-
-
-# How the smallest ops save, by the number of their arguments and the slots to keep. Written out, because these are
-# called once for every op, and picking from a tuple takes as long as making it.
-_SAVERS: dict[tuple[int, tuple[int, ...]], Callable[..., tuple[Any, ...]]] = {
-    (1, ()): lambda x, out: (),
-    (1, (0,)): lambda x, out: (x,),
-    (1, (1,)): lambda x, out: (out,),
-    (2, ()): lambda x, y, out: (),
-    (2, (0,)): lambda x, y, out: (x,),
-    (2, (1,)): lambda x, y, out: (y,),
-    (2, (0, 1)): lambda x, y, out: (x, y),
-}
-
-
-def _saver(keep: tuple[int, ...], count: int) -> Callable[..., tuple[Any, ...]]:
-    return _SAVERS.get((count, keep)) or (lambda *slots: tuple([slots[slot] for slot in keep]))
+    def owners(self, parents: Sequence[Any], node: Any) -> tuple[Any, ...]:
+        """The node that each saved value belongs to: a parent, the node itself, or None for shapes and metadata."""
+        owners = self.signature.owners(parents, node)
+        return tuple(owners[slot] for slot in self.keep)
 
 
 def _rules(signature: Signature, given: Any, count: int) -> list[tuple[int, Rule]]:
@@ -178,12 +150,12 @@ def _rules(signature: Signature, given: Any, count: int) -> list[tuple[int, Rule
 
 
 def _beside(signature: Signature, argument: int) -> tuple[str, ...]:
-    """The names of the other arguments; of all of them for `*arrays`."""
+    """The names of the other arguments; for `*arrays`, that name."""
     return tuple(name for k, name in enumerate(signature.arguments) if k != argument or signature.variadic)
 
 
 class _Named(NamedTuple):
-    """A rule and what it asks for: values, metadata, and what the plan itself knows."""
+    """A rule and the names it asks for: values, metadata, and constants that the plan itself knows."""
 
     argument: int
     rule: Rule
@@ -193,7 +165,7 @@ class _Named(NamedTuple):
 
 
 def _names(signature: Signature, rule: Rule, argument: int) -> _Named:
-    """What a rule asks for, by the names of its parameters."""
+    """What a rule asks for, by the names of its parameters. TypeError for a name that the op does not have."""
     if rule is LINEAR:
         return _Named(argument, rule, _beside(signature, argument))
     names = Names.of(rule)

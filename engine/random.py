@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from engine import tensor
+from engine.arrays import default_dtype
 from engine.tensor import Tensor, wrap
 
 _generator: np.random.Generator | None = None  # made when first asked for: `numpy.random` takes a while to import
@@ -34,9 +34,9 @@ def generator() -> np.random.Generator:
 
 def normal(shape: tuple[int, ...], *, std: float = 1.0, dtype: Any = None) -> Tensor:
     """Independent normal numbers with mean 0."""
-    return wrap((generator().normal(size=shape) * std).astype(dtype or tensor.default_dtype()), None)
+    return wrap((generator().normal(size=shape) * std).astype(dtype or default_dtype()), None)
 
 
 def uniform(shape: tuple[int, ...], *, low: float = 0.0, high: float = 1.0, dtype: Any = None) -> Tensor:
     """Independent numbers, uniform in [low, high)."""
-    return wrap(generator().uniform(low, high, size=shape).astype(dtype or tensor.default_dtype()), None)
+    return wrap(generator().uniform(low, high, size=shape).astype(dtype or default_dtype()), None)

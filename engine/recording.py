@@ -1,16 +1,16 @@
-"""What ops do besides computing: record or not, for which sweeps, under which scope.
+"""What ops do besides computing: whether they record, for which sweeps, and under which scope.
 
-The settings are one small entry on a stack that lives in a context variable, so a thread or an asyncio task never sees
-another's. Generators need more care, since they share their caller's context: an entry made inside a generator holds
-only while that generator runs, and its caller is left alone between two `next`. The exception is a generator that
-`contextlib.contextmanager` turned into a context manager: there the caller is whom the setting is for.
+The settings are a `Recording`, the top of a stack that lives in a context variable, so a thread or an asyncio task
+never sees the settings of another. `with no_grad():` pushes an entry and pops it again.
 
-Read next: `engine/tensor.py`.
+The invariant: a setting never leaks to a caller, a thread or a task. Generators need care for that, which
+`engine/generators.py` takes.
+
+Read next: `engine/generators.py`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import sys
 from collections.abc import Callable
@@ -20,24 +20,26 @@ from itertools import count
 from types import FrameType
 from typing import Any, TypeVar
 
+from engine.generators import generator_of, suspended
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 _next_call = count().__next__
 
 
 class Recording:
-    """One entry of the stack.
+    """One entry of the stack of settings.
 
     Fields:
         enabled: whether ops record nodes at all.
-        forward: whether nodes also keep what a forward sweep will ask for, beside what a reverse sweep asks for.
+        forward: whether nodes keep what a forward sweep will ask for, besides what a reverse sweep asks for.
         anomaly: whether the first nan is an error.
         keeping: whether nodes keep their values.
         scope: the names of the modules that are running, outermost first.
         outer: the entry below.
-        frame: the generator that made this entry; it holds only while that runs.
-        left: set when it was left while another entry lay on top.
-        plain: nothing but recording for a reverse sweep, as nearly always.
+        frame: the generator that made this entry, or None; the entry holds only while the generator runs.
+        left: whether its `with` block has ended although another entry was on top.
+        plain: whether ops only have to record for a reverse sweep, as in nearly every call.
     """
 
     __slots__ = ("anomaly", "enabled", "forward", "frame", "keeping", "left", "outer", "plain", "scope")
@@ -67,30 +69,16 @@ stack: ContextVar[Recording] = ContextVar("recording", default=Recording())  # n
 
 
 def current() -> Recording:
-    """The entry in force here: the topmost that was not left and whose generator, if it has one, is running."""
+    """The settings in force here: the topmost entry that was not left and whose generator, if any, is running."""
     now = stack.get()
-    while now.left or (now.frame is not None and now.frame.f_back is None):  # a suspended frame has no caller
+    while now.left or suspended(now.frame):
         assert now.outer is not None
         now = now.outer
     return now
 
 
-_FOR_THE_CALLER = (
-    contextlib._GeneratorContextManager.__enter__.__code__,
-    contextlib._AsyncGeneratorContextManager.__aenter__.__code__,
-)
-
-
-def _generator(frame: FrameType) -> FrameType | None:
-    """The frame, if it is a generator's that will be suspended behind its caller's back."""
-    suspends = frame.f_code.co_flags & (inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR)
-    if not suspends or (frame.f_back is not None and frame.f_back.f_code in _FOR_THE_CALLER):
-        return None
-    return frame
-
-
 class changed:  # noqa: N801 (reads as a statement: with changed(enabled=False))
-    """Context manager, and decorator of functions, under which some fields of the current entry are others."""
+    """Context manager (and decorator of functions) under which some settings have other values."""
 
     def __init__(self, **changes: Any) -> None:
         self.changes = changes
@@ -99,14 +87,14 @@ class changed:  # noqa: N801 (reads as a statement: with changed(enabled=False))
     def __enter__(self) -> None:
         now = current()
         fields = {name: getattr(now, name) for name in ("enabled", "forward", "anomaly", "keeping", "scope")}
-        entry = Recording(**{**fields, **self.changes}, outer=now, frame=_generator(sys._getframe(1)))
+        entry = Recording(**{**fields, **self.changes}, outer=now, frame=generator_of(sys._getframe(1)))
         self.entries.append(entry)
         stack.set(entry)
 
     def __exit__(self, *_: object) -> None:
         entry = self.entries.pop()
         if stack.get() is not entry:
-            # A generator interleaved its `with` with ours. Who lies on top will skip this entry.
+            # The `with` blocks of a generator and its caller overlap: `current` will skip this entry.
             entry.left, entry.plain = True, False
             return
         assert entry.outer is not None
@@ -121,7 +109,7 @@ class changed:  # noqa: N801 (reads as a statement: with changed(enabled=False))
 
         @wraps(function)
         def inside(*args: Any, **kwargs: Any) -> Any:
-            with changed(**self.changes):  # one of its own: the function may run in several threads at once
+            with changed(**self.changes):  # a new one: the function may run in several threads at once
                 return function(*args, **kwargs)
 
         return inside  # type: ignore[return-value]
@@ -140,7 +128,7 @@ def enable_grad() -> changed:
 def detect_anomaly() -> changed:
     """Context manager (and decorator) under which the first nan is a FloatingPointError.
 
-    It names the op, its scope and the line that called it, forward and backward. Every result is looked at: slow.
+    The error names the op, its scope and the line that called it, forward and backward. Slow: checks every result.
     """
     return changed(anomaly=True)
 
@@ -153,20 +141,21 @@ def keep_values() -> changed:
     return changed(keeping=True)
 
 
-class Call(str):
-    """A name in a scope path that also knows which call it stands for: of two calls of one module, the later one's
-    `number` is higher. As a string it is the name and nothing more.
+class ScopeName(str):
+    """A name in a scope path, with the number of the `with scope` that put it there.
+
+    As a string it is the name and nothing more. Of two calls of one module, the later one has the higher `number`.
     """
 
     __slots__ = ("number",)
     number: int
 
-    def __new__(cls, name: str) -> Call:
-        call = super().__new__(cls, name)
-        call.number = _next_call()
-        return call
+    def __new__(cls, name: str) -> ScopeName:
+        named = super().__new__(cls, name)
+        named.number = _next_call()
+        return named
 
 
 def scope(name: str) -> changed:
     """Context manager that puts `name` at the end of the scope path of every node recorded inside."""
-    return changed(scope=(*current().scope, Call(name)))
+    return changed(scope=(*current().scope, ScopeName(name)))

@@ -1,5 +1,12 @@
 """Signature: the names of an op's parameters, which are the names its rules may ask for.
 
+A call of an op has one slot for each value that a rule can name, in this order:
+
+    arguments ...   out   residuals ...   shapes of the arguments ...   metadata ...
+
+This file is the only one that knows the order: `slots` gives the position of each name, `fill` the values of one call,
+`owners` the node that each value belongs to.
+
 Read next: `engine/plan.py`.
 """
 
@@ -9,11 +16,17 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 
 class Names(NamedTuple):
-    """The parameters of a function by kind, straight from its code: `inspect.signature` would double the import time.
+    """The parameters of a function by kind, read from its code: `inspect.signature` would double the import time.
 
-    Fields: positional ones, those of them that default to None, keyword-only ones, and the name of `*arrays` or None.
+    Fields:
+        positional: the positional parameters.
+        optional: those of them whose default is None.
+        keywords: the keyword-only parameters.
+        variable: the name of `*arrays`, or None.
     """
 
     positional: tuple[str, ...]
@@ -23,7 +36,7 @@ class Names(NamedTuple):
 
     @classmethod
     def of(cls, function: Any) -> Names:
-        """Of a Python function. TypeError for anything else: a rule is a def or a lambda."""
+        """The parameters of a Python function. TypeError for any other callable: a rule is a def or a lambda."""
         code = getattr(function, "__code__", None)
         if code is None:
             raise TypeError(
@@ -43,7 +56,16 @@ class Names(NamedTuple):
 class Signature:
     """The names an op's rules can ask for, and the binding of a call's arguments to them.
 
-    `arity` is the number of array arguments, -1 for `*arrays`; array arguments with a default of None are optional.
+    Fields:
+        op: the op's name, for messages.
+        arguments: the names of the array arguments; of an op with `*arrays`, that one name.
+        optional: the array arguments that may be left out (their default is None).
+        variadic: whether the op takes `*arrays`.
+        arity: the number of array arguments, -1 for `*arrays`.
+        metadata: the names of the keyword-only arguments.
+        defaults: the default values of the metadata that has one.
+        keep_arguments: whether a node keeps all arguments, because the reference of a fused op is run on them again.
+        slots: the position of each name that a rule can ask for.
     """
 
     def __init__(
@@ -63,8 +85,26 @@ class Signature:
         slots = (*self.arguments, "out", *residuals, *shapes, *self.metadata)
         self.slots = {name: slot for slot, name in enumerate(slots)}
 
+    def fill(
+        self, arrays: Sequence[Any], out: Any, residuals: Sequence[Any], metadata: dict[str, Any]
+    ) -> tuple[Any, ...]:
+        """The values of one call, in the order of the slots."""
+        shapes = [np.shape(array) for array in arrays]
+        given = [metadata[name] for name in self.metadata]
+        if self.variadic:
+            return (tuple(arrays), out, *residuals, tuple(shapes), *given)
+        return (*arrays, out, *residuals, *shapes, *given)
+
+    def owners(self, parents: Sequence[Any], node: Any) -> tuple[Any, ...]:
+        """The node that each slot's value belongs to: a parent for an argument, the node for `out`, else None."""
+        arguments = (tuple(parents),) if self.variadic else tuple(parents)
+        return (*arguments, node, *[None] * (len(self.slots) - len(arguments) - 1))
+
     def bind(self, args: tuple[Any, ...], metadata: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Complete a call: array arguments given by keyword, metadata given by position, defaults."""
+        """Complete a call: array arguments given by keyword, metadata given by position, defaults.
+
+        Raises TypeError for an argument that is missing, given twice, or unknown.
+        """
         metadata = dict(metadata)
         if not self.variadic:
             for name, value in zip(self.metadata, args[self.arity :], strict=False):

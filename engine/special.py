@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.tensor import Array
+from engine.arrays import Array
 
 
 @cache

@@ -8,15 +8,15 @@ argument, add each contribution to what the parent has collected, and go on:
     {5}                    5 -> 3, 5 -> 4                  {3, 4}
     {3, 4}                 4 -> 3                          {3}          3 now has both its contributions
 
-The invariant (the law of conservation): the contributions into a node add up to its gradient. A watcher given
-as `observe` sees every single one of them pass; `viz` is made of that.
+The invariant (the law of conservation): the contributions into a node add up to its gradient. A function given
+as `observe` is called with every contribution; `viz` is built on that.
 
 Forward: tangents enter at the inputs and every node, oldest first, turns those of its arguments into its own.
 
-There is no recursion: a chain of a million nodes is as good as one of ten. NumPy's warnings are silenced in here: at a
+There is no recursion, so a chain of a million nodes is no problem. NumPy's warnings are silenced in a sweep: at a
 singular point an infinite derivative is the answer, and `detect_anomaly` is what finds a nan.
 
-Read next: `engine/rules.py`, how a node's rules are run.
+Read next: `engine/backward.py`.
 """
 
 from __future__ import annotations
@@ -28,10 +28,11 @@ from typing import Any
 from engine import ops, versions
 from engine.anomaly import inspect_contribution
 from engine.graph import Node, between
-from engine.plan import Call
-from engine.recording import changed, current
-from engine.rules import Alarm, apply_hooks, calls_together, fit, known, mend, push, pushes, rule_failed, saved_values
+from engine.plan import BoundRule
+from engine.recording import changed, current, stack
+from engine.rules import apply_hooks, fit, push, pushes, returning, rule_failed, saved_values, separated
 from engine.tensor import Tensor
+from engine.zero_cotangent import Alarm
 
 Observer = Callable[[Node, int, Node, Any], None]
 
@@ -41,7 +42,7 @@ def reverse_sweep(
     gradient: Any,
     inputs: Collection[Node] | None = None,
     *,
-    since: int = 0,
+    oldest: int = 0,
     create_graph: bool = False,
     retain_graph: bool = False,
     observe: Observer | None = None,
@@ -49,16 +50,17 @@ def reverse_sweep(
     """The gradients of `inputs`; where None are given, of every node below `root` whose tensor awaits its gradient.
 
     Args:
-        root: where to begin.
+        root: the node of the output.
         gradient: its cotangent; an array, or a tensor when `create_graph`.
         inputs: the sweep visits only what lies between them and the root. A missing one does not lead to the root.
-        since: with `inputs`, the sweep visits no node older than this number.
+        oldest: with `inputs`, the sweep visits no node with a smaller serial number.
         create_graph: run the rules on tensors, so that the results can be differentiated.
-        retain_graph: do not free what the nodes saved.
+        retain_graph: keep what the nodes saved.
         observe: called once per edge with (node, argument number, parent, contribution).
     """
-    allowed = None if inputs is None else set(between(root, inputs, since))
-    anomaly = current().anomaly
+    allowed = None if inputs is None else set(between(root, inputs, oldest))
+    now = stack.get()
+    anomaly = not now.plain and current().anomaly
     collected: dict[Node, Any] = {root: gradient}
     results: dict[Node, Any] = {}
     pending = [(-root.serial, root)]
@@ -67,27 +69,28 @@ def reverse_sweep(
         while pending:
             node = heappop(pending)[1]
             g = collected.pop(node)
-            if node.serial < since:  # an input from outside: its hooks, and all below it, are for the sweep out there
+            if node.serial < oldest:  # an input made before: its hooks and its parents are for an outer sweep
                 results[node] = g
                 continue
-            if node.notes is not None:
+            notes = node.notes
+            if notes is not None and notes.hooks:
                 g = apply_hooks(node, g)
-            if node in inputs if inputs is not None else node.notes is not None and node.notes.target is not None:
+            if node in inputs if inputs is not None else notes is not None and notes.target is not None:
                 results[node] = g
             if node.plan is None:
                 continue
             saved: tuple[Any, ...] | None = node.saved
-            calls: Sequence[Call] = node.plan.pulls
+            rules: Sequence[BoundRule] = node.plan.pulls
             if saved is None or create_graph or node.plan.joint or versions.last_assigned > node.serial:
-                saved, calls = prepared(node, g, create_graph)
-            for argument, run in calls:
+                saved, rules = prepared(node, g, create_graph)
+            for argument, run in rules:
                 parent: Any = node.parents[argument]
                 if allowed is not None and parent not in allowed:
                     continue
                 try:
                     contribution = run(g, saved)
-                    if alarm.rang or node.notes is not None:
-                        contribution = mend(alarm, node, g, contribution)
+                    if alarm.rang or notes is not None:
+                        contribution = alarm.mend(node, g, contribution)
                     if contribution.shape != parent.shape or contribution.dtype is not parent.dtype:
                         contribution = fit(node, argument, contribution, parent)
                 except Exception as error:
@@ -106,14 +109,14 @@ def reverse_sweep(
     return results
 
 
-def prepared(node: Node, g: Any, create_graph: bool) -> tuple[tuple[Any, ...], Sequence[Call]]:
-    """What a node saved, checked, and the calls to make, for nodes that are not as simple as most."""
+def prepared(node: Node, g: Any, create_graph: bool) -> tuple[tuple[Any, ...], Sequence[BoundRule]]:
+    """The saved values and the vjp rules of a node that needs more than its plan: checks, tensors, a joint rule."""
     saved = saved_values(node, create_graph)
     assert node.plan is not None
     try:
         if create_graph and _is_fused(node):
-            return saved, _calls_through_reference(node, g)
-        return saved, calls_together(node, g, saved) if node.plan.joint else node.plan.pulls
+            return saved, _rules_through_reference(node, g)
+        return saved, separated(node, g, saved) if node.plan.joint else node.plan.pulls
     except Exception as error:
         raise rule_failed(node, "vjp", error) from error
 
@@ -149,17 +152,18 @@ def _rerun(node: Node, forward: bool) -> tuple[Tensor, dict[int, Node]]:
     """The result of the reference on copies of a node's arguments, and the nodes of those copies by position."""
     assert node.primitive is not None
     assert node.primitive.reference is not None
-    values = saved_values(node, create_graph=True)[: node.primitive.arity]
+    assert node.plan is not None
+    values = node.plan.arguments(saved_values(node, create_graph=True))
     with changed(forward=forward):
         inputs = [ops.alias(value) if isinstance(value, Tensor) else value for value in values]
         out = node.primitive.reference(*inputs, **node.metadata)
     return out, {k: x.node for k, x in enumerate(inputs) if isinstance(x, Tensor) and x.node is not None}
 
 
-def _calls_through_reference(node: Node, g: Any) -> list[Call]:
+def _rules_through_reference(node: Node, g: Any) -> list[BoundRule]:
     out, ends = _rerun(node, forward=current().forward)
     found = {} if out.node is None else reverse_sweep(out.node, g, ends.values(), create_graph=True)
-    return [known(k, found.get(end, ops.zeros(end.shape, dtype=end.dtype))) for k, end in ends.items()]
+    return [returning(k, found.get(end, ops.zeros(end.shape, dtype=end.dtype))) for k, end in ends.items()]
 
 
 def _push_through_reference(node: Node, incoming: Sequence[Any], create_graph: bool, _: Alarm) -> Any:

@@ -18,35 +18,18 @@ Read next: `engine/primitive.py`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, final
+from typing import Any, final
 from weakref import ref
 
 import numpy as np
 
 from engine import graph, versions
+from engine.arrays import Array, default_dtype
 from engine.graph import Node, next_serial
+from engine.namespace import ops
+from engine.op import Op
 from engine.operators import Operators
-
-if TYPE_CHECKING:
-    from engine.plan import Plan
-    from engine.primitive import Primitive
-
-Array = np.ndarray[Any, np.dtype[Any]]
-
-_default_dtype: np.dtype[Any] = np.dtype(np.float32)
-
-
-def set_default_dtype(dtype: Any) -> None:
-    """Set the floating dtype that Python numbers and lists become (float32 at the start)."""
-    global _default_dtype
-    if np.dtype(dtype).kind != "f":
-        raise TypeError(f"set_default_dtype: {np.dtype(dtype)} is not a floating dtype; give np.float32 or np.float64")
-    _default_dtype = np.dtype(dtype)
-
-
-def default_dtype() -> np.dtype[Any]:
-    """The floating dtype that Python numbers and lists become."""
-    return _default_dtype
+from engine.plan import Plan
 
 
 def as_array(data: Any, dtype: Any = None) -> Array:
@@ -57,7 +40,7 @@ def as_array(data: Any, dtype: Any = None) -> Array:
     if array.dtype.kind not in "fiub":
         raise TypeError(f"Tensor: no support for dtype {array.dtype}; give real numbers")
     if dtype is None and not isinstance(data, np.ndarray | np.generic) and array.dtype.kind != "b":
-        array = array.astype(_default_dtype)
+        array = array.astype(default_dtype())
     return array.astype(array.dtype.newbyteorder("="), copy=False)  # files may bring foreign byte orders
 
 
@@ -76,7 +59,7 @@ def wrap(array: Array, node: Node | None) -> Tensor:
 def recorded(
     array: Array,
     dtype: np.dtype[Any],
-    primitive: Primitive,
+    primitive: Op,
     parents: Sequence[Node | None],
     plan: Plan,
     saved: tuple[Any, ...],
@@ -193,7 +176,7 @@ class Tensor(Operators):
 
     def __repr__(self) -> str:
         values = np.array2string(self.array, separator=", ", threshold=20, prefix="Tensor(")
-        dtype = "" if self.dtype == _default_dtype else f", dtype={self.dtype}"
+        dtype = "" if self.dtype == default_dtype() else f", dtype={self.dtype}"
         made = ""
         if self.node is not None:
             made = ", requires_grad=True" if self.is_leaf else f", <{self.node.op}>"
@@ -234,7 +217,7 @@ class Tensor(Operators):
             RuntimeError: no graph, a graph already freed, or a saved value assigned since.
             ValueError: `gradient` has another shape.
         """
-        backward(self, gradient, retain_graph=retain_graph, create_graph=create_graph)
+        ops.backward(self, gradient, retain_graph=retain_graph, create_graph=create_graph)
 
     def retain_grad(self) -> None:
         """Make `backward` fill `.grad` of this tensor although it is not a leaf."""
@@ -285,7 +268,3 @@ class Tensor(Operators):
     def _refuse_unless_leaf(self, verb: str) -> None:
         if not self.is_leaf:
             raise RuntimeError(f"cannot {verb} a tensor that is part of a graph; detach() it first")
-
-
-# At the bottom, because ops are made of primitives, which need the class above; the method looks it up when called.
-from engine.backward import backward  # noqa: E402

@@ -41,14 +41,14 @@ class Evaluation:
         out: what f returned, a tree of tensors; `results` are its leaves.
         argnums, given: which arguments are to be differentiated, and what they were given as.
         inputs, paths: for each of those the leaves, as f saw them, and where in the argument they stand.
-        since: the serial number at which the evaluation began.
+        began: the serial number at which the evaluation began.
         leads_out: whether it used a tensor from outside that has a graph.
     """
 
     def __init__(
         self, who: str, f: Function, args: Sequence[Any], keywords: Any, argnums: Sequence[int], forward: bool = False
     ) -> None:
-        self.since = next_serial()
+        self.began = next_serial()
         self.argnums = argnums
         self.given = [args[k] for k in argnums]
         outside = current().enabled
@@ -65,8 +65,8 @@ class Evaluation:
             out = f(*handed, **keywords)
         self.results = [_operand(f"{who}: the function's result", one) for one in trees.leaves(out)]
         self.out = trees.same_form(out, self.results)
-        used = {node for result in self.results if result.node for node in reachable(result.node, self.since)}
-        self.leads_out = any(p is not None and p.serial < self.since for n in used for p in (n, *n.parents))
+        used = {node for result in self.results if result.node for node in reachable(result.node, self.began)}
+        self.leads_out = any(p is not None and p.serial < self.began for n in used for p in (n, *n.parents))
 
     def by_node(self) -> dict[Node, Tensor]:
         """All inputs, by their nodes, where sweeps end or begin."""
@@ -90,7 +90,7 @@ class Evaluation:
                 root,
                 seed if recorded else seed.array,
                 self.by_node(),
-                since=self.since,
+                oldest=self.began,
                 create_graph=recorded,
                 retain_graph=retain_graph,
             )
@@ -106,7 +106,7 @@ class Evaluation:
         """One forward sweep: the tangent of each result, given those of the inputs by node."""
         recorded = current().enabled and (self.leads_out or any(t.node is not None for t in tangents.values()))
         given = {node: t if recorded else t.array for node, t in tangents.items()}
-        way = {node for r in self.results if r.node for node in between(r.node, self.by_node(), self.since)}
+        way = {node for r in self.results if r.node for node in between(r.node, self.by_node(), self.began)}
         with changed(enabled=recorded):
             found = forward_sweep(oldest_first(way), given, create_graph=recorded)
         return [swept(found.get(r.node), r) for r in self.results]  # type: ignore[arg-type]

@@ -13,19 +13,19 @@ from typing import Any
 import numpy as np
 
 from engine import versions
+from engine.arrays import Array
 from engine.graph import Node
-from engine.tensor import Array
 
 
 def known_values(nodes: Iterable[Node]) -> dict[Node, Array]:
     """The values that can still be found of these nodes and of what they were computed from, by node."""
     found: dict[Node, Array] = {}
 
-    def offer(owner: Node | None, value: Any, since: int) -> None:
-        """Take a value for a node's, unless it was promoted or written after `since`."""
+    def offer(owner: Node | None, value: Any, serial: int) -> None:
+        """Take a value for a node's, unless it was promoted, or assigned after this serial number."""
         if owner is None or owner in found or not isinstance(value, np.ndarray):
             return
-        if value.shape == owner.shape and value.dtype == owner.dtype and not versions.assigned_since(value, since):
+        if value.shape == owner.shape and value.dtype == owner.dtype and not versions.assigned_since(value, serial):
             found[owner] = value
 
     for node in nodes:
@@ -42,11 +42,8 @@ def _saved(node: Node) -> Iterable[tuple[Node | None, Any]]:
     """Pairs of a node and its value, from what `node` saved for its rules."""
     if node.plan is None or node.saved is None:
         return
-    owners: list[Any] = [tuple(node.parents), node] if node.plan.signature.variadic else [*node.parents, node]
-    for slot, value in zip(node.plan.keep, node.saved, strict=True):
-        if slot >= len(owners):
-            break  # residuals, shapes and metadata: slots are in order
-        if isinstance(owners[slot], tuple):
-            yield from zip(owners[slot], value, strict=True)
+    for owner, value in zip(node.plan.owners(node.parents, node), node.saved, strict=True):
+        if isinstance(owner, tuple):  # all arguments of a variadic op
+            yield from zip(owner, value, strict=True)
         else:
-            yield owners[slot], value
+            yield owner, value

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.tensor import Array
+from engine.arrays import Array
 from gpt.model import IGNORED
 from gpt.tokenizer import CharTokenizer
 

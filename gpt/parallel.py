@@ -21,8 +21,8 @@ import numpy as np
 
 import engine
 from engine import Tensor
+from engine.arrays import Array
 from engine.backward import gradients
-from engine.tensor import Array
 from gpt.errors import TrainingError
 from gpt.machine import keep_memory
 from gpt.model import GPT, IGNORED

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from engine import no_grad
-from engine.tensor import Array
+from engine.arrays import Array
 from gpt.calculator import Encoded, take
 from gpt.model import GPT, IGNORED
 from gpt.tokenizer import CharTokenizer

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from engine.tensor import Array
+from engine.arrays import Array
 from gpt.errors import TokenError
 
 

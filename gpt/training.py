@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 import engine
-from engine.tensor import Array
+from engine.arrays import Array
 from gpt import calculator
 from gpt.calculator import Encoded, Problem
 from gpt.model import GPT

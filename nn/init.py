@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from engine import Tensor, random
-from engine.tensor import default_dtype
+from engine.arrays import default_dtype
 
 
 def parameter(values: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from engine import Tensor, versions
-from engine.tensor import Array
+from engine.arrays import Array
 
 State = dict[str, Array]
 

@@ -14,11 +14,11 @@ import numpy as np
 
 from engine import Node as GraphNode
 from engine import Tensor, describe
+from engine.arrays import Array
 from engine.backward import seed_for
 from engine.graph import oldest_first
-from engine.recording import Call, no_grad
+from engine.recording import ScopeName, no_grad
 from engine.sweeps import reverse_sweep
-from engine.tensor import Array
 from engine.values import known_values
 from viz.data import Edge, Node, Parameter
 from viz.flow import BlameFlow
@@ -120,7 +120,7 @@ def _calls(
 
 
 def _number(name: str) -> int:
-    return name.number if isinstance(name, Call) else 0
+    return name.number if isinstance(name, ScopeName) else 0
 
 
 def _rows(norms: Array) -> tuple[tuple[float, ...], ...]:

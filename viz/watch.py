@@ -15,8 +15,8 @@ import numpy as np
 
 from engine import Node as GraphNode
 from engine import Primitive, describe
+from engine.arrays import Array
 from engine.explain import local_derivative
-from engine.tensor import Array
 from viz.data import Numbers
 
 MOST_NUMBERS = 16  # arrays up to this size are told number by number

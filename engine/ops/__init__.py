@@ -1,181 +1,40 @@
-"""All ops, by the names of the Array API standard and NumPy. Each is defined in one place; here they are gathered."""
+"""All ops, by the names of the Array API standard and NumPy.
 
-from engine.ops.contraction import outer, tensordot
-from engine.ops.creation import arange, eye, full, full_like, ones, ones_like, zeros, zeros_like
-from engine.ops.einsum import einsum
-from engine.ops.elementwise import (
-    abs,
-    acos,
-    add,
-    alias,
-    asin,
-    astype,
-    atan,
-    atan2,
-    clip,
-    cos,
-    cosh,
-    divide,
-    equal,
-    erf,
-    exp,
-    expm1,
-    greater,
-    greater_equal,
-    hypot,
-    less,
-    less_equal,
-    log,
-    log1p,
-    maximum,
-    minimum,
-    multiply,
-    negative,
-    not_equal,
-    pow,
-    relu,
-    sigmoid,
-    sign,
-    silu,
-    sin,
-    sinh,
-    softplus,
-    sqrt,
-    square,
-    subtract,
-    tan,
-    tanh,
-    where,
-)
-from engine.ops.fused import (
-    cross_entropy,
-    dropout,
-    embedding,
-    gelu,
-    layer_norm,
-    linear,
-    log_softmax,
-    rms_norm,
-    rotary,
-    scaled_dot_product_attention,
-    softmax,
-)
-from engine.ops.indexing import getitem, take, take_along_axis
-from engine.ops.linalg import matmul
-from engine.ops.moments import norm, std, var
-from engine.ops.moves import flip, pad, roll, tril, triu
-from engine.ops.order import argmax, argmin, argsort, max, min, sort
-from engine.ops.reductions import logsumexp, mean, prod, sum, sum_to
-from engine.ops.scans import cumprod, cumsum
-from engine.ops.shapes import (
-    broadcast_to,
-    concat,
-    expand_dims,
-    permute_dims,
-    reshape,
-    split,
-    squeeze,
-    stack,
-    swapaxes,
-)
+An op is one block in one file; `__all__` of its file says that it is public, and here that is passed on.
 
-__all__ = [
-    "abs",
-    "acos",
-    "add",
-    "alias",
-    "arange",
-    "argmax",
-    "argmin",
-    "argsort",
-    "asin",
-    "astype",
-    "atan",
-    "atan2",
-    "broadcast_to",
-    "clip",
-    "concat",
-    "cos",
-    "cosh",
-    "cross_entropy",
-    "cumprod",
-    "cumsum",
-    "divide",
-    "dropout",
-    "einsum",
-    "embedding",
-    "equal",
-    "erf",
-    "exp",
-    "expand_dims",
-    "expm1",
-    "eye",
-    "flip",
-    "full",
-    "full_like",
-    "gelu",
-    "getitem",
-    "greater",
-    "greater_equal",
-    "hypot",
-    "layer_norm",
-    "less",
-    "less_equal",
-    "linear",
-    "log",
-    "log1p",
-    "log_softmax",
-    "logsumexp",
-    "matmul",
-    "max",
-    "maximum",
-    "mean",
-    "min",
-    "minimum",
-    "multiply",
-    "negative",
-    "norm",
-    "not_equal",
-    "ones",
-    "ones_like",
-    "outer",
-    "pad",
-    "permute_dims",
-    "pow",
-    "prod",
-    "relu",
-    "reshape",
-    "rms_norm",
-    "roll",
-    "rotary",
-    "scaled_dot_product_attention",
-    "sigmoid",
-    "sign",
-    "silu",
-    "sin",
-    "sinh",
-    "softmax",
-    "softplus",
-    "sort",
-    "split",
-    "sqrt",
-    "square",
-    "squeeze",
-    "stack",
-    "std",
-    "subtract",
-    "sum",
-    "sum_to",
-    "swapaxes",
-    "take",
-    "take_along_axis",
-    "tan",
-    "tanh",
-    "tensordot",
-    "tril",
-    "triu",
-    "var",
-    "where",
-    "zeros",
-    "zeros_like",
-]
+Read next: `engine/ops/elementwise/__init__.py`.
+"""
+
+from typing import TYPE_CHECKING
+
+from engine.ops.contraction import *
+from engine.ops.creation import *
+from engine.ops.einsum import *
+from engine.ops.elementwise.activations import *
+from engine.ops.elementwise.arithmetic import *
+from engine.ops.elementwise.choices import *
+from engine.ops.elementwise.comparisons import *
+from engine.ops.elementwise.powers import *
+from engine.ops.elementwise.trigonometry import *
+from engine.ops.fused.attention import *
+from engine.ops.fused.cross_entropy import *
+from engine.ops.fused.dropout import *
+from engine.ops.fused.embedding import *
+from engine.ops.fused.gelu import *
+from engine.ops.fused.layer_norm import *
+from engine.ops.fused.linear import *
+from engine.ops.fused.rms_norm import *
+from engine.ops.fused.softmax import *
+from engine.ops.indexing import *
+from engine.ops.linalg import *
+from engine.ops.moments import *
+from engine.ops.moves import *
+from engine.ops.order import *
+from engine.ops.reductions import *
+from engine.ops.scans import *
+from engine.ops.shapes import *
+
+names = sorted(name for name, op in vars().items() if getattr(op, "__module__", "").startswith(__name__))
+
+if not TYPE_CHECKING:  # type checkers follow the star imports, but cannot read a computed list
+    __all__ = names

@@ -22,10 +22,12 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from engine.declare import primitive
 from engine.examples import REAL, Arguments, Draw
 from engine.ops.shapes import beside_tensors, reshape
 from engine.plan import LINEAR
-from engine.primitive import primitive
+
+__all__ = ["outer", "tensordot"]
 
 Labels = tuple[Any, ...]
 

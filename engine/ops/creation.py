@@ -9,8 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from engine.arrays import Array, default_dtype
 from engine.operands import as_operand
-from engine.tensor import Array, Tensor, default_dtype, wrap
+from engine.tensor import Tensor, wrap
+
+__all__ = ["arange", "eye", "full", "full_like", "ones", "ones_like", "zeros", "zeros_like"]
 
 Shape = int | tuple[int, ...]
 

@@ -24,6 +24,8 @@ from engine.ops.indexing import getitem
 from engine.ops.reductions import sum
 from engine.ops.shapes import beside_tensors, permute_dims, reshape
 
+__all__ = ["einsum"]
+
 _TERM = re.compile(r"[a-zA-Z]*(\.\.\.)?[a-zA-Z]*")
 
 

@@ -13,10 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
+from engine.arrays import Array
+from engine.declare import primitive
 from engine.examples import REAL, Arguments, Draw, filled
 from engine.plan import LINEAR
-from engine.primitive import primitive
-from engine.tensor import Array, Tensor
+from engine.tensor import Tensor
+
+__all__ = ["getitem", "take", "take_along_axis"]
 
 # ---- any index -----------------------------------------------------------------------------------------------------
 

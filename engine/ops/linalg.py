@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from engine.declare import primitive
 from engine.examples import REAL, Arguments, Draw
 from engine.ops.shapes import expand_dims, reshape, swapaxes
 from engine.plan import LINEAR
-from engine.primitive import primitive
+
+__all__ = ["matmul"]
 
 
 def _matmul_example(draw: Draw) -> Arguments:

@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from engine.declare import primitive
 from engine.examples import NONZERO, REAL, Arguments, Domain, Draw, Example, along_axes
 from engine.operands import as_operand
 from engine.ops.reductions import axes_of, count, divisor, mean, narrowed, spread, sum, widened
-from engine.primitive import primitive
+
+__all__ = ["norm", "std", "var"]
 
 
 def _with_correction(domain: Domain) -> Example:

@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from engine.arrays import Array
+from engine.declare import primitive
 from engine.examples import REAL, Arguments, Draw
 from engine.ops.indexing import getitem
 from engine.plan import LINEAR
-from engine.primitive import primitive
-from engine.tensor import Array
+
+__all__ = ["flip", "pad", "roll", "tril", "triu"]
 
 
 def _some_axes(draw: Draw, ndim: int) -> Any:

@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
+from engine.arrays import Array
+from engine.declare import primitive
 from engine.examples import DISTINCT, along_axes
 from engine.operands import as_operand
 from engine.ops.indexing import take_along_axis
 from engine.ops.reductions import not_of_nothing, reduced_shape, spread, sum
-from engine.primitive import primitive
-from engine.tensor import Array
+
+__all__ = ["argmax", "argmin", "argsort", "max", "min", "sort"]
 
 
 def _winners(x: Any, out: Any, axis: Any) -> Any:

@@ -17,15 +17,19 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from engine.arrays import Array
+from engine.declare import primitive
 from engine.examples import REAL, Arguments, Draw, along_axes
 from engine.operands import as_operand
-from engine.ops.elementwise import exp, multiply, where
+from engine.ops.elementwise.arithmetic import multiply
+from engine.ops.elementwise.choices import where
+from engine.ops.elementwise.powers import exp
 from engine.ops.moves import flip
 from engine.ops.scans import cumprod, delayed
 from engine.ops.shapes import broadcast_to, reshape
 from engine.plan import LINEAR
-from engine.primitive import primitive
-from engine.tensor import Array
+
+__all__ = ["logsumexp", "mean", "prod", "sum", "sum_to"]
 
 # ---- axes and precision --------------------------------------------------------------------------------------------
 

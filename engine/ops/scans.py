@@ -15,11 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
+from engine.declare import primitive
 from engine.examples import REAL, along_axis
 from engine.ops.indexing import getitem
 from engine.ops.moves import flip, pad
 from engine.plan import LINEAR
-from engine.primitive import primitive
+
+__all__ = ["cumprod", "cumsum"]
 
 
 def delayed(x: Any, axis: int, *, fill: float, by: int = 1) -> Any:

@@ -12,12 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
+from engine.arrays import Array
+from engine.declare import primitive
 from engine.examples import REAL, Arguments, Draw
 from engine.operands import as_operand, from_list
 from engine.ops.indexing import getitem
 from engine.plan import LINEAR, Joint
-from engine.primitive import primitive
-from engine.tensor import Array, Tensor
+from engine.tensor import Tensor
+
+__all__ = ["broadcast_to", "concat", "expand_dims", "permute_dims", "reshape", "split", "squeeze", "stack", "swapaxes"]
 
 
 def _reshape_example(draw: Draw) -> Arguments:

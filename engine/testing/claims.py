@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from engine.arrays import Array
 from engine.graph import between
 from engine.primitive import Primitive
 from engine.recording import changed
 from engine.sweeps import forward_sweep, reverse_sweep
-from engine.tensor import Array, Tensor, wrap
+from engine.tensor import Tensor, wrap
 from engine.testing.judge import Judge
 from engine.testing.points import random
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from engine.tensor import Array
+from engine.arrays import Array
 from engine.testing.directions import compare_direction
 from engine.testing.hints import hint
 from engine.testing.judge import Entries, Judge

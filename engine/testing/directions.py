@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from engine.tensor import Array
+from engine.arrays import Array
 from engine.testing.judge import Entries, Judge
 from engine.testing.numeric import Estimate, directional, weighed
 from engine.testing.points import Point, random, shaken

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from engine.tensor import Array
+from engine.arrays import Array
 
 
 def hint(found: Array, truth: Array, at: int, known: Mapping[str, Array]) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from engine.tensor import Array
+from engine.arrays import Array
 
 Shape = tuple[int, ...]
 

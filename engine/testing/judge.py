@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.tensor import Array
+from engine.arrays import Array
 from engine.testing.hints import hint
 from engine.testing.numeric import ENOUGH, Estimate
 from engine.testing.remainder import AGREES, DISAGREES, Line, allowed, distance, examine

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.tensor import Array
+from engine.arrays import Array
 
 
 def spaced(array: Array) -> Array:

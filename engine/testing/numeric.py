@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from engine.tensor import Array
+from engine.arrays import Array
 
 STEP = 0.0625  # the largest h; a power of two, so that x + h is exact
 LEAST = 2.0**-60  # where to give up

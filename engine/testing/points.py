@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from engine import trees
-from engine.tensor import Array, Tensor, wrap
+from engine.arrays import Array
+from engine.tensor import Tensor, wrap
 from engine.testing.report import GradientError
 from engine.transforms import jvp, vjp
 

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from hypothesis import strategies as st
 
-from engine.tensor import Array
+from engine.arrays import Array
 from engine.testing.program import Program, Step, Value
 from engine.testing.strategies import Shape, arrays, broadcastable_shapes, unit
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from engine.tensor import Array
+from engine.arrays import Array
 from engine.testing.judge import Judge
 from engine.testing.numeric import precision
 from engine.testing.points import Point, random, shaken

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from engine.tensor import Array
+from engine.arrays import Array
 from engine.testing.numeric import FLAT, LEAST, STEP, Estimate, derivative, moved, precision
 
 Line = Callable[[float], Any]  # f along a line through the point, the point itself at 0

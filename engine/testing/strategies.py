@@ -32,9 +32,9 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import DTypeLike
 
+from engine.arrays import Array
 from engine.examples import DISTINCT, NONZERO, POSITIVE, REAL, UNIT, Arguments, Domain, Draw
 from engine.primitive import Primitive
-from engine.tensor import Array
 from engine.testing.indices import index_expressions, integers
 from engine.testing.layouts import LAYOUTS
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.tensor import Array
+from engine.arrays import Array
 from gpt.checkpoint import Run
 from gpt.report.markup import Section, code, figure, paragraph, place, shown
 from viz.charts import LinearScale, Ticks, heatmap, legend

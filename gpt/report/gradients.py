@@ -19,7 +19,7 @@ from statistics import median
 
 import numpy as np
 
-from engine.tensor import Array
+from engine.arrays import Array
 from gpt.model import GPT
 from gpt.report.metrics import Measured
 from gpt.training import stage_of

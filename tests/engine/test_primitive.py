@@ -10,9 +10,13 @@ import pytest
 
 import engine
 from engine import Tensor
+from engine.declare import primitive
 from engine.examples import REAL, elementwise
-from engine.primitive import Primitive, primitive, registry
+from engine.primitive import Primitive, registry
+from engine.shortcuts import Binary
 from engine.testing import GradientError, check_op, gradcheck
+from engine.testing.claims import Case
+from engine.testing.laws.calls import shortcut_is_the_general_call
 
 
 def cube(x: Any) -> Any:
@@ -94,3 +98,18 @@ def test_a_rule_of_any_number_of_arrays_may_read_them_all_also_when_recorded() -
         return g * math.prod([x for k, x in enumerate(xs) if k != position])
 
     gradcheck(Primitive(product, vjp=(others,), jvp=(others,)), 2.0, 3.0, 5.0, order=2)
+
+
+@pytest.mark.parametrize("forgotten", ["scope", "saved", "dtype"])
+def test_a_shortcut_that_forgets_something_is_found(forgotten: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    case, right = Case(engine.multiply, [np.array([2.0]), np.array([3.0])], {}, 0), Binary.__call__
+
+    def call(op: Any, *arguments: Any) -> Any:
+        result = right(op, *arguments)
+        if isinstance(result, Tensor) and result.node is not None:
+            setattr(result.node, forgotten, {"scope": (), "saved": (), "dtype": np.dtype(np.float16)}[forgotten])
+        return result
+
+    monkeypatch.setattr(Binary, "__call__", call)
+    with pytest.raises(GradientError, match=f"multiply: called with .* the shortcut gives another.*{forgotten}"):
+        shortcut_is_the_general_call(case)

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from engine import special
+from engine.declare import primitive
 from engine.examples import NONZERO, REAL, elementwise
 from engine.ops.elementwise.powers import exp, expm1
-from engine.primitive import primitive
+
+__all__ = ["erf", "relu", "sigmoid", "silu", "softplus"]
 
 
 @primitive(

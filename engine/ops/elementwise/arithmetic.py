@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from engine.declare import primitive
 from engine.examples import NONZERO, REAL, Arguments, Draw, broadcasting, elementwise
 from engine.operands import as_operand
 from engine.ops.elementwise.choices import where
 from engine.plan import LINEAR
-from engine.primitive import primitive
+
+__all__ = ["abs", "add", "alias", "astype", "divide", "multiply", "negative", "sign", "square", "subtract"]
 
 
 @primitive(

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from engine.declare import primitive
 from engine.examples import REAL, Arguments, Draw
 from engine.operands import as_operand
-from engine.primitive import primitive
+
+__all__ = ["clip", "maximum", "minimum", "where"]
 
 
 def _won(x: Any, y: Any, out: Any) -> Any:

@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from engine.arrays import Array
 from engine.operands import as_operand
-from engine.tensor import Array
+
+__all__ = ["equal", "greater", "greater_equal", "less", "less_equal", "not_equal"]
 
 
 def _compare(ufunc: np.ufunc, x: Any, y: Any) -> Array:

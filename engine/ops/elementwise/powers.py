@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from engine.declare import primitive
 from engine.examples import POSITIVE, REAL, Domain, broadcasting, elementwise
 from engine.operands import as_operand
 from engine.ops.elementwise.choices import where
-from engine.primitive import primitive
+
+__all__ = ["exp", "expm1", "log", "log1p", "pow", "sqrt"]
 
 
 def _pow_base(g: Any, x: Any, y: Any) -> Any:

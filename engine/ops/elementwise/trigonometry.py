@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from engine.declare import primitive
 from engine.examples import NONZERO, REAL, UNIT, broadcasting, elementwise
 from engine.operands import as_operand
 from engine.ops.elementwise.arithmetic import square
 from engine.ops.elementwise.choices import where
 from engine.ops.elementwise.powers import pow, sqrt
-from engine.primitive import primitive
+
+__all__ = ["acos", "asin", "atan", "atan2", "cos", "cosh", "hypot", "sin", "sinh", "tan", "tanh"]
 
 
 @primitive(vjp=(lambda g, x: g * cos(x),), jvp=(lambda t, x: t * cos(x),), examples=elementwise(REAL), pointwise=True)

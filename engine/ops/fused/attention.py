@@ -15,16 +15,19 @@ from typing import Any
 
 import numpy as np
 
+from engine.arrays import Array
+from engine.declare import primitive
 from engine.examples import REAL, Arguments, Draw
 from engine.operands import as_operand
-from engine.ops.elementwise import add, divide, exp, multiply, subtract
+from engine.ops.elementwise.arithmetic import add, divide, multiply, subtract
+from engine.ops.elementwise.powers import exp
 from engine.ops.indexing import getitem
 from engine.ops.linalg import matmul
 from engine.ops.reductions import sum
 from engine.ops.shapes import concat, reshape, swapaxes
 from engine.plan import Joint
-from engine.primitive import primitive
-from engine.tensor import Array
+
+__all__ = ["rotary", "scaled_dot_product_attention"]
 
 _VANISHING = 1e-15
 

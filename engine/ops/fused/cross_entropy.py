@@ -10,16 +10,18 @@ from typing import Any
 
 import numpy as np
 
+from engine.arrays import Array
+from engine.declare import primitive
 from engine.examples import REAL, Arguments, Draw
 from engine.operands import as_operand
-from engine.ops.elementwise import multiply, negative
 from engine.ops.elementwise.activations import floating
+from engine.ops.elementwise.arithmetic import multiply, negative
 from engine.ops.fused.softmax import log_softmax
 from engine.ops.indexing import getitem
 from engine.ops.reductions import sum
 from engine.ops.shapes import reshape
-from engine.primitive import primitive
-from engine.tensor import Array
+
+__all__ = ["cross_entropy"]
 
 
 def _weights(labels: Array, ignore_index: int, reduction: str, dtype: Any) -> Array:

@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from engine.ops.elementwise import multiply
+from engine.ops.elementwise.arithmetic import multiply
 from engine.random import generator
+
+__all__ = ["dropout"]
 
 
 def dropout(x: Any, *, p: float = 0.5, rng: np.random.Generator | None = None) -> Any:

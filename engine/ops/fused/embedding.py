@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from engine.arrays import Array
+from engine.declare import primitive
 from engine.examples import REAL, Arguments, Draw
 from engine.operands import as_operand
 from engine.ops.fused.linear import rows
 from engine.ops.indexing import getitem
-from engine.primitive import primitive
-from engine.tensor import Array
+
+__all__ = ["embedding"]
 
 _SMALL_TABLE = 256
 

@@ -13,10 +13,14 @@ from typing import Any
 import numpy as np
 
 from engine import special
+from engine.arrays import Array
+from engine.declare import primitive
 from engine.examples import REAL, Arguments, Draw
-from engine.ops.elementwise import erf, multiply, tanh
-from engine.primitive import primitive
-from engine.tensor import Array
+from engine.ops.elementwise.activations import erf
+from engine.ops.elementwise.arithmetic import multiply
+from engine.ops.elementwise.trigonometry import tanh
+
+__all__ = ["gelu"]
 
 _SLOPE = math.sqrt(2 / math.pi)
 _CUBIC = 0.044715

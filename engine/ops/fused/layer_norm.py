@@ -15,14 +15,17 @@ from typing import Any
 
 import numpy as np
 
+from engine.arrays import Array
+from engine.declare import primitive
 from engine.examples import REAL, Arguments, Draw
-from engine.ops.elementwise import add, divide, multiply, sqrt, square, subtract
 from engine.ops.elementwise.activations import floating
+from engine.ops.elementwise.arithmetic import add, divide, multiply, square, subtract
+from engine.ops.elementwise.powers import sqrt
 from engine.ops.fused.linear import rows
 from engine.ops.reductions import mean
 from engine.plan import Joint
-from engine.primitive import primitive
-from engine.tensor import Array
+
+__all__ = ["layer_norm"]
 
 
 def _reference(x: Any, weight: Any = None, bias: Any = None, *, eps: float) -> Any:

@@ -10,13 +10,15 @@ from typing import Any
 
 import numpy as np
 
+from engine.arrays import Array
+from engine.declare import primitive
 from engine.examples import REAL, Arguments, Draw
-from engine.ops.elementwise import add
+from engine.ops.elementwise.arithmetic import add
 from engine.ops.linalg import matmul
 from engine.ops.shapes import swapaxes
 from engine.plan import Joint
-from engine.primitive import primitive
-from engine.tensor import Array
+
+__all__ = ["linear"]
 
 
 def rows(x: Array) -> Array:

@@ -13,15 +13,18 @@ from typing import Any
 
 import numpy as np
 
+from engine.arrays import Array
+from engine.declare import primitive
 from engine.examples import REAL, Arguments, Draw
-from engine.ops.elementwise import add, divide, multiply, sqrt, square
 from engine.ops.elementwise.activations import floating
+from engine.ops.elementwise.arithmetic import add, divide, multiply, square
+from engine.ops.elementwise.powers import sqrt
 from engine.ops.fused.layer_norm import row_means
 from engine.ops.fused.linear import rows
 from engine.ops.reductions import mean
 from engine.plan import Joint
-from engine.primitive import primitive
-from engine.tensor import Array
+
+__all__ = ["rms_norm"]
 
 
 def _reference(x: Any, weight: Any = None, *, eps: float) -> Any:

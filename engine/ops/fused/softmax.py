@@ -7,13 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
+from engine.arrays import Array
+from engine.declare import primitive
 from engine.examples import REAL, along_axis
 from engine.operands import as_operand
-from engine.ops.elementwise import divide, exp, log, subtract
 from engine.ops.elementwise.activations import floating
+from engine.ops.elementwise.arithmetic import divide, subtract
+from engine.ops.elementwise.powers import exp, log
 from engine.ops.reductions import sum
-from engine.primitive import primitive
-from engine.tensor import Array
+
+__all__ = ["log_softmax", "softmax"]
 
 
 def _shifted(x: Any, axis: int) -> Any:

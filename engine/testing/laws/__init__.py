@@ -17,6 +17,10 @@ Of the same rules on tensors (`recorded.py`):
     second derivative        reverse over reverse = numeric; forward over reverse and reverse over forward are the same
     recorded in g, in t      the pullback, differentiated in its cotangent, pushes forward; the push, in t, pulls back
 
+Of the op's call (`calls.py`):
+
+    shortcut = call          the short call of an op of one or two arrays remembers what the general call does
+
 Of what they do to memory (`storage.py`):
 
     layouts                  arguments in any memory layout, read-only, give what contiguous ones give
@@ -34,6 +38,7 @@ from typing import Any
 
 from engine.primitive import Primitive
 from engine.testing.claims import Case
+from engine.testing.laws.calls import shortcut_is_the_general_call
 from engine.testing.laws.recorded import pullback_differentiated_in_g, push_differentiated_in_t, recorded_sweep
 from engine.testing.laws.rules import (
     alone_is_together,
@@ -57,6 +62,7 @@ LAWS: tuple[Callable[[Case], None], ...] = (
     recorded_sweep,
     pullback_differentiated_in_g,
     push_differentiated_in_t,
+    shortcut_is_the_general_call,
     any_layout,
     float32,
     mixed_dtypes,

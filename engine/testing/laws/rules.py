@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from engine.arrays import Array
 from engine.sweeps import reverse_sweep
-from engine.tensor import Array
 from engine.testing.claims import Case, arrived, pull_back
 from engine.testing.hints import hint
 from engine.testing.judge import Entries

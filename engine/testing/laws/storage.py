@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from engine.arrays import Array
 from engine.graph import between
 from engine.recording import changed
 from engine.sweeps import forward_sweep, reverse_sweep
-from engine.tensor import Array, wrap
+from engine.tensor import wrap
 from engine.testing.claims import Case, arrived, pull_back, push_forward
 from engine.testing.layouts import LAYOUTS, read_only
 from engine.testing.report import GradientError

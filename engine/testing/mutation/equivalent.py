@@ -145,13 +145,12 @@ because(
     "embedding._backward: if ⟦size <= _SMALL_TABLE → size < _SMALL_TABLE⟧:",
     "embedding._backward: if ⟦size <= _SMALL_TABLE → size >= _SMALL_TABLE⟧:",
     "sweeps.reverse_sweep: allowed = None if inputs is None else"
-    " ⟦set(between(root, inputs, since)) → between(root, inputs, since)⟧",
-    "rules.mend: alarm.rang = ⟦False → True⟧",
-    "rules.mend: alarm.rang = ⟦False → True⟧ (2)",
+    " ⟦set(between(root, inputs, oldest)) → between(root, inputs, oldest)⟧",
+    "zero_cotangent.mend: self.rang = ⟦False → True⟧",
 )
 because(
     "the number of an evaluation, or of an assignment, is never a node's",
-    "sweeps.reverse_sweep: if ⟦node.serial < since → node.serial <= since⟧:",
+    "sweeps.reverse_sweep: if ⟦node.serial < oldest → node.serial <= oldest⟧:",
     "sweeps.reverse_sweep: if saved is None or create_graph or node.plan.joint or"
     " ⟦versions.last_assigned > node.serial → versions.last_assigned >= node.serial⟧:",
 )

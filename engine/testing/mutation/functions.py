@@ -20,13 +20,13 @@ from functools import cache
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-from engine import rules, sweeps
+from engine import rules, sweeps, zero_cotangent
 from engine.plan import LINEAR, Joint
 from engine.primitive import Primitive
 
 Tree = ast.FunctionDef | ast.Lambda
 
-HEART: tuple[Any, ...] = (sweeps.reverse_sweep, rules.fit, rules.mend, rules._as_tensors)
+HEART: tuple[Any, ...] = (sweeps.reverse_sweep, rules.fit, zero_cotangent.Alarm.mend, rules._as_tensors)
 PANEL = ("multiply", "sigmoid", "clip", "concat", "astype", "layer_norm")  # these take every way through it
 
 

@@ -1,0 +1,73 @@
+"""Op: everything that is known about an op, except what happens when it is called.
+
+How to compute it, how to differentiate it, and what the laws of `engine.testing` need to try it. A node of the graph
+refers to its op, and a sweep runs the op's rules; neither needs to know how a call records a node. That is added by
+`engine/primitive.py`, the class that users see.
+
+Read next: `engine/graph.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from engine.examples import Example
+from engine.plan import Joint, Plan, Rule
+from engine.signature import Signature
+
+
+class Op:
+    """A differentiable function of arrays.
+
+    Attributes:
+        name: the function's name; another may be given where a function of that name prepares the arguments.
+        forward: computes the result from arrays.
+        vjp, jvp: the rules, one per argument; None where an argument has no derivative (an index, a condition).
+        examples: draws arguments for the laws of `engine.testing`.
+        broadcasts: the function broadcasts its arguments, so the sweep sums contributions back to their shapes.
+        pointwise: each element of the result depends on the elements in its own place only.
+        residuals: names of what the function returns beside its result, for the rules.
+        reference: the same function composed of other ops, for a fused op.
+        signature: the names of its parameters.
+        arity, metadata_count: how many array arguments a call has (-1 for `*arrays`), and how many others.
+    """
+
+    def __init__(
+        self,
+        forward: Callable[..., Any],
+        *,
+        vjp: Sequence[Rule | None] | Joint,
+        jvp: Sequence[Rule | None] | Joint | Rule | None = None,
+        examples: Example | None = None,
+        broadcasts: bool = False,
+        pointwise: bool = False,
+        residuals: tuple[str, ...] = (),
+        reference: Callable[..., Any] | None = None,
+        name: str | None = None,
+    ) -> None:
+        self.forward = forward
+        self.name = name or forward.__name__
+        self.__doc__ = forward.__doc__
+        self.__module__ = forward.__module__
+        self.__wrapped__ = forward  # where `inspect.signature` and editors find the signature
+        self.signature = Signature(self.name, forward, residuals, keep_arguments=reference is not None)
+        self.vjp = vjp
+        self.jvp = jvp
+        self.examples = examples
+        self.broadcasts = broadcasts
+        self.pointwise = pointwise
+        self.residuals = residuals
+        self.reference = reference
+        self.arity = self.signature.arity
+        self.metadata_count = len(self.signature.metadata)
+        self._plans: dict[bool, dict[int, Plan]] = {False: {}, True: {}}
+        Plan(self.signature, vjp, jvp, abs(self.arity), -1)  # a rule that asks for an unknown name fails here
+
+    def plan(self, forward_mode: bool, count: int, wanted: int) -> Plan:
+        """The plan for a call with so many arguments, of which those in the bit mask `wanted` require a derivative."""
+        plans = self._plans[forward_mode]
+        key = 1 << count | wanted
+        if key not in plans:
+            plans[key] = Plan(self.signature, self.vjp, self.jvp if forward_mode else None, count, wanted)
+        return plans[key]
