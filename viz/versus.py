@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from viz.digits import percent, short
-from viz.text import columns, printable, shortened
+from viz.words import columns, printable, shortened
 
 _HALF = 14  # columns, of the longest bar to either side
 _LONGEST = 40  # columns, of a name

@@ -13,7 +13,7 @@ import engine
 import viz
 from engine import Tensor
 from tests.viz.drawn import things
-from viz.text import columns, printable, shortened
+from viz.words import columns, printable, shortened
 
 HOSTILE = [
     '"];x[',

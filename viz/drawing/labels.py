@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from viz.colors import PAPER
 from viz.data import Edge, Node, Numbers
 from viz.digits import short
-from viz.text import columns, printable, shortened
+from viz.words import columns, printable, shortened
 
 SYMBOLS = {"add": "+", "subtract": "−", "multiply": "×", "divide": "/", "matmul": "@", "pow": "**"}
 SMALL = 9  # points
