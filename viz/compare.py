@@ -17,11 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from graphviz import Digraph
+
 from viz import versus
 from viz.data import Edge, Node
-from viz.drawing import dot, image
+from viz.drawing import image
 from viz.drawing.beside import beside
-from viz.drawing.layout import NoGraphviz
+from viz.drawing.graph import graph
+from viz.drawing.layout import NoGraphviz, share_program
 from viz.drawing.picture import Picture
 from viz.flow import BlameFlow
 from viz.matching import LOSS, edge_keys, name_of, node_keys, pairs
@@ -123,9 +126,14 @@ class Comparison:
         shares = [(row.name, *row.share, row.change) for row in self.stages]
         return versus.tables(self.names, (self.a.loss, self.b.loss), gradients, shares)
 
+    def graph(self) -> Digraph:
+        """The two pictures side by side as a `graphviz.Digraph`, to which you may add before you render it."""
+        share_program()
+        return graph(self._picture())
+
     def dot(self) -> str:
-        """Graphviz source of the two pictures, side by side."""
-        return dot.source(self._picture())
+        """The Graphviz source of the two pictures."""
+        return self.graph().source
 
     def svg(self, path: str | Path | None = None) -> str:
         """The two pictures as SVG; also written to `path` if one is given."""
@@ -136,7 +144,11 @@ class Comparison:
 
     def png(self, path: str | Path) -> None:
         """The two pictures as PNG, written to `path`."""
-        Path(path).write_bytes(image.png(self._picture()))
+        Path(path).write_bytes(image.image(self._picture(), "png"))
+
+    def pdf(self, path: str | Path) -> None:
+        """The two pictures as PDF, written to `path`; see `BlameFlow.pdf`."""
+        Path(path).write_bytes(image.image(self._picture(), "pdf"))
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """What a notebook shows: the pictures, and in a terminal, or without Graphviz, the tables."""

@@ -19,11 +19,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from graphviz import Digraph
+
 from viz import text
 from viz.data import Data, Edge, Node, Parameter
 from viz.digits import short
-from viz.drawing import dot, image
-from viz.drawing.layout import NoGraphviz
+from viz.drawing import image
+from viz.drawing.graph import graph
+from viz.drawing.layout import NoGraphviz, share_program
 from viz.drawing.picture import Picture, picture
 from viz.drawing.size import check_count
 from viz.fold import fold
@@ -112,9 +115,14 @@ class BlameFlow(Data):
             bundle["image/svg+xml"] = self.readable().svg()
         return bundle
 
+    def graph(self) -> Digraph:
+        """The picture as a `graphviz.Digraph`, to which you may add before you render it."""
+        share_program()
+        return graph(self._picture())
+
     def dot(self) -> str:
-        """Graphviz source of the picture."""
-        return dot.source(self._picture())
+        """The Graphviz source of the picture."""
+        return self.graph().source
 
     def svg(self, path: str | Path | None = None) -> str:
         """The picture as SVG; also written to `path` if one is given.
@@ -130,7 +138,15 @@ class BlameFlow(Data):
     def png(self, path: str | Path) -> None:
         """The picture as PNG, 144 dots per inch, written to `path`; raises what `svg` raises."""
         check_count(len(self.nodes), len(self.edges))
-        Path(path).write_bytes(image.png(self._picture()))
+        Path(path).write_bytes(image.image(self._picture(), "png"))
+
+    def pdf(self, path: str | Path) -> None:
+        """The picture as PDF, written to `path`; raises what `svg` raises.
+
+        Needs a Graphviz of the system, because the one installed as a wheel writes no PDF (NoGraphviz).
+        """
+        check_count(len(self.nodes), len(self.edges))
+        Path(path).write_bytes(image.image(self._picture(), "pdf"))
 
     def html(self, path: str | Path | None = None) -> str:
         """The picture as one HTML file that works offline; also written to `path` if one is given.

@@ -71,6 +71,16 @@ def test_a_program_that_does_not_start_is_named(program: Path) -> None:
     assert re.match(r".*dot does not start \(.*\): `pip install graphviz-pure`", complaint())
 
 
+def test_a_pdf_needs_a_program_that_writes_one(program: Path, tmp_path: Path) -> None:
+    program.write_text("#!/bin/sh\nprintf '%s' \"$2\"\n")
+    a_flow().pdf(tmp_path / "f.pdf")
+    assert (tmp_path / "f.pdf").read_text() == "-Tpdf"
+    program.write_text("#!/bin/sh\necho 'Format: \"pdf\" not recognized. Use one of: svg png' >&2\nexit 1\n")
+    with pytest.raises(viz.NoGraphviz, match=r"^\S*dot writes no PDF; [^\n]*$"):
+        a_flow().pdf(tmp_path / "g.pdf")
+    assert not (tmp_path / "g.pdf").exists()
+
+
 def test_the_wheel_beside_python_is_found_where_nothing_is_on_the_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,9 @@
-"""What is written in a picture: a few lines in a box, a percentage at an edge, and in tooltips all that is known.
+"""The text of a picture: a few lines in a box, a percentage at an edge, and all that is known in tooltips.
 
 Every name from outside goes through `quoted` or `quoted_tip`, so that nothing in it becomes markup or one of Graphviz's
-escapes: a picture shows the name itself. A long one loses its middle; its tooltip has all of it.
+escapes: a picture shows the name itself. A long name is shown without its middle, and in full in the tooltip.
+
+Read next: `viz/drawing/strokes.py`, the lines of edges.
 """
 
 from __future__ import annotations
@@ -10,6 +12,8 @@ import html
 import math
 import unicodedata
 from collections.abc import Sequence
+
+import graphviz
 
 from viz.colors import PAPER
 from viz.data import Edge, Node, Numbers
@@ -27,19 +31,24 @@ _LONGEST_TOOLTIP = 2000
 
 
 def quoted(text: str) -> str:
-    """Text from outside for an HTML-like label: neither a tag nor one of DOT's backslash escapes."""
-    return html.escape(printable(text)).replace("\\", "\\\\")
+    """Text from outside for an HTML-like label, without tags, entities and backslash escapes."""
+    return html.escape(graphviz.escape(printable(text)), quote=False)
 
 
 def quoted_tip(text: str) -> str:
-    """Text from outside for a tooltip, where Graphviz looks for escapes twice."""
-    return html.escape(printable(text)).replace("\\", "\\" * 4)
+    """Text from outside for a tooltip, in which Graphviz replaces entities once and backslash escapes twice."""
+    return html.escape(graphviz.escape(graphviz.escape(printable(text))), quote=False)
+
+
+def label(rows: Sequence[str], spacing: int = 0) -> str:
+    """An HTML-like label of rows of cells; Graphviz recognises it by the angle brackets around it."""
+    return f"<{table(rows, spacing)}>"
 
 
 def table(rows: Sequence[str], spacing: int = 0, size: str = "") -> str:
-    """An HTML-like label of rows of cells, so many points apart."""
+    """Rows of cells, `spacing` points apart."""
     lines = "".join(f"<tr>{row}</tr>" for row in rows)
-    return f'<<table border="0" cellborder="0" cellspacing="{spacing}" cellpadding="0"{size}>{lines}</table>>'
+    return f'<table border="0" cellborder="0" cellspacing="{spacing}" cellpadding="0"{size}>{lines}</table>'
 
 
 def cell(text: str, size: int = SMALL, *, name: str = "", bold: bool = False) -> str:
@@ -55,13 +64,13 @@ def cell(text: str, size: int = SMALL, *, name: str = "", bold: bool = False) ->
         return f"<td>{written}</td>"
     room = f' fixedsize="true" width="{_room(shown + text, size)}" height="{1.3 * size:.0f}"'
     inner = table([f'<td align="left">{written}</td>'], size=room)
-    return f"<td>{inner[1:-1]}</td>"
+    return f"<td>{inner}</td>"
 
 
 def aside(lines: Sequence[str], away: float) -> str:
     """The label of an edge, on a ground of its own, so far away from the edge's line."""
     cells = [cell(line).replace("<td", f'<td bgcolor="{PAPER}"', 1) for line in lines]
-    return table([gap(away) + text + gap(6) for text in cells])
+    return label([gap(away) + text + gap(6) for text in cells])
 
 
 def gap(width: float) -> str:
@@ -73,7 +82,7 @@ def frame_title(name: str, remark: str, right: bool) -> str:
     """The label of a frame, half of it empty, so that an edge can enter beside the title."""
     title = cell(remark, MIDDLE, name=name or "(no name)")
     empty = gap(_room(shortened(printable(name), _LONGEST_NAME) + remark, MIDDLE))
-    return table([empty + title if right else title + empty])
+    return label([empty + title if right else title + empty])
 
 
 def _room(text: str, size: int) -> int:

@@ -6,7 +6,7 @@ import math
 
 from viz.colors import INK
 from viz.digits import short
-from viz.drawing.labels import SMALL, at_edge, quoted, sizes, table
+from viz.drawing.labels import SMALL, at_edge, label, quoted, sizes, table
 from viz.drawing.picture import Picture
 from viz.drawing.strokes import ADDING, BROKEN, CANCELLING, IDLE, stroke
 
@@ -14,7 +14,7 @@ from viz.drawing.strokes import ADDING, BROKEN, CANCELLING, IDLE, stroke
 def legend(picture: Picture) -> str:
     """An HTML-like label."""
     rows = [*_fills(picture), *_lines(picture), *_texts(picture), *map(_row, map(quoted, picture.legend))]
-    return table([f'<td align="left">{row}</td>' for row in rows], spacing=3)
+    return label([f'<td align="left">{row}</td>' for row in rows], spacing=3)
 
 
 def _row(text: str, before: str = "") -> str:
@@ -30,7 +30,7 @@ def _fills(picture: Picture) -> list[str]:
             f'<font point-size="{SMALL}" color="{scale.ink(tick)}">{short(tick)}</font></td>'
             for tick in scale.ticks()
         )
-        rows += [_row("fill: root mean square of the gradient dL/dx"), table([swatches], spacing=2)[1:-1]]
+        rows += [_row("fill: root mean square of the gradient dL/dx"), table([swatches], spacing=2)]
     if 0.0 in picture.fills:
         rows.append(_row("white: a gradient of zero"))
     if not all(math.isfinite(node.rms) for node in picture.nodes.values()):
