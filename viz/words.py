@@ -1,4 +1,7 @@
-"""Names from outside as text that fits: printable, measured in columns, shortened."""
+"""Names from outside as text: made printable, measured in columns, shortened.
+
+Read next: `viz/compare.py`, two flows side by side.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,12 @@ import unicodedata
 
 
 def printable(name: str) -> str:
-    """The name with control characters shown, not obeyed."""
+    """The name with escapes such as \\x1b in place of control characters."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
 
 
 def columns(text: str) -> int:
-    """How many columns a terminal gives it: two to a wide character, none to a mark that stands on another."""
+    """The width of a text in a terminal: two columns for a wide character, none for a combining mark."""
     marks = ("Mn", "Me")
     return sum(
         0 if unicodedata.category(c) in marks else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
@@ -19,7 +22,7 @@ def columns(text: str) -> int:
 
 
 def shortened(text: str, most: int) -> str:
-    """The text without its middle where it has more columns than `most`; its end says more, so more of that is kept."""
+    """The text without its middle if it is wider than `most` columns; its end says more, so more of that is kept."""
     if columns(text) <= most:
         return text
     head = _begin(text, (most - 1) // 3)
@@ -27,7 +30,7 @@ def shortened(text: str, most: int) -> str:
 
 
 def _begin(text: str, most: int) -> str:
-    """As many characters as fit into so many columns."""
+    """The longest beginning that fits into `most` columns."""
     used = 0
     for place, character in enumerate(text):
         used += columns(character)

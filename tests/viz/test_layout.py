@@ -57,7 +57,7 @@ def test_a_program_that_fails_is_quoted(program: Path) -> None:
 
 def test_a_program_that_draws_nothing_has_failed(program: Path) -> None:
     program.write_text("#!/bin/sh\nexit 0\n")
-    assert complaint() == f"{program} failed with status 0: it says nothing"
+    assert complaint() == f"{program} failed with status 0: no message"
 
 
 def test_a_program_that_hangs_is_stopped(program: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,7 @@ MIDDLE = 11
 LARGE = 12
 _LONGEST_NAME = 30  # columns
 _LONGEST_NUMBERS = 26
-_MOST_NUMBERS = 4
+_MOST_ELEMENTS = 4
 _LONGEST_TOOLTIP = 2000
 
 
@@ -46,7 +46,7 @@ def label(rows: Sequence[str], spacing: int = 0) -> str:
 
 
 def table(rows: Sequence[str], spacing: int = 0, size: str = "") -> str:
-    """Rows of cells, `spacing` points apart."""
+    """A table of rows of cells, `spacing` points apart."""
     lines = "".join(f"<tr>{row}</tr>" for row in rows)
     return f'<table border="0" cellborder="0" cellspacing="{spacing}" cellpadding="0"{size}>{lines}</table>'
 
@@ -54,7 +54,7 @@ def table(rows: Sequence[str], spacing: int = 0, size: str = "") -> str:
 def cell(text: str, size: int = SMALL, *, name: str = "", bold: bool = False) -> str:
     """A cell of a table: a name from outside, then a text of ours.
 
-    Graphviz may not know how wide Chinese or an emoji is; a cell with these asks for the room itself.
+    Graphviz may not know the width of Chinese characters or emoji; a cell with these gets a fixed size.
     """
     shown = shortened(printable(name), _LONGEST_NAME)
     wide = any(unicodedata.east_asian_width(c) in "WF" for c in shown)
@@ -68,13 +68,13 @@ def cell(text: str, size: int = SMALL, *, name: str = "", bold: bool = False) ->
 
 
 def aside(lines: Sequence[str], away: float) -> str:
-    """The label of an edge, on a ground of its own, so far away from the edge's line."""
+    """The label of an edge, on white ground, `away` points from the edge's line."""
     cells = [cell(line).replace("<td", f'<td bgcolor="{PAPER}"', 1) for line in lines]
     return label([gap(away) + text + gap(6) for text in cells])
 
 
 def gap(width: float) -> str:
-    """An empty cell of so many points."""
+    """An empty cell, `width` points wide."""
     return f'<td width="{width:.0f}"></td>'
 
 
@@ -86,12 +86,12 @@ def frame_title(name: str, remark: str, right: bool) -> str:
 
 
 def _room(text: str, size: int) -> int:
-    """About how wide it is, in points."""
+    """The approximate width of a text in points."""
     return math.ceil(0.55 * size * columns(text))
 
 
 def heading(node: Node, title: str, remark: str) -> str:
-    """The first line of a box: its name, or its op, or both; `remark` comes behind."""
+    """The first line of a box: its name, or its op, or both, followed by `remark`."""
     symbol = SYMBOLS.get(node.op, node.op)
     if node.op == "other":
         return cell(f"other: {node.count:,} values" if node.count else "other", LARGE)
@@ -103,14 +103,14 @@ def heading(node: Node, title: str, remark: str) -> str:
 
 
 def root_heading(node: Node, loss: float) -> str:
-    """The first line of the box that blame starts from."""
+    """The first line of the loss."""
     if node.name and node.name != "loss":
         return cell(f" = {short(loss)}", LARGE, name=f"loss {node.name}", bold=True)
     return cell(f" {short(loss)}", LARGE, name="loss", bold=True)
 
 
 def sizes(node: Node, *, value: bool = True) -> str:
-    """What a box says of its numbers: all, where they are few; else its shape and the size of its gradient."""
+    """The value and gradient of a node, if they have few elements; else its shape and the size of its gradient."""
     gradient = _each(node.gradient, node.shape)
     if gradient:
         known = _each(node.value, node.shape) if value else ""
@@ -127,11 +127,11 @@ def size_of(rms: float) -> str:
 
 
 def at_edge(percent: str, edge: Edge) -> str:
-    """A share, and what is brought where that is one number; nothing where all of the gradient comes by this edge."""
-    brought = f"({short(edge.each[0])})" if edge.each and len(edge.each) == 1 and edge.norm else ""
+    """An edge's share, and its contribution if that is a scalar; nothing for the only edge into a node."""
+    scalar = f"({short(edge.each[0])})" if edge.each and len(edge.each) == 1 and edge.norm else ""
     if not percent and not math.isnan(edge.share):
         return ""
-    return f"{percent} {brought}".strip()
+    return f"{percent} {scalar}".strip()
 
 
 def tooltip(node: Node, blame: str) -> str:
@@ -173,8 +173,8 @@ def _summary(numbers: Numbers) -> str:
 
 
 def _each(numbers: Numbers | None, shape: tuple[int, ...]) -> str:
-    """The numbers of an array in brackets, as it is nested; empty where they are not known or too long to read."""
-    if numbers is None or not numbers.each or len(numbers.each) > _MOST_NUMBERS:
+    """The elements of an array in nested brackets; empty if they are not known, too many or too long."""
+    if numbers is None or not numbers.each or len(numbers.each) > _MOST_ELEMENTS:
         return ""
     texts = [short(value) for value in numbers.each]
     for side in reversed(shape if len(texts) > 1 else ()):

@@ -23,7 +23,7 @@ PATIENCE = 60.0  # seconds
 _INSTALL = "`pip install graphviz-pure`, or install Graphviz so that `dot` runs"
 
 
-class NoGraphviz(RuntimeError):  # noqa: N818 (it reads as what it says)
+class NoGraphviz(RuntimeError):  # noqa: N818 (named for its cause)
     """No program can lay out the graph: none was found, or it failed."""
 
 
@@ -66,5 +66,5 @@ def render(source: str, kind: str) -> bytes:
             raise NoGraphviz(
                 f"{command[0]} writes no {kind.upper()}; a system's Graphviz does: install it so that `dot` runs"
             )
-        raise NoGraphviz(f"{command[0]} failed with status {done.returncode}: {said or 'it says nothing'}")
+        raise NoGraphviz(f"{command[0]} failed with status {done.returncode}: {said or 'no message'}")
     return done.stdout

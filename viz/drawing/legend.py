@@ -1,4 +1,7 @@
-"""The legend: what colours, lines and numbers of one picture mean, with units. It has no line for what is not there."""
+"""The legend: what the colours, lines and numbers in one picture mean. It explains only what the picture contains.
+
+Read next: `viz/drawing/beside.py`, two flows in one picture.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from viz.drawing.strokes import ADDING, BROKEN, CANCELLING, IDLE, stroke
 
 
 def legend(picture: Picture) -> str:
-    """An HTML-like label."""
+    """The legend as an HTML-like label."""
     rows = [*_fills(picture), *_lines(picture), *_texts(picture), *map(_row, map(quoted, picture.legend))]
     return label([f'<td align="left">{row}</td>' for row in rows], spacing=3)
 
@@ -62,5 +65,5 @@ def _texts(picture: Picture) -> list[str]:
     if any(arrow.percent for arrow in picture.arrows):
         rows.append(_row("percent at an edge: share in the gradient it flows into"))
     if any("(" in at_edge(arrow.percent, arrow.edge) for arrow in picture.arrows):
-        rows.append(_row("in brackets at an edge: what it brings"))
+        rows.append(_row("in brackets at an edge: its contribution"))
     return rows
