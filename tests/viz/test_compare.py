@@ -1,4 +1,4 @@
-"""Comparisons: what is matched with what, the numbers, and what is shown of them."""
+"""Comparisons: which nodes and edges correspond, their numbers, and the tables and pictures."""
 
 from __future__ import annotations
 

@@ -163,7 +163,7 @@ def test_what_stands_for_itself_is_left_as_it_was() -> None:
     ]
 
 
-# ---- what it refuses, and what it builds on --------------------------------------------------------------------------
+# ---- refused flows, and the numbers of calls -------------------------------------------------------------------------
 
 
 def test_a_folded_flow_is_not_folded_again() -> None:

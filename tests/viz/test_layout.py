@@ -1,4 +1,4 @@
-"""Graphviz, missing, broken or hanging: one line says what to do. So does a picture that is too large."""
+"""Graphviz missing, broken or hanging, and pictures that are too large: one line says what to do."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def chain(length: int) -> viz.BlameFlow:
 
 @pytest.fixture
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file that is found as `dot`; what it does is up to the test."""
+    """A file that is found as `dot`; the test writes its content."""
     path = tmp_path / "dot"
     path.write_text("")
     path.chmod(0o755)
@@ -99,7 +99,7 @@ def test_a_picture_too_large_to_read_is_refused_with_its_size_and_the_way_out(tm
     assert "\n" not in str(caught.value)
     with pytest.raises(ValueError, match="601 boxes"):
         flow.png(tmp_path / "f.png")
-    assert flow.dot().count("->") == 600  # whoever wants to lay it out may
+    assert flow.dot().count("->") == 600  # the source has no limit
     assert chain(100).svg()
 
 

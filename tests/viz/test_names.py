@@ -1,4 +1,4 @@
-"""Names, scopes, dtypes and rules from outside: pictures show them, and nothing in them is obeyed."""
+"""Names, scopes, dtypes and rules from outside: pictures show them literally, whatever markup they contain."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def a_flow(name: str) -> viz.BlameFlow:
 
 
 def plain(text: str) -> str:
-    """As it is read: Graphviz keeps a space beside a space from being swallowed."""
+    """The text with plain spaces: Graphviz writes a space beside another as a non-breaking one."""
     return text.replace("\xa0", " ")
 
 
