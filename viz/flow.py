@@ -106,8 +106,8 @@ class BlameFlow(Data):
         return any(node.op in ("module", "other") for node in self.nodes)
 
     def __repr__(self) -> str:
-        what = "boxes" if self._is_view else "values"
-        return f"BlameFlow(loss {short(self.loss)}, {len(self.nodes):,} {what}, {len(self.edges):,} edges)"
+        unit = "boxes" if self._is_view else "values"
+        return f"BlameFlow(loss {short(self.loss)}, {len(self.nodes):,} {unit}, {len(self.edges):,} edges)"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """For notebooks: a picture of `readable()`; for terminals, and without Graphviz, the tree."""
@@ -117,7 +117,7 @@ class BlameFlow(Data):
         return bundle
 
     def graph(self) -> Digraph:
-        """The picture as a `graphviz.Digraph`, to which you may add before you render it."""
+        """The picture as a `graphviz.Digraph`, to which you may add before you render it; nodes are named by `id`."""
         share_program()
         return graph(self._picture())
 
@@ -144,7 +144,7 @@ class BlameFlow(Data):
     def pdf(self, path: str | Path) -> None:
         """The picture as PDF, written to `path`; raises what `svg` raises.
 
-        Needs a Graphviz of the system, because the one installed as a wheel writes no PDF (NoGraphviz).
+        Needs a Graphviz installed on the system: the one that comes as a wheel writes no PDF (NoGraphviz).
         """
         check_count(len(self.nodes), len(self.edges))
         Path(path).write_bytes(image.image(self._picture(), "pdf"))

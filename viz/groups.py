@@ -60,11 +60,11 @@ def groups(nodes: Sequence[Node], edges: Sequence[Edge], depth: int, repeats: bo
 def _recording(nodes: Sequence[Node], edges: Sequence[Edge]) -> list[Op]:
     """The ops, oldest first, with the arguments of each."""
     ops = [node for node in reversed(nodes) if node.op != "leaf"]
-    what: dict[str, int | Node] = {node.id: node for node in nodes if node.op == "leaf"}
-    what |= {node.id: place for place, node in enumerate(ops)}
+    by_id: dict[str, int | Node] = {node.id: node for node in nodes if node.op == "leaf"}
+    by_id |= {node.id: place for place, node in enumerate(ops)}
     reads: dict[str, list[tuple[int | None, int | Node]]] = defaultdict(list)
     for edge in edges:
-        reads[edge.source].append((edge.argument, what[edge.target]))
+        reads[edge.source].append((edge.argument, by_id[edge.target]))
     return [Op(node, reads[node.id]) for node in ops]
 
 
@@ -93,9 +93,9 @@ def _leaves(
     """Leaves and their group: the only box that uses them, or else a group of all leaves that are used alike."""
     uses: dict[str, list[tuple[int, int | None]]] = defaultdict(list)
     for place, op in enumerate(ops):
-        for argument, what in op.reads:
-            if not isinstance(what, int):
-                uses[what.id].append((place, argument))
+        for argument, read in op.reads:
+            if not isinstance(read, int):
+                uses[read.id].append((place, argument))
     alike: dict[Any, list[Node]] = defaultdict(list)
     for leaf in (node for node in reversed(nodes) if node.op == "leaf"):
         users = {of_ops[place] for place, _ in uses[leaf.id]}

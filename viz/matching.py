@@ -29,9 +29,9 @@ def node_keys(nodes: Sequence[Node]) -> dict[NodeKey, Node]:
     seen = Counter[tuple[tuple[str, ...], str]]()
     keys: dict[NodeKey, Node] = {}
     for node in reversed(nodes):
-        what = node.scope, node.name or node.op
-        keys[LOSS if node is nodes[0] else (*what, seen[what])] = node
-        seen[what] += 1
+        named = node.scope, node.name or node.op
+        keys[LOSS if node is nodes[0] else (*named, seen[named])] = node
+        seen[named] += 1
     return dict(reversed(keys.items()))
 
 

@@ -194,9 +194,9 @@ def _work(ops: Sequence[Op], addresses: Sequence[Address], piece: range, level: 
 def _reads(ops: Sequence[Op], piece: range) -> Iterator[Any]:
     """The connections inside a piece: an op, its argument, and how many places before it the op it reads is."""
     for place in piece:
-        for argument, what in ops[place].reads:
-            if isinstance(what, int) and what in piece:
-                yield place - piece.start, argument, place - what
+        for argument, read in ops[place].reads:
+            if isinstance(read, int) and read in piece:
+                yield place - piece.start, argument, place - read
 
 
 def _leaves(ops: Sequence[Op], piece: range) -> dict[_Slot, Any]:
@@ -204,8 +204,8 @@ def _leaves(ops: Sequence[Op], piece: range) -> dict[_Slot, Any]:
     first: dict[str, _Slot] = {}
     found: dict[_Slot, Any] = {}
     for place in piece:
-        for argument, what in ops[place].reads:
-            if not isinstance(what, int):
+        for argument, read in ops[place].reads:
+            if not isinstance(read, int):
                 slot = place - piece.start, argument
-                found[slot] = first.setdefault(what.id, slot), pattern(what.name), what.shape, what.dtype
+                found[slot] = first.setdefault(read.id, slot), pattern(read.name), read.shape, read.dtype
     return found

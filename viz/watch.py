@@ -121,7 +121,7 @@ def _share(contribution: Array, gradient: Array, norm: float) -> float:
 
 
 def _dot(x: Array, y: Array) -> float:
-    """The inner product. Not by BLAS, whose threads wait for one another longer than such a sum takes."""
+    """The inner product. Not by BLAS, whose threads wait for one another longer than this sum takes."""
     return float(np.einsum("i,i", np.ravel(x), np.ravel(y)))
 
 

@@ -20,6 +20,7 @@ HOSTILE = [
     r"\N",
     r"\L\G\E\T\H\n\l\r",
     r"a\\",
+    r'a\"b\\"];x[',
     "%s%n{0}",
     "<b>x</b>",
     "</script>",

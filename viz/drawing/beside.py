@@ -1,6 +1,6 @@
 """beside: the pictures of two flows in one, with one scale, one legend, and a frame around each.
 
-Corresponding boxes are drawn side by side, as far as they come in the same order. Those of the second flow show how
+Corresponding boxes are drawn side by side if they come in the same order in both. Those of the second flow show how
 many times as large their gradient is; where it has changed most, both boxes have a thick outline.
 
 Read next: `viz/drawing/image.py`, from a picture to a file.

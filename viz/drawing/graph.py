@@ -5,7 +5,8 @@
     a frame         a module's call that holds others
     an edge         a contribution: wide if large, blue if it adds to the gradient below, dashed crimson if it cancels
 
-What all blame must pass stands on a straight spine, the rest beside it. The same flow always gives the same source.
+The nodes that all blame passes form a straight spine, the others are beside it. The same flow always gives the same
+source.
 
 Read next: `viz/drawing/labels.py`, the text in boxes, at edges and in tooltips.
 """

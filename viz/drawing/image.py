@@ -19,8 +19,8 @@ from viz.drawing.size import check_count, check_length
 
 def svg(whole: Picture) -> str:
     """The picture as SVG."""
-    what = f"{title(whole)}: {len(whole.nodes)} boxes, {len(whole.arrows)} edges"
-    return image(whole, "svg").decode().replace("<svg ", f'<svg role="img" aria-label="{what}" ', 1)
+    label = f"{title(whole)}: {len(whole.nodes)} boxes, {len(whole.arrows)} edges"
+    return image(whole, "svg").decode().replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
 
 
 def image(whole: Picture, kind: str) -> bytes:

@@ -144,8 +144,8 @@ def tooltip(node: Node, blame: str) -> str:
         f"stands for {node.count:,}" if node.count > 1 else "",
         f"gradient: norm {short(node.norm)}, rms {short(node.rms)}",
         *(
-            f"{what}: {_summary(known)}"
-            for what, known in (("value", node.value), ("gradient", node.gradient))
+            f"{name}: {_summary(known)}"
+            for name, known in (("value", node.value), ("gradient", node.gradient))
             if known
         ),
         f"{blame} of the blame, in {node.parameters:,} parameters" if node.parameters else "",

@@ -1,8 +1,8 @@
 """Layout and drawing are done by Graphviz's program `dot`: this module finds it and runs it.
 
-The `graphviz` package describes a picture, but its own way to run the program has no time limit and searches the PATH
-only. Here a program that hangs is stopped, and the one installed as a wheel is found as well. What would take it
-minutes is not begun: see `viz/drawing/size.py`.
+The `graphviz` package builds the source of a picture, but its own call of the program has no time limit and searches
+the PATH only. Here a program that hangs is stopped, and the one installed as a wheel is found as well. Pictures that
+would take it minutes are refused before, by `viz/drawing/size.py`.
 
 Read next: `viz/page/__init__.py`.
 """

@@ -61,7 +61,7 @@ def _texts(picture: Picture) -> list[str]:
     if any(node.op == "leaf" for node in nodes):
         rows.append(_row("square, bold frame: a leaf, computed from nothing"))
     if picture.blame:
-        rows.append(_row("&quot;of the blame&quot;: share in the squared gradients of all leaves"))
+        rows.append(_row('"of the blame": share in the squared gradients of all leaves'))
     if any(arrow.percent for arrow in picture.arrows):
         rows.append(_row("percent at an edge: share in the gradient it flows into"))
     if any("(" in at_edge(arrow.percent, arrow.edge) for arrow in picture.arrows):

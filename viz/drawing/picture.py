@@ -42,7 +42,7 @@ class Picture:
         losses: the value of each loss, by the id of its node; there are two in a comparison.
         nodes: from the loss back, by id.
         arrows: the edges between different nodes.
-        inside: the percentage that a box receives from itself, by id; such an edge is written in the box, not drawn.
+        inside: the percentage that a box receives from itself, by id; it is written in the box, without an arrow.
         blame: the percentage of the blame of each node with parameters, by id.
         arrivals: the number of arrows that end at a node, by id.
         fills: the sizes shown as colours; not the gradient of the loss, which is always 1, nor that of "other".

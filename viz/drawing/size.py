@@ -37,9 +37,9 @@ def check_length(nodes: Sequence[Node], edges: Sequence[Edge]) -> None:
         raise _too_large(f"{len(nodes):,} boxes, and edges that cross {crossed:,} rows (at most {MOST_ROWS:,})")
 
 
-def _too_large(what: str) -> ValueError:
+def _too_large(size: str) -> ValueError:
     return ValueError(
-        f"this picture is too large to draw: {what}; make it coarser with fold(depth=...) or prune(keep=...), "
+        f"this picture is too large to draw: {size}; make it coarser with fold(depth=...) or prune(keep=...), "
         "or use html()"
     )
 

@@ -1,8 +1,8 @@
 """The spine: nodes that every path of blame passes, on one straight line; in a transformer, the residual stream.
 
 The spine leads from the loss to the node at the end of the longest path. On it are the nodes that every path from the
-loss to this end goes through: with nodes in the order in which blame reaches them, no edge of such a path jumps over
-them. Edges that lead back, from one repetition of a merged block to the next, and edges of "other" are ignored.
+loss to this end goes through: with all nodes in a row, as blame reaches them, no edge of these paths jumps over them.
+Edges that lead back, from one repetition of a merged block to the next, and edges of "other" are ignored.
 
 Two frames at the same height would bend the spine, because Graphviz gives each a column of its own. So all nodes
 between two nodes of the spine, parameters included, get a band of the picture's height to themselves.

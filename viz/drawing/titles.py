@@ -1,4 +1,4 @@
-"""Titles of frames stand at the left, or at the right where edges would run through them.
+"""Titles of frames are at the left, or at the right where edges would run through them.
 
 Graphviz keeps edges away from boxes but not from the titles of frames. So a picture with frames is laid out twice:
 first to see which titles edges run through, then with these titles at the right if fewer points of edges lie there.
