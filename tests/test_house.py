@@ -15,7 +15,7 @@ PACKAGES = ("engine", "nn", "viz", "gpt")
 ALLOWED = {
     "engine": {"engine", "numpy"},
     "nn": {"nn", "engine", "numpy"},
-    "viz": {"viz", "engine", "numpy"},
+    "viz": {"viz", "engine", "numpy", "graphviz"},
     "gpt": {"gpt", "viz", "nn", "engine", "numpy", "rich", "safetensors"},
 }
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))

@@ -1,4 +1,7 @@
-"""The flow of blame, drawn: trace a loss, fold it, look at it."""
+"""The flow of blame, drawn: trace a loss, fold it, look at it.
+
+Read next: `viz/flow.py`, the object that users work with.
+"""
 
 from viz.compare import Comparison, compare
 from viz.data import Edge, Node, Numbers, Parameter

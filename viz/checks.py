@@ -1,15 +1,18 @@
-"""Checks of what the user asks for, in one line that names it."""
+"""Checks of arguments, with one-line errors that name the function and the argument.
+
+Read next: `viz/fold.py`, from ops to modules.
+"""
 
 from __future__ import annotations
 
 from operator import index
 
 
-def check_depth(who: str, depth: int) -> None:
-    """A depth is a whole number from 1 on."""
+def check_depth(function: str, depth: int) -> None:
+    """Raise TypeError or ValueError unless a depth is a whole number and at least 1."""
     try:
         index(depth)
     except TypeError:
-        raise TypeError(f"{who}: depth must be a whole number, not {depth!r}") from None
+        raise TypeError(f"{function}: depth must be a whole number, not {depth!r}") from None
     if depth < 1:
-        raise ValueError(f"{who}: depth must be at least 1, not {depth}")
+        raise ValueError(f"{function}: depth must be at least 1, not {depth}")

@@ -1,10 +1,12 @@
 """Colours that mean something: a scale for the size of gradients, and one colour each for adding and for cancelling.
 
 The scale runs from cream over orange to dark brown. Its lightness falls evenly (CIELAB L from 96 to 26), so equal
-ratios of size look like equal steps, in colour, in grey and to colour-blind eyes. What has no place on a log scale is
-white: a gradient of zero, and one that is nan or infinite, which the frame and the text tell apart.
+ratios of size look like equal steps, in colour, in grey and to colour-blind eyes. Sizes without a place on a log scale
+are white: zero, nan and infinity; the outline and the text of a box say which.
 
-Text is black or white, whichever can be read better: with these two some contrast of 4.5 to 1 is always there.
+Text on a colour is black or white, whichever has more contrast, which is always at least 4.5 to 1.
+
+Read next: `viz/drawing/legend.py`, where a picture explains its colours.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-# Equally spaced in L, along a path on which neighbours differ by about as much (10 to 16 in CIELAB); RGB between them.
+# Equally spaced in L; neighbours differ by 10 to 16 in CIELAB. Colours between two of them are mixed in RGB.
 _ANCHORS = (
     (253, 243, 220),
     (240, 216, 172),
@@ -26,12 +28,12 @@ _ANCHORS = (
     (104, 44, 13),
 )
 
-ADDS = "#3b6ea8"  # blue: this edge adds to the gradient it flows into
-CANCELS = "#a8325e"  # crimson, and drawn dashed: this edge takes away from it
+ADDS = "#3b6ea8"  # blue: an edge that adds to the gradient it flows into
+CANCELS = "#a8325e"  # crimson, and drawn dashed: an edge that cancels a part of it
 INK = "#22262b"
 PAPER = "#ffffff"
-PALE = "#e4e7ea"  # the loss, from which blame starts, and what was pruned
-FAINT = "#747a83"  # frames, and what carries nothing
+PALE = "#e4e7ea"  # boxes without a colour on the scale: the loss, and "other"
+FAINT = "#747a83"  # frames, and edges that carry nothing
 
 
 @dataclass(frozen=True)
@@ -43,23 +45,23 @@ class LogScale:
 
     @classmethod
     def of(cls, sizes: Iterable[float]) -> LogScale:
-        """The scale that just holds these sizes, rounded outwards to powers of ten; zeros do not count."""
+        """The narrowest scale between powers of ten that contains all sizes; zero, nan and infinity are ignored."""
         positive = [size for size in sizes if size > 0 and math.isfinite(size)]
         if not positive:
             return cls(0.1, 1.0)
-        first = min(max(math.floor(math.log10(min(positive))), -307), 307)  # powers of ten that a float can hold
+        first = min(max(math.floor(math.log10(min(positive))), -307), 307)  # of powers of ten in the range of floats
         last = min(max(math.ceil(math.log10(max(positive))), first + 1), 308)
         return cls(10.0**first, 10.0**last)
 
     def place(self, size: float) -> float:
-        """Where a size stands between the ends, 0 to 1."""
+        """Position of a size on the scale, from 0 (`low`) to 1 (`high`)."""
         if not size > 0:
             return 0.0
         span = math.log(self.high) - math.log(self.low)
         return min(max((math.log(size) - math.log(self.low)) / span, 0.0), 1.0)
 
     def color(self, size: float) -> str:
-        """Its colour as #rrggbb; white for what has no place."""
+        """The colour of a size as #rrggbb; white for zero, nan and infinity."""
         if not size > 0 or math.isinf(size):
             return PAPER
         at = self.place(size) * (len(_ANCHORS) - 1)
@@ -68,7 +70,7 @@ class LogScale:
         return "#" + "".join(f"{value:02x}" for value in mixed)
 
     def ink(self, size: float) -> str:
-        """Black or white, whichever can be read better on its colour."""
+        """The colour of text on it: black or white, whichever has more contrast."""
         return "#000000" if luminance(self.color(size)) > 0.179 else "#ffffff"
 
     def ticks(self) -> list[float]:

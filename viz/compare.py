@@ -1,11 +1,10 @@
 """compare: two flows side by side, and what changed.
 
-The flows may be of one program, before and after training, or of programs that differ in places: what only one of them
-has is listed as such. Gradients are compared by their root mean square, because shapes may differ, and by their ratio,
-because they differ by orders of magnitude. To see how they change with depth, fold without repeats.
+The flows may be of one program, before and after training, or of programs that differ in places: a part that only one
+of them has is listed as such. Gradients are compared by their root mean square, because shapes may differ, and by the
+ratio, because they differ by orders of magnitude. To see how they change with depth, fold without repeats.
 
-Read next: `viz/matching.py`, what is compared with what; `viz/versus.py`, the tables; `viz/drawing/beside.py`, the
-picture.
+Read next: `viz/matching.py`, what corresponds to what.
 """
 
 from __future__ import annotations
@@ -17,11 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from graphviz import Digraph
+
 from viz import versus
 from viz.data import Edge, Node
-from viz.drawing import dot, image
+from viz.drawing import image
 from viz.drawing.beside import beside
-from viz.drawing.layout import NoGraphviz
+from viz.drawing.graph import graph
+from viz.drawing.layout import NoGraphviz, share_program
 from viz.drawing.picture import Picture
 from viz.flow import BlameFlow
 from viz.matching import LOSS, edge_keys, name_of, node_keys, pairs
@@ -32,7 +34,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Row(Generic[T]):
-    """Something in flow `a` and its like in flow `b`; None where there is none."""
+    """Corresponding parts of flows `a` and `b`; None for a flow without this part."""
 
     name: str
     a: T | None
@@ -40,7 +42,7 @@ class Row(Generic[T]):
 
     @property
     def only_in(self) -> str:
-        """ "a" or "b"; empty for what is in both."""
+        """ "a" or "b"; empty for a part that is in both."""
         return "b" if self.a is None else "a" if self.b is None else ""
 
     def _both(self, read: Callable[[T], float]) -> tuple[float, float]:
@@ -49,36 +51,36 @@ class Row(Generic[T]):
 
 @dataclass(frozen=True)
 class BoxRow(Row[Node]):
-    """A box, or a value that stands for itself."""
+    """A node: a box or a value."""
 
     @property
     def rms(self) -> tuple[float, float]:
-        """The root mean square of its gradient, in a and in b; nan where it is not."""
+        """The root mean square of its gradient, in a and in b; nan for a flow without the node."""
         return self._both(lambda node: node.rms)
 
     @property
     def ratio(self) -> float:
-        """How many times as large its gradient is in b as in a; nan where there is no telling."""
+        """Its root mean square in b divided by that in a; nan if only one flow has the node, or both are 0."""
         return _ratio(*self.rms)
 
     @property
     def blame(self) -> tuple[float, float]:
-        """Its share of the blame, in a and in b; nan where it is not."""
+        """Its share of the blame, in a and in b; nan for a flow without the node."""
         return self._both(lambda node: node.blame)
 
 
 @dataclass(frozen=True)
 class EdgeRow(Row[Edge]):
-    """An edge between two boxes; its name is theirs, the one that blame runs out of first."""
+    """An edge; its name is "source -> target"."""
 
     @property
     def norm(self) -> tuple[float, float]:
-        """The norm of what it carries, in a and in b; nan where it is not."""
+        """The norm of its contribution, in a and in b; nan for a flow without the edge."""
         return self._both(lambda edge: edge.norm)
 
     @property
     def share(self) -> tuple[float, float]:
-        """Its share in the gradient that it flows into, in a and in b; nan where it is not."""
+        """Its share in the gradient it flows into, in a and in b; nan for a flow without the edge."""
         return self._both(lambda edge: edge.share)
 
 
@@ -88,12 +90,12 @@ class StageRow(Row[Stage]):
 
     @property
     def share(self) -> tuple[float, float]:
-        """Its share of the loss's first-order fall, in a and in b; nan where it is not."""
+        """Its share in the loss's first-order fall, in a and in b; nan for a flow without the stage."""
         return self._both(lambda stage: stage.share)
 
     @property
     def change(self) -> float:
-        """By how much that share is larger in b; a stage that is missing has none of it."""
+        """The share in b minus that in a, where a missing stage counts as 0."""
         a, b = self.share
         return (0.0 if self.b is None else b) - (0.0 if self.a is None else a)
 
@@ -104,8 +106,8 @@ class Comparison:
 
     Fields:
         a, b: the flows.
-        names: what they are called.
-        boxes: from the loss back; the loss comes first.
+        names: their names in tables and pictures.
+        boxes: the nodes, from the loss back; the loss comes first.
         edges: in the order in which blame runs through them.
         stages: from the loss back.
     """
@@ -123,9 +125,14 @@ class Comparison:
         shares = [(row.name, *row.share, row.change) for row in self.stages]
         return versus.tables(self.names, (self.a.loss, self.b.loss), gradients, shares)
 
+    def graph(self) -> Digraph:
+        """The two pictures side by side as a `graphviz.Digraph`, to which you may add before you render it."""
+        share_program()
+        return graph(self._picture())
+
     def dot(self) -> str:
-        """Graphviz source of the two pictures, side by side."""
-        return dot.source(self._picture())
+        """The Graphviz source of the two pictures."""
+        return self.graph().source
 
     def svg(self, path: str | Path | None = None) -> str:
         """The two pictures as SVG; also written to `path` if one is given."""
@@ -136,25 +143,29 @@ class Comparison:
 
     def png(self, path: str | Path) -> None:
         """The two pictures as PNG, written to `path`."""
-        Path(path).write_bytes(image.png(self._picture()))
+        Path(path).write_bytes(image.image(self._picture(), "png"))
+
+    def pdf(self, path: str | Path) -> None:
+        """The two pictures as PDF, written to `path`; see `BlameFlow.pdf`."""
+        Path(path).write_bytes(image.image(self._picture(), "pdf"))
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        """What a notebook shows: the pictures, and in a terminal, or without Graphviz, the tables."""
+        """For notebooks: the pictures; for terminals, and without Graphviz, the tables."""
         bundle = {"text/plain": self.text()}
         with suppress(NoGraphviz, ValueError):  # no program, or too many boxes
             bundle["image/svg+xml"] = self.svg()
         return bundle
 
     def _picture(self) -> Picture:
-        same = [(row.a, row.b, row.ratio) for row in self.boxes]
+        pairs = [(row.a, row.b, row.ratio) for row in self.boxes]
         nodes, edges = (self.a.nodes, self.b.nodes), (self.a.edges, self.b.edges)
-        return beside((self.a.loss, self.b.loss), self.names, nodes, edges, same)
+        return beside((self.a.loss, self.b.loss), self.names, nodes, edges, pairs)
 
 
 def compare(a: BlameFlow, b: BlameFlow, names: tuple[str, str] = ("a", "b")) -> Comparison:
-    """What two flows have in common, with the numbers of both, and what only one of them has.
+    """Pair the nodes, edges and stages of two flows, with the numbers of both; some may be in one flow only.
 
-    Raises ValueError where they have nothing in common but that there is a loss.
+    Raises ValueError if the flows have no node in common but the loss.
     """
     if len(names) != 2:
         raise ValueError(f"compare: give two names, not {names!r}")

@@ -1,4 +1,7 @@
-"""The plain data of a flow: values, edges between them, and the leaves. Nothing here computes or draws."""
+"""The plain data of a flow: nodes, edges and parameters. Nothing here computes or draws.
+
+Read next: `viz/trace.py`, how a loss becomes this data.
+"""
 
 from __future__ import annotations
 
@@ -7,38 +10,38 @@ from dataclasses import dataclass, fields
 
 
 class Data:
-    """Equal to others of its class that tell the same, where a nan equals a nan.
+    """Equal to another of the same class with equal fields, where nan equals nan.
 
-    A dataclass's own comparison says otherwise: up to Python 3.12 sometimes, from 3.13 on always.
+    A plain dataclass calls two nan unequal: up to Python 3.12 sometimes, from 3.13 on always.
     """
 
     __slots__ = ()
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and self._told() == other._told()
+        return type(other) is type(self) and self._comparable() == other._comparable()
 
     def __hash__(self) -> int:
-        return hash(self._told())
+        return hash(self._comparable())
 
-    def _told(self) -> tuple[object, ...]:
-        return tuple(_comparable(getattr(self, field.name)) for field in fields(self))  # type: ignore[arg-type]
+    def _comparable(self) -> tuple[object, ...]:
+        return tuple(_without_nan(getattr(self, field.name)) for field in fields(self))  # type: ignore[arg-type]
 
 
-def _comparable(value: object) -> object:
-    """The same with a word for each nan."""
+def _without_nan(value: object) -> object:
+    """The value with the text "nan", which equals itself, for each nan."""
     if isinstance(value, tuple):
-        return tuple(map(_comparable, value))
+        return tuple(map(_without_nan, value))
     return "nan" if isinstance(value, float) and math.isnan(value) else value
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Numbers(Data):
-    """What is told of an array: a summary, and every number of a small one.
+    """A summary of an array, with all elements of a small one.
 
     Fields:
-        mean, std: of all its numbers, in float64.
-        least, greatest: the ends of their range.
-        each: the numbers themselves, row by row; None where they are too many to read.
+        mean, std: mean and standard deviation of the elements, in float64.
+        least, greatest: the smallest and the largest element.
+        each: the elements, row by row; None if they are too many to list.
     """
 
     mean: float
@@ -50,25 +53,25 @@ class Numbers(Data):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Node(Data):
-    """A value in the graph, or a box of several.
+    """A value in the graph, or a box that stands for several values.
 
     Fields:
-        id: the same from run to run for the same program.
-        op: the op that made it; "leaf" for what the user made; "module" for a box; "other" for what was pruned.
+        id: the same in every run of the same program.
+        op: the op that computed it; "leaf" for a leaf; "module" for a box; "other" for all that was pruned.
         name: the user's name for it, or None.
         scope: path of modules, outermost first.
-        calls: which call of each of these modules it was made in, counted from 0 in the order of the recording.
-        shape, dtype: of the value; of the last value in a box.
-        norm: |dL/dx|, the 2-norm of its gradient; in a box, of all gradients that arrive from outside.
-        rms: the root mean square of the same.
-        parameters: how many values of leaves are in it.
-        blame: the leaves' share of the sum of squares of all leaves' gradients; see `viz/stages.py`.
-        count: how many equal repeated boxes or values it stands for.
+        calls: for each of these modules, the number of the call, counted from 0 in the order of the recording.
+        shape, dtype: of the value; for a box, of its last value.
+        norm: |dL/dx|, the 2-norm of its gradient; for a box, of all gradients that arrive from outside.
+        rms: the root mean square of the same gradient.
+        parameters: the number of elements of all leaves in it.
+        blame: the share of these leaves in the sum of squares of all leaves' gradients, as for a stage.
+        count: the number of equal repeated boxes or values it stands for.
         formula: what the op computes, in one line; empty for a box and a leaf.
-        value: of the array itself, where it is still known; see `engine.keep_values`. None for a box.
-        gradient: of dL/dx; None for a box.
-        hooked: whether a hook of the user's sees this gradient, and may change what goes on from here; all that is
-            told of the gradient is as it arrived.
+        value: the elements of the array, if they are still known (see `engine.keep_values`); None for a box.
+        gradient: the elements of dL/dx; None for a box.
+        hooked: whether the user has a hook on this gradient, which may change what flows on from here; `norm`, `rms`
+            and `gradient` describe it before the hook.
     """
 
     id: str
@@ -90,23 +93,23 @@ class Node(Data):
 
     @property
     def label(self) -> str:
-        """What a person calls it: the last part of its path, its name, or its op."""
+        """What to call it: a box by the last part of its path, a value by its name, or else by its op."""
         return self.scope[-1] if self.op == "module" else self.name or self.op
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Edge(Data):
-    """Blame running from `source` (made later) into `target`.
+    """Blame that runs from `source` (computed later) into `target`.
 
     Fields:
         norm: the 2-norm of the contribution.
         share: signed share in the target's gradient; nan where that gradient is zero.
-        argument: which argument of the source's op the target was, counted from 0; None between boxes.
-        rule: the text of the rule that made the contribution; empty between boxes.
-        local: the op's own derivative in this argument, as text, where it has few numbers; else empty.
-        gathered: the norm of all that had arrived in the target by then, this contribution included; nan between boxes.
-        each: the contribution's numbers, row by row; None where they are too many to read.
-        count: how many contributions it stands for.
+        argument: the target's position among the arguments of the source's op, from 0; None between boxes.
+        rule: the text of the rule that computed the contribution; empty between boxes.
+        local: the op's own derivative with respect to this argument, as text; empty if it has many elements.
+        gathered: the norm of the sum of the contributions into the target up to this one; nan between boxes.
+        each: the contribution's elements, row by row; None if they are too many to list.
+        count: the number of contributions it stands for.
     """
 
     source: str
@@ -123,7 +126,7 @@ class Edge(Data):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Parameter(Data):
-    """A leaf: the module that uses it first, its number of values, and the norm of its gradient."""
+    """A leaf: the scope that uses it first, its name, its number of elements, and the norm of its gradient."""
 
     scope: tuple[str, ...]
     name: str | None

@@ -3,6 +3,8 @@
 A percentage is its share, rounded; it is never moved to make a sum come out. Where whole percents would not add up to
 100, or would hide a share, all percentages of the group get one decimal. So what stands at the edges into one node adds
 up to 100 up to the rounding of its last digit, equal shares look equal, and 0% means none.
+
+Read next: `viz/words.py`, how names are written.
 """
 
 from __future__ import annotations

@@ -1,15 +1,16 @@
 """BlameFlow: how much blame went where, as plain data.
 
-For a loss L and a value x in its graph, dL/dx is the gradient of x, and it is the sum of what each edge into x
-carried. An edge has a size, the norm of its contribution c, and a signed share <c, dL/dx> / |dL/dx|^2 in the
+For a loss L and a value x in its graph, dL/dx is the gradient of x. It is the sum of the contributions that the edges
+into x carry. An edge has a size, the norm of its contribution c, and a signed share <c, dL/dx> / |dL/dx|^2 in the
 gradient it flows into.
 
-The invariant: the shares into a node add up to 1 (they are nan where the gradient is zero and there is nothing
-to share). A negative share is blame that another path cancelled. Folding keeps this true.
+The invariant: the shares into a node add up to 1 (they are nan where the gradient is zero). A negative share is blame
+that another path cancelled. Folding and pruning keep this true.
 
-Data first, pixels last: `viz.trace` makes a flow, `fold` makes a coarser one, and the renderers only read.
+Data first, pixels last: `viz.trace` makes a flow, `fold` and `prune` make smaller ones, and the renderers only read
+them.
 
-Read next: `viz/trace.py`, `viz/fold.py`, `viz/drawing/dot.py`.
+Read next: `viz/data.py`, what a flow consists of.
 """
 
 from __future__ import annotations
@@ -19,11 +20,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from graphviz import Digraph
+
 from viz import text
 from viz.data import Data, Edge, Node, Parameter
 from viz.digits import short
-from viz.drawing import dot, image
-from viz.drawing.layout import NoGraphviz
+from viz.drawing import image
+from viz.drawing.graph import graph
+from viz.drawing.layout import NoGraphviz, share_program
 from viz.drawing.picture import Picture, picture
 from viz.drawing.size import check_count
 from viz.fold import fold
@@ -31,7 +35,7 @@ from viz.page import viewer
 from viz.prune import prune
 from viz.stages import Stage, stages
 
-_LEAST_KEPT = 1e-6  # of all norms; what is not readable then, nothing makes so
+_LEAST_KEPT = 1e-6  # of all norms; if too many boxes are left then, stop pruning
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,11 +44,11 @@ class BlameFlow(Data):
 
     Fields:
         loss: the value of the loss.
-        nodes: what blame runs through, from the loss back to what was made first.
-        edges: how it runs, in the order in which the sweep ran the rules.
-        parameters: every leaf in the order of first use, whatever was folded.
+        nodes: the values that blame runs through, or boxes of several, from the loss back to the oldest.
+        edges: in the order in which the sweep ran the rules.
+        parameters: every leaf, in the order of first use, also when the flow is folded or pruned.
         positions: |dL/dx_t| of the embedded input x: a row for each text of the batch, a norm for each position. Empty
-            where nothing was embedded.
+            if the program has no embedding.
     """
 
     loss: float
@@ -56,33 +60,33 @@ class BlameFlow(Data):
     def fold(self, depth: int = 1, repeats: bool = True) -> BlameFlow:
         """A flow between modules: each call of a module `depth` names deep becomes one box.
 
-        With `repeats`, pieces of the program that are equal but for a number in their names, such as the blocks of a
+        With `repeats`, pieces of the program that differ only in a number in their names, such as the blocks of a
         transformer or the steps of a recurrent cell, become one, and each node's `count` says how many it stands for.
         """
         nodes, edges = fold(self.nodes, self.edges, depth, repeats)
         return replace(self, nodes=nodes, edges=edges)
 
     def prune(self, keep: float = 0.95) -> BlameFlow:
-        """The fewest edges whose norms add up to `keep` of all, and the rest in a node "other": nothing is lost.
+        """Keep the fewest edges whose norms add up to `keep` of all, and merge the rest in a node "other".
 
-        Its `count` says how many values went there, and those of its edges how many contributions. The edges out of the
-        loss are always among those kept.
+        Nothing is lost: the `count` of "other" is the number of values merged there, and those of its edges the number
+        of contributions. The edges out of the loss are always kept.
         """
         nodes, edges = prune(self.nodes, self.edges, keep)
         return replace(self, nodes=nodes, edges=edges)
 
     def stages(self, depth: int = 1) -> list[Stage]:
-        """Each module's share of the loss's first-order fall under a step of gradient descent; they add up to 1."""
+        """Each module's share in the loss's first-order fall under a step of gradient descent; they add up to 1."""
         return stages(self.parameters, depth)
 
     def text(self, depth: int = 2) -> str:
-        """The stages as a tree with bars, modules down to `depth`."""
+        """The stages as a tree with bars, with modules down to `depth`."""
         return text.tree(self.loss, self.parameters, depth)
 
     def readable(self, boxes: int = 40) -> BlameFlow:
-        """The finest view with at most so many boxes: this flow, a fold of it, or what is left of one when pruned.
+        """The finest view with at most `boxes` boxes: this flow, a fold of it, or a fold that is pruned as well.
 
-        A flow that is folded or pruned already is its own view.
+        A flow that is folded or pruned already is returned as it is.
         """
         if len(self.nodes) <= boxes or self._is_view:
             return self
@@ -102,26 +106,31 @@ class BlameFlow(Data):
         return any(node.op in ("module", "other") for node in self.nodes)
 
     def __repr__(self) -> str:
-        what = "boxes" if self._is_view else "values"
-        return f"BlameFlow(loss {short(self.loss)}, {len(self.nodes):,} {what}, {len(self.edges):,} edges)"
+        unit = "boxes" if self._is_view else "values"
+        return f"BlameFlow(loss {short(self.loss)}, {len(self.nodes):,} {unit}, {len(self.edges):,} edges)"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        """What a notebook shows: a picture that can be read, and in a terminal, or without Graphviz, the tree."""
+        """For notebooks: a picture of `readable()`; for terminals, and without Graphviz, the tree."""
         bundle = {"text/plain": f"{self!r}\n{self.text()}"}
-        with suppress(NoGraphviz, ValueError):  # no program, or no fold is small enough
+        with suppress(NoGraphviz, ValueError):  # no program, or no view is small enough
             bundle["image/svg+xml"] = self.readable().svg()
         return bundle
 
+    def graph(self) -> Digraph:
+        """The picture as a `graphviz.Digraph`, to which you may add before you render it; nodes are named by `id`."""
+        share_program()
+        return graph(self._picture())
+
     def dot(self) -> str:
-        """Graphviz source of the picture."""
-        return dot.source(self._picture())
+        """The Graphviz source of the picture."""
+        return self.graph().source
 
     def svg(self, path: str | Path | None = None) -> str:
         """The picture as SVG; also written to `path` if one is given.
 
-        Raises ValueError for a picture too large to read, NoGraphviz where there is no program that draws it.
+        Raises ValueError for a picture too large to read, NoGraphviz if no program can draw it.
         """
-        check_count(len(self.nodes), len(self.edges))  # before a large picture is even planned
+        check_count(len(self.nodes), len(self.edges))  # before the work of planning a large picture
         drawing = image.svg(self._picture())
         if path is not None:
             Path(path).write_text(drawing, encoding="utf-8")
@@ -130,12 +139,20 @@ class BlameFlow(Data):
     def png(self, path: str | Path) -> None:
         """The picture as PNG, 144 dots per inch, written to `path`; raises what `svg` raises."""
         check_count(len(self.nodes), len(self.edges))
-        Path(path).write_bytes(image.png(self._picture()))
+        Path(path).write_bytes(image.image(self._picture(), "png"))
+
+    def pdf(self, path: str | Path) -> None:
+        """The picture as PDF, written to `path`; raises what `svg` raises.
+
+        Needs a Graphviz installed on the system: the one that comes as a wheel writes no PDF (NoGraphviz).
+        """
+        check_count(len(self.nodes), len(self.edges))
+        Path(path).write_bytes(image.image(self._picture(), "pdf"))
 
     def html(self, path: str | Path | None = None) -> str:
         """The picture as one HTML file that works offline; also written to `path` if one is given.
 
-        Modules open and close, the sweep can be walked through step by step, and what is pointed at tells its numbers.
+        Modules open and close, the sweep can be followed step by step, and pointing at anything shows its numbers.
         """
         document = viewer.source(self.loss, self.nodes, self.edges)
         if path is not None:

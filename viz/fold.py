@@ -1,22 +1,22 @@
 """fold: from ops to modules.
 
-A box is one call of a module; an op that stands between such calls (the addition of a residual stream) stays a node of
-its own: it is what the picture is about. Boxes and ops of pieces that repeat one another become one, which knows how
-many it stands for, and whose path says which: `blocks.0-11`.
+A box stands for one call of a module. An op between calls, such as the addition of a residual stream, stays a node of
+its own. The boxes and ops of equal pieces in a row become one each, whose `count` says how many it stands for, and
+whose path says which: `blocks.0-11`.
 
-What arrives in a box from outside arrives in some of its nodes; call them its doors. The folded edge A -> B carries all
+Contributions from outside a box arrive at some of its nodes, here called its doors. The folded edge A -> B carries all
 contributions from A into doors of B, and its share is
 
     sum of <c, dL/dx> over these contributions   /   sum of |dL/dx|^2 over the doors of B
 
-so shares into a box still add up to 1, with an edge from the box to itself for what a door receives from inside. All
-this holds for boxes that stand for many as well: whatever passes from one of them to another is inside.
+so the shares into a box still add up to 1, with an edge from the box to itself for what its doors receive from inside.
+The same holds for a box that stands for many: what passes from one of them to another is inside.
 
-Stretches of a recording follow one another, so without repeats the source of every edge stands before its target in
-`nodes`, whatever the modules did to each other. With repeats an edge may lead back: the first thing a block does passes
-blame on to the last thing the block before it did, and each of the two stands for that thing in all blocks.
+Every box is a stretch of the recording, and stretches follow one another; so without repeats the source of every edge
+comes before its target in `nodes`. With repeats an edge may lead back: the first op of a block passes blame to the last
+op of the block before it, and either node stands for its op in all blocks.
 
-Read next: `viz/groups.py`, which nodes become one; `viz/repeats.py`, what repeats what.
+Read next: `viz/groups.py`, which nodes become one.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def fold(
     """Boxes and the edges between them; see this module's docstring."""
     check_depth("fold", depth)
     if any(node.op == "module" for node in nodes):
-        raise ValueError("fold: this flow is folded already, and its boxes are closed; fold the flow it was made from")
+        raise ValueError("fold: this flow is folded already; fold the flow it was made from")
     group_of = groups(nodes, edges, depth, repeats)
     members: dict[str, list[Node]] = defaultdict(list)
     for node in nodes:
@@ -61,7 +61,7 @@ def _doors(nodes: Sequence[Node], edges: Sequence[Edge], group_of: Mapping[str, 
 
 
 def _edges(edges: Sequence[Edge], group_of: Mapping[str, Group], doors: Doors) -> list[Edge]:
-    """All that arrives at a door, by the groups it comes from and goes to."""
+    """The contributions into doors, those from one group into another merged into one edge."""
     arriving: dict[tuple[str, str], list[Edge]] = defaultdict(list)
     plain = {group.id for group in group_of.values() if not group.is_box and group.times == 1}
     for edge in edges:
@@ -76,7 +76,7 @@ def _edges(edges: Sequence[Edge], group_of: Mapping[str, Group], doors: Doors) -
 
 
 def _merged(ends: tuple[str, str], among: Sequence[Edge], doors: Mapping[str, Node], whole: float) -> Edge:
-    """One edge for several; `whole` is the norm of all that arrives at the doors."""
+    """One edge for several; `whole` is the norm of all gradients at the doors."""
     share = 0.0 if whole else math.nan
     for edge in among:
         norm = doors[edge.target].norm
@@ -86,11 +86,11 @@ def _merged(ends: tuple[str, str], among: Sequence[Edge], doors: Mapping[str, No
 
 
 def _node(group: Group, inside: Sequence[Node], doors: Sequence[Node]) -> Node:
-    """One node for everything inside. Nodes are ordered from the loss back, so the first is the last made."""
+    """One node for a group. Nodes are ordered from the loss back, so the first of them was computed last."""
     result = inside[0]
     if not group.is_box and group.times == 1:
         return replace(result, scope=group.scope)
-    arriving = doors or [result]  # nothing arrives in the loss from elsewhere: it is its own door
+    arriving = doors or [result]  # no contribution flows into the loss: it is its own door
     norm = math.hypot(*(door.norm for door in arriving))
     size = sum(math.prod(door.shape) for door in arriving)
     names = [node.name for node in inside if node.name is not None]

@@ -1,8 +1,10 @@
 """groups: which nodes become one when a flow is folded.
 
-A box is one call of a module: a stretch of the recording during which only that module worked. An op that stands in a
-module directly, between calls of the modules inside it, stands for itself; a leaf goes with the box that uses it, if no
-other does. With repeats, equal boxes, ops and leaves of equal pieces share one group.
+A box is one call of a module: a stretch of the recording during which only that module worked. An op directly in a
+module, between the calls of inner modules, stays a node of its own; a leaf joins the box that uses it, if nothing else
+uses it. With repeats, the equal boxes, ops and leaves of equal pieces share one group.
+
+Read next: `viz/repeats.py`, which pieces are equal.
 """
 
 from __future__ import annotations
@@ -16,12 +18,12 @@ from viz.repeats import Address, Op, address, joined, originals, pattern
 
 
 class Group(NamedTuple):
-    """What becomes one node.
+    """Nodes that become one node.
 
     Fields:
-        id: that of the oldest op in it; of leaves that stand for themselves, the oldest leaf.
-        scope, calls: where it stands; of a box, down to the box itself.
-        times: how many boxes, or ops, or leaves.
+        id: that of the oldest op in it; in a group of leaves, that of the oldest leaf.
+        scope, calls: of the one node; for a box, these include the box itself.
+        times: the number of boxes, ops or leaves.
         is_box: whether it stands for calls of modules.
     """
 
@@ -33,7 +35,7 @@ class Group(NamedTuple):
 
 
 class _Box(NamedTuple):
-    """A stretch of the recording, by its first op, and whose it is; or an op that stands for itself, in no call."""
+    """A stretch of the recording that starts at op `start`, and its call; for an op on its own, an empty call."""
 
     start: int
     call: Address
@@ -56,13 +58,13 @@ def groups(nodes: Sequence[Node], edges: Sequence[Edge], depth: int, repeats: bo
 
 
 def _recording(nodes: Sequence[Node], edges: Sequence[Edge]) -> list[Op]:
-    """The ops, oldest first, and what they read."""
+    """The ops, oldest first, with the arguments of each."""
     ops = [node for node in reversed(nodes) if node.op != "leaf"]
-    what: dict[str, int | Node] = {node.id: node for node in nodes if node.op == "leaf"}
-    what |= {node.id: place for place, node in enumerate(ops)}
+    by_id: dict[str, int | Node] = {node.id: node for node in nodes if node.op == "leaf"}
+    by_id |= {node.id: place for place, node in enumerate(ops)}
     reads: dict[str, list[tuple[int | None, int | Node]]] = defaultdict(list)
     for edge in edges:
-        reads[edge.source].append((edge.argument, what[edge.target]))
+        reads[edge.source].append((edge.argument, by_id[edge.target]))
     return [Op(node, reads[node.id]) for node in ops]
 
 
@@ -77,7 +79,7 @@ def _boxes(nodes: Sequence[Node], ops: Sequence[Op], depth: int) -> list[_Box]:
 
 
 def _group(ops: Sequence[Op], equal: Sequence[_Box]) -> Group:
-    """One for equal boxes, or for equal ops that stand for themselves."""
+    """The group of equal boxes, or of equal ops on their own."""
     oldest = ops[equal[0].start].node
     depth = len(equal[0].call) or len(oldest.scope)
     levels = zip(*(ops[box.start].node.scope[:depth] for box in equal), strict=True)
@@ -88,12 +90,12 @@ def _group(ops: Sequence[Op], equal: Sequence[_Box]) -> Group:
 def _leaves(
     nodes: Sequence[Node], ops: Sequence[Op], first: Sequence[int], of_ops: Sequence[Group]
 ) -> Iterator[tuple[Sequence[Node], Group]]:
-    """Leaves and their group: the one box that uses them, or one of their own, with all that are used like them."""
+    """Leaves and their group: the only box that uses them, or else a group of all leaves that are used alike."""
     uses: dict[str, list[tuple[int, int | None]]] = defaultdict(list)
     for place, op in enumerate(ops):
-        for argument, what in op.reads:
-            if not isinstance(what, int):
-                uses[what.id].append((place, argument))
+        for argument, read in op.reads:
+            if not isinstance(read, int):
+                uses[read.id].append((place, argument))
     alike: dict[Any, list[Node]] = defaultdict(list)
     for leaf in (node for node in reversed(nodes) if node.op == "leaf"):
         users = {of_ops[place] for place, _ in uses[leaf.id]}
@@ -105,7 +107,7 @@ def _leaves(
     for leaves in alike.values():
         oldest = leaves[0]
         scope = oldest.scope
-        for place, _ in uses[oldest.id][:1]:  # it stands where the op stands that uses it first
+        for place, _ in uses[oldest.id][:1]:  # drawn in the frame of the op that uses it first
             if ops[place].node.scope == scope:
                 scope = (*of_ops[place].scope, *scope[len(of_ops[place].scope) :])
         yield leaves, Group(oldest.id, scope, oldest.calls, len(leaves), False)

@@ -1,7 +1,10 @@
-"""matching: which parts of two flows are the same part.
+"""matching: which nodes and edges of two flows correspond.
 
-Nodes are the same if they have the same path, name or op, and number among those that share these, in the order of the
-recording; the losses are the same whatever they are. Edges are the same if they join the same nodes.
+Nodes correspond if they have the same path, the same name (or op, without a name), and the same number among all nodes
+with these, in the order of the recording; the two losses always correspond. Edges correspond if they join corresponding
+nodes.
+
+Read next: `viz/versus.py`, the tables of a comparison.
 """
 
 from __future__ import annotations
@@ -22,18 +25,18 @@ LOSS: NodeKey = ((), "loss", 0)
 
 
 def node_keys(nodes: Sequence[Node]) -> dict[NodeKey, Node]:
-    """The nodes by what identifies them in another flow, from the loss back."""
+    """The nodes by a key that corresponding nodes of another flow have too, from the loss back."""
     seen = Counter[tuple[tuple[str, ...], str]]()
     keys: dict[NodeKey, Node] = {}
     for node in reversed(nodes):
-        what = node.scope, node.name or node.op
-        keys[LOSS if node is nodes[0] else (*what, seen[what])] = node
-        seen[what] += 1
+        named = node.scope, node.name or node.op
+        keys[LOSS if node is nodes[0] else (*named, seen[named])] = node
+        seen[named] += 1
     return dict(reversed(keys.items()))
 
 
 def edge_keys(edges: Iterable[Edge], nodes: Mapping[NodeKey, Node]) -> dict[EdgeKey, Edge]:
-    """The edges by what identifies them in another flow."""
+    """The edges by a key that corresponding edges of another flow have too."""
     key_of = {node.id: key for key, node in nodes.items()}
     seen = Counter[tuple[NodeKey, NodeKey]]()
     keys: dict[EdgeKey, Edge] = {}
@@ -45,7 +48,7 @@ def edge_keys(edges: Iterable[Edge], nodes: Mapping[NodeKey, Node]) -> dict[Edge
 
 
 def pairs(a: Mapping[K, V], b: Mapping[K, V]) -> dict[K, tuple[V | None, V | None]]:
-    """What has the same key in both, in the order of `a`; what only `b` has stands where it stands in `b`."""
+    """The two values of every key, in the order of `a`; a key that only `b` has follows the one it follows in `b`."""
     behind: dict[K | None, list[K]] = defaultdict(list)
     latest: K | None = None
     for key in b:
@@ -58,7 +61,7 @@ def pairs(a: Mapping[K, V], b: Mapping[K, V]) -> dict[K, tuple[V | None, V | Non
 
 
 def name_of(key: NodeKey) -> str:
-    """A node's path, and its name or op if that is not the path's end."""
+    """A node's path, and its name or op unless it is a box, whose name ends the path."""
     scope, name, number = key
     parts = scope if name == "module" else (*scope, name)
     return ".".join(parts) + (f" #{number + 1}" if number else "")

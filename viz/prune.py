@@ -1,16 +1,18 @@
-"""prune: the few contributions that carry most of the blame, and all others together.
+"""prune: keep the few contributions that carry most of the blame, and merge all others.
 
-Kept are the edges out of the loss, because all blame begins with them, and with them the fewest others such that all
-norms kept add up to the fraction asked for. Nodes that no kept edge touches go into one node, "other"; so does the
-beginning or the end of every edge that is not kept:
+The edges out of the loss are kept, because all blame starts there, and with them the fewest others whose norms bring
+the sum to the fraction asked for. Nodes without a kept edge are merged into one node, "other". The edges that are not
+kept are merged too, and start or end there:
 
-    between two kept nodes, or out of a pruned one   other -> target, whose share is the sum of the shares
-    out of a kept node into a pruned one             source -> other
-    between two pruned ones                          other -> other
+    into a kept node                                  other -> target, whose share is the sum of the shares
+    from a kept node into a pruned one                source -> other
+    between two pruned nodes                          other -> other
 
-The invariant: nothing is lost. Shares into a kept node still add up to 1. So do those into "other", which is no module
-that blame enters and leaves but a bag: they are taken over all gradients in it. The counts of all nodes, and those of
-all edges, add up to what they were: the counts of "other" and of its edges say what was pruned.
+The invariant: nothing is lost. The shares into a kept node still add up to 1. So do those into "other", which are taken
+over all gradients merged there. The counts of all nodes, and those of all edges, add up to what they were before: the
+counts of "other" and of its edges say how much was pruned.
+
+Read next: `viz/text.py`, blame without a picture.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from viz.data import Edge, Node
 
 OTHER = "other"
-_ROUNDING = 1e-12  # which is no reason to keep one edge more
+_ROUNDING = 1e-12  # relative; too little to be a reason to keep one more edge
 
 
 def prune(nodes: Sequence[Node], edges: Sequence[Edge], keep: float) -> tuple[tuple[Node, ...], tuple[Edge, ...]]:
@@ -35,15 +37,15 @@ def prune(nodes: Sequence[Node], edges: Sequence[Edge], keep: float) -> tuple[tu
     kept = [edge for number, edge in enumerate(edges) if number in chosen]
     rest = [edge for number, edge in enumerate(edges) if number not in chosen]
     touched = {nodes[0].id}.union(*((edge.source, edge.target) for edge in kept))
-    bag = {node.id: node for node in nodes if node.id not in touched}
+    pruned = {node.id: node for node in nodes if node.id not in touched}
     staying = [node for node in nodes if node.id in touched]
-    return (*staying, _other(list(bag.values()))), (*kept, *_merged(rest, bag))
+    return (*staying, _other(list(pruned.values()))), (*kept, *_merged(rest, pruned))
 
 
 def _largest(edges: Sequence[Edge], keep: float, loss: str) -> set[int]:
-    """Which edges to keep, by number. What an earlier pruning put into "other" stays there.
+    """The numbers of the edges to keep. What an earlier pruning merged into "other" stays there.
 
-    Whatever their size, those out of the loss are kept, and those that overflowed.
+    Edges out of the loss, and those whose norm is not finite, are always kept.
     """
     enough = keep * sum(edge.norm for edge in edges if math.isfinite(edge.norm)) * (1 - _ROUNDING)
     candidates = [number for number, edge in enumerate(edges) if OTHER not in (edge.source, edge.target)]
@@ -57,45 +59,45 @@ def _largest(edges: Sequence[Edge], keep: float, loss: str) -> set[int]:
     return chosen
 
 
-def _other(bag: Sequence[Node]) -> Node:
-    """One node for all that was pruned."""
-    norm = math.hypot(*(node.norm for node in bag))
-    size = sum(map(_size, bag))
+def _other(pruned: Sequence[Node]) -> Node:
+    """The node "other"."""
+    norm = math.hypot(*(node.norm for node in pruned))
+    size = sum(map(_size, pruned))
     return Node(
         id=OTHER,
         op=OTHER,
         name=None,
         scope=(),
-        shape=bag[0].shape if bag else (),
-        dtype=bag[0].dtype if bag else "",
+        shape=pruned[0].shape if pruned else (),
+        dtype=pruned[0].dtype if pruned else "",
         norm=norm,
         rms=norm / math.sqrt(size) if size else 0.0,
-        parameters=sum(node.parameters for node in bag),
-        blame=math.fsum(node.blame for node in bag),
-        count=sum(node.count for node in bag),
+        parameters=sum(node.parameters for node in pruned),
+        blame=math.fsum(node.blame for node in pruned),
+        count=sum(node.count for node in pruned),
     )
 
 
 def _size(node: Node) -> float:
-    """How many numbers the gradients in a node have, which a box does not say but with its norm and its rms."""
+    """The number of elements of a node's gradients; those of a box are recovered from (norm / rms) squared."""
     if 0 < node.rms < math.inf:
         return (node.norm / node.rms) ** 2
     return node.count * math.prod(node.shape)
 
 
-def _merged(rest: Sequence[Edge], bag: Mapping[str, Node]) -> Iterator[Edge]:
-    """The edges from and to "other"."""
+def _merged(rest: Sequence[Edge], pruned: Mapping[str, Node]) -> Iterator[Edge]:
+    """The edges from and into "other", in place of those that are not kept."""
     among: dict[tuple[str, str], list[Edge]] = defaultdict(list)
     for edge in rest:
-        if edge.target not in bag:
+        if edge.target not in pruned:
             among[OTHER, edge.target].append(edge)
         else:
-            among[OTHER if edge.source in bag else edge.source, OTHER].append(edge)
-    whole = math.hypot(*(node.norm for node in bag.values()))
+            among[OTHER if edge.source in pruned else edge.source, OTHER].append(edge)
+    whole = math.hypot(*(node.norm for node in pruned.values()))
     for ends, merged in among.items():
         if ends[1] == OTHER:
-            parts = [edge.share * (bag[edge.target].norm / whole) ** 2 for edge in merged if bag[edge.target].norm]
-            share = sum(parts) if whole else math.nan
+            norms = [(edge, pruned[edge.target].norm) for edge in merged]
+            share = sum(edge.share * (norm / whole) ** 2 for edge, norm in norms if norm) if whole else math.nan
         else:
             share = sum(edge.share for edge in merged)
         norm, count = math.hypot(*(edge.norm for edge in merged)), sum(edge.count for edge in merged)

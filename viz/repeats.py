@@ -1,17 +1,17 @@
-"""repeats: which pieces of a recording are the same thing done again.
+"""repeats: which pieces of a recording repeat the same work.
 
-A recording is a tree: a module's call holds ops and calls of other modules, in the order in which they ran. Among the
-children of one call, or of the whole program, this module looks for a piece that runs again and again without a gap:
-twelve blocks; a cell and the slice it reads, at every step of a text; a block and the addition behind it.
+A recording is a tree: a module's call holds ops and calls of inner modules, in the order in which they ran. Among the
+children of one call, or of the whole program, this file looks for pieces that run several times in a row: twelve
+blocks; a cell and the slice it reads, at every step of a text; a block and the addition behind it.
 
     blocks.0  +  blocks.1  +  blocks.2  +  head          a piece of two children, three times
 
-The invariant: pieces are equal if their names differ in numbers only and their insides not at all: the same ops in the
-same order under the same scopes, with the same shapes and dtypes, reading each other in the same places, and leaves of
-the same kind. What they read from outside may differ, as it must where one piece reads the one before. A piece holds at
-least one call: ops that merely stand in a row stay what they are.
+The invariant: pieces are equal if they differ only in the numbers in their names: the same ops in the same order under
+the same scopes, with the same shapes and dtypes, connected in the same way, with leaves of the same kind. Their inputs
+from outside may differ, as they must where a piece reads the output of the one before. A piece holds at least one call:
+equal ops in a row, without a module, are not merged.
 
-Read next: `viz/fold.py`, which makes one box of equal pieces.
+Read next: `viz/prune.py`, the other way to make a flow smaller.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from typing import Any, NamedTuple
 
 from viz.data import Node
 
-LONGEST = 32  # children in a piece; so that the search stays linear
+LONGEST = 32  # most children in a piece, so that the search stays linear
 
 Address = tuple[tuple[str, int], ...]
 _Slot = tuple[int, int | None]  # an op of a piece, and one of its arguments
 
 
 class Op(NamedTuple):
-    """One op of the recording: its node, and the places of the ops, or the leaves, that it read as which argument."""
+    """One op of the recording: its node, and for each argument the op (by its place) or the leaf that it read."""
 
     node: Node
     reads: Sequence[tuple[int | None, int | Node]]
 
 
 class _Child(NamedTuple):
-    """Ops `start` to `end` of the recording: a module's call, or one op outside of all calls at this level."""
+    """Ops `start` to `end` of the recording: a module's call, or one op outside all calls at this level."""
 
     start: int
     end: int
@@ -45,7 +45,7 @@ class _Child(NamedTuple):
 
 
 class _Run(NamedTuple):
-    """`times` pieces of `period` children each, from child `start` on."""
+    """`times` pieces of `period` children each, the first of which starts at child `start`."""
 
     start: int
     period: int
@@ -62,7 +62,7 @@ def address(node: Node) -> Address:
 
 
 def pattern(name: str | None) -> str | None:
-    """A name with its numbers left open: what names of repeated modules have in common."""
+    """A name with # for its numbers: what the names of repeated modules have in common."""
     return name and re.sub(r"\d+", "#", name)
 
 
@@ -84,9 +84,9 @@ def _numbers(texts: Sequence[str]) -> str:
 
 
 def originals(ops: Sequence[Op], depth: int) -> list[int]:
-    """For each op, the op that did the same in the first of the repetitions, by place; its own place if there is none.
+    """For each op, the place of the op that did the same in the first repetition, or its own place if there is none.
 
-    `ops` are in the order of the recording. Calls more than `depth` deep are not looked into.
+    `ops` are in the order of the recording. Calls more than `depth` deep are not searched.
     """
     first = list(range(len(ops)))
     addresses = [address(op.node) for op in ops]
@@ -102,13 +102,13 @@ def originals(ops: Sequence[Op], depth: int) -> list[int]:
                 repeated.update(piece)
         if level + 1 < depth:
             open_calls += [(c.start, c.end, level + 1) for c in children if c.is_call and c.start not in repeated]
-    for place, same in enumerate(first):  # a repetition inside a repetition
+    for place, same in enumerate(first):  # for a repetition inside a repetition
         first[place] = first[same]
     return first
 
 
 def _children(addresses: Sequence[Address], start: int, end: int, level: int) -> Iterator[_Child]:
-    """What a call at this level did, in order."""
+    """The children of a call at this level, in order."""
 
     def call(place: int) -> Any:
         return addresses[place][: level + 1] if len(addresses[place]) > level else place
@@ -132,8 +132,9 @@ def _repeated(
 
 
 def _with_equal_leaves(ops: Sequence[Op], pieces: Iterable[range]) -> Iterator[list[range]]:
-    """Pieces in a row that read equal leaves wherever each of two reads a leaf: the first may read the user's input,
-    and the second what the first has made of it.
+    """Groups of consecutive pieces that agree in every argument for which they read leaves.
+
+    One piece may read a leaf where another reads an op: the first reads the user's input, the next one an output.
     """
     group: list[range] = []
     known: dict[_Slot, Any] = {}
@@ -148,7 +149,7 @@ def _with_equal_leaves(ops: Sequence[Op], pieces: Iterable[range]) -> Iterator[l
 
 
 def _runs(keys: Sequence[int], is_call: Sequence[bool]) -> Iterator[_Run]:
-    """Where equal keys come again and again: the runs that hold most, from left to right."""
+    """Where keys repeat: from left to right, the run that holds most of those that start at a call."""
     place = free = 0
     while place < len(keys):
         ahead = range(place + 1, min(place + 1 + LONGEST, len(keys))) if is_call[place] else ()
@@ -163,7 +164,7 @@ def _runs(keys: Sequence[int], is_call: Sequence[bool]) -> Iterator[_Run]:
 
 
 def _run(keys: Sequence[int], free: int, place: int, period: int) -> _Run:
-    """The run that begins with the call at `place`, or a little before it where that makes one repetition more."""
+    """The run that begins with the call at `place`, or a little before it if that adds one repetition."""
     after = before = 0
     while place + after + period < len(keys) and keys[place + after] == keys[place + after + period]:
         after += 1
@@ -174,14 +175,14 @@ def _run(keys: Sequence[int], free: int, place: int, period: int) -> _Run:
 
 
 def _key(ops: Sequence[Op], addresses: Sequence[Address], child: _Child, level: int) -> Any:
-    """Equal for children that may be the same thing done again."""
+    """A key that is equal for children that may repeat one another."""
     piece = range(child.start, child.end)
     name = pattern(addresses[child.start][level][0]) if child.is_call else None
     return name, *_work(ops, addresses, piece, level + child.is_call), *_reads(ops, piece)
 
 
 def _work(ops: Sequence[Op], addresses: Sequence[Address], piece: range, level: int) -> Iterator[Any]:
-    """What is done, op by op, and in which calls below this level."""
+    """Each op with its shape and dtype, and the calls below this level that it is in."""
     before: Address = ()
     for place in piece:
         node, here = ops[place].node, addresses[place]
@@ -191,20 +192,20 @@ def _work(ops: Sequence[Op], addresses: Sequence[Address], piece: range, level: 
 
 
 def _reads(ops: Sequence[Op], piece: range) -> Iterator[Any]:
-    """What is read inside, op by op: as which argument the result of which op, counted back."""
+    """The connections inside a piece: an op, its argument, and how many places before it the op it reads is."""
     for place in piece:
-        for argument, what in ops[place].reads:
-            if isinstance(what, int) and what in piece:
-                yield place - piece.start, argument, place - what
+        for argument, read in ops[place].reads:
+            if isinstance(read, int) and read in piece:
+                yield place - piece.start, argument, place - read
 
 
 def _leaves(ops: Sequence[Op], piece: range) -> dict[_Slot, Any]:
-    """Which leaf is read where: what it is like, and where the piece first reads it."""
+    """For each slot that reads a leaf: the slot that reads it first, and the leaf's name pattern, shape and dtype."""
     first: dict[str, _Slot] = {}
     found: dict[_Slot, Any] = {}
     for place in piece:
-        for argument, what in ops[place].reads:
-            if not isinstance(what, int):
+        for argument, read in ops[place].reads:
+            if not isinstance(read, int):
                 slot = place - piece.start, argument
-                found[slot] = first.setdefault(what.id, slot), pattern(what.name), what.shape, what.dtype
+                found[slot] = first.setdefault(read.id, slot), pattern(read.name), read.shape, read.dtype
     return found

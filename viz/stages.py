@@ -1,8 +1,10 @@
-"""stages: which part of the model a step would change, and by how much it would help.
+"""stages: the share of each part of the model in the fall of the loss under a step of gradient descent.
 
-A step of gradient descent moves theta by -lr g and lowers the loss, to first order, by lr |g|^2, which is a sum
-over parameters. So a stage's share, the |g|^2 of its parameters over all of it, is its share of that fall, and
-the shares add up to 1. A stage without parameters has none: nothing in it can be changed.
+The step moves theta by -lr g and lowers the loss, to first order, by lr |g|^2, which is a sum over parameters. So a
+stage's share, |g|^2 of its parameters divided by |g|^2 of all, is its share of that fall, and the shares add up to 1. A
+module without parameters is no stage: a step changes nothing in it.
+
+Read next: `viz/checks.py`, the check of a depth.
 """
 
 from __future__ import annotations
@@ -17,13 +19,13 @@ from viz.data import Data, Parameter
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stage(Data):
-    """A module's parameters together.
+    """The parameters of a module together.
 
     Fields:
-        name: the module's path, cut at the depth asked for; a leaf used outside any module goes by its own name.
-        share: of the sum of squares of all gradients; nan where that is zero or not finite.
+        name: the module's path, cut at the depth asked for; for a leaf used outside all modules, its own name.
+        share: its share in the sum of squares of all gradients; nan if that sum is zero or not finite.
         norm: the 2-norm of the gradient of all its parameters.
-        parameters: how many values they have.
+        parameters: their number of elements.
     """
 
     name: str
@@ -46,10 +48,10 @@ def stages(parameters: Sequence[Parameter], depth: int) -> list[Stage]:
 
 
 def shares_of(norms: Sequence[float]) -> list[float]:
-    """The part of each in the sum of their squares; nan for all where that is zero or not finite."""
+    """The share of each square in the sum of squares; all nan if that sum is zero or not finite."""
     largest = max(norms, default=0.0)
     if not 0 < largest < math.inf or any(map(math.isnan, norms)):
         return [math.nan] * len(norms)
-    squares = [(norm / largest) ** 2 for norm in norms]  # of numbers up to 1, which do not overflow
+    squares = [(norm / largest) ** 2 for norm in norms]  # scaled to at most 1, so that no square overflows
     total = math.fsum(squares)
     return [square / total for square in squares]

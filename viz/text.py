@@ -1,30 +1,32 @@
 """Blame as a tree of modules with bars, for a terminal.
 
-Every row is a module's parameters, or a leaf outside of modules. What stands under a row adds up to it, and the
-outermost rows add up to all. A module that holds parameters beside other modules has a row for those of its own.
+Every row is a module's parameters, or a leaf outside all modules. The rows below a row add up to it, and the outermost
+rows to the total. A module with inner modules and parameters of its own has a row "(its own)" for these.
+
+Read next: `viz/digits.py`, how numbers are written.
 """
 
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from viz.checks import check_depth
 from viz.data import Parameter
 from viz.digits import percent, short
+from viz.words import columns, printable, shortened
 
 _WIDTH = 98  # of the whole table, in columns
-_BAR = 20  # of the longest bar
-_NARROWEST = 12  # that a name is cut to, however deep it stands
+_BAR = 20  # columns of the longest bar
+_NARROWEST = 12  # columns that every name gets, however deep it is
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _HEAD = ("share", "", "|gradient|", "rms", "parameters")
 
 
 @dataclass
 class _Row:
-    """The parameters of a module, or a leaf: the norm of their gradient, their size, and rows inside it."""
+    """A module's parameters, or a leaf: the norm of their gradient, their number of elements, and the rows below."""
 
     norm: float = 0.0
     size: int = 0
@@ -32,7 +34,7 @@ class _Row:
 
 
 def tree(loss: float, parameters: Sequence[Parameter], depth: int) -> str:
-    """Modules down to `depth`, in the order of first use: share, bar, norm, root mean square, number of parameters."""
+    """Modules down to `depth`, in the order of first use, with share, bar, norm, root mean square and parameters."""
     check_depth("text", depth)
     everything = _sums(parameters, depth)
     largest = max((row.norm for row in everything.inner.values()), default=0.0)
@@ -44,43 +46,12 @@ def tree(loss: float, parameters: Sequence[Parameter], depth: int) -> str:
 
 
 def _part(norm: float, whole: float) -> float:
-    """The part of a gradient in the square of a norm; nan where that is zero or not finite."""
+    """The square of `norm` as a fraction of the square of `whole`; nan if `whole` is zero or not finite."""
     return (norm / whole) ** 2 if 0 < whole < math.inf else math.nan
 
 
-def printable(name: str) -> str:
-    """The name with control characters shown, not obeyed."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
-
-
-def columns(text: str) -> int:
-    """How many columns a terminal gives it: two to a wide character, none to a mark that stands on another."""
-    marks = ("Mn", "Me")
-    return sum(
-        0 if unicodedata.category(c) in marks else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
-    )
-
-
-def shortened(text: str, most: int) -> str:
-    """The text without its middle where it has more columns than `most`; its end says more, so more of that is kept."""
-    if columns(text) <= most:
-        return text
-    head = _begin(text, (most - 1) // 3)
-    return head + "…" + _begin(text[::-1], most - 1 - columns(head))[::-1]
-
-
-def _begin(text: str, most: int) -> str:
-    """As many characters as fit into so many columns."""
-    used = 0
-    for place, character in enumerate(text):
-        used += columns(character)
-        if used > most:
-            return text[:place]
-    return text
-
-
 def _sums(parameters: Sequence[Parameter], depth: int) -> _Row:
-    """The tree, from its root. A row goes by the last part of its path; a leaf, or "its own", by a pair."""
+    """The root of the tree. Rows have the last part of their path as key; leaves and "(its own)" have a pair."""
     holders = {parameter.scope[:k] for parameter in parameters for k in range(1, min(len(parameter.scope), depth))}
     root = _Row()
     for parameter in parameters:
@@ -99,7 +70,7 @@ def _sums(parameters: Sequence[Parameter], depth: int) -> _Row:
 
 
 def _walk(row: _Row, before: str = "", outermost: bool = True) -> Iterator[tuple[str, str, _Row]]:
-    """Branch, name and row of everything inside, from top to bottom."""
+    """Branch, name and row of everything below a row, from top to bottom."""
     for place, (key, inner) in enumerate(row.inner.items(), 1):
         last = place == len(row.inner)
         branch, below = ("", "") if outermost else ("└─ ", "   ") if last else ("├─ ", "│  ")

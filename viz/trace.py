@@ -1,7 +1,6 @@
-"""trace: watch one reverse sweep and write down what every edge carried.
+"""trace: observe one reverse sweep and record what every edge carried.
 
-Read next: `viz/watch.py`, what is written down on the way; `viz/names.py`, what things are called; `viz/data.py`, what
-comes out.
+Read next: `viz/watch.py`, the observer of the sweep.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from viz.stages import shares_of
 from viz.watch import Watcher, numbers
 
 
-class NothingToTrace(ValueError):  # noqa: N818 (it reads as what it says)
+class NothingToTrace(ValueError):  # noqa: N818 (named for its cause)
     """The tensor has no graph, so no blame can flow from it."""
 
 
@@ -38,12 +37,12 @@ def trace(loss: Tensor, names: Mapping[str, Any] | None = None) -> BlameFlow:
     `backward()` works after.
 
     Args:
-        loss: where blame begins.
-        names: what tensors are called, such as `locals()`; also tensors inside lists, dicts and modules are found. A
-            name given with `Tensor(..., name=)` or by a module counts first; what begins with _ is no name.
+        loss: where blame starts.
+        names: a dict of name and tensor, such as `locals()`; tensors inside lists, dicts and modules are found too. A
+            name given with `Tensor(..., name=)` or by a module takes precedence; names that begin with _ are skipped.
 
-    Raises NothingToTrace if no input wanted a gradient, RuntimeError if the loss is not one number, or if the graph was
-    freed by an earlier `backward()`.
+    Raises NothingToTrace if no input requires a gradient, RuntimeError if the loss has more than one element, or if the
+    graph was freed by an earlier `backward()`.
     """
     if not isinstance(loss, Tensor):
         raise TypeError(f"trace: give the loss as a Tensor, not {type(loss).__name__}")
@@ -59,7 +58,7 @@ def trace(loss: Tensor, names: Mapping[str, Any] | None = None) -> BlameFlow:
     with no_grad():
         reverse_sweep(loss.node, seed, retain_graph=True, observe=watcher.observe)
     for node in list(watcher.arriving):
-        watcher.settle(node)
+        watcher.measure(node)
     values = {loss.node: loss.array, **known_values(watcher.gradients)}
     return _as_data(watcher, loss.item(), values, names_of(names or {}))
 
@@ -71,9 +70,9 @@ def _as_data(
     ordered = oldest_first(gradients)
     ids = {node: f"n{number}" for number, node in enumerate(ordered)}
     leaves = [node for node in ordered if node.primitive is None]
-    user = {node: watcher.first_use.get(node, node) for node in leaves}  # a loss that is a leaf has none
+    user = {node: watcher.first_use.get(node, node) for node in leaves}  # a loss that is a leaf has no user
     leaves.sort(key=lambda node: user[node].serial)
-    scopes = {node: user.get(node, node).scope for node in ordered}  # a leaf belongs to the module that uses it first
+    scopes = {node: user.get(node, node).scope for node in ordered}  # a leaf has the scope of its first use
     calls = _calls(ordered, scopes)
     labels = {node: label(node, scopes[node], names) for node in ordered}
     shares = dict(zip(leaves, shares_of([gradients[node].norm for node in leaves]), strict=True))
@@ -107,7 +106,7 @@ def _as_data(
 def _calls(
     ordered: Sequence[GraphNode], scopes: Mapping[GraphNode, tuple[str, ...]]
 ) -> dict[GraphNode, tuple[int, ...]]:
-    """For each node, which call of each module on its path it was made in."""
+    """For each node, the number of the call of each module on its path."""
     calls: dict[tuple[str, ...], dict[int, int]] = {}
     for node in ordered:
         for depth, name in enumerate(node.scope, 1):

@@ -1,7 +1,9 @@
 """versus: a comparison as tables with bars, for a terminal.
 
-A bar to the right means more in the second flow than in the first. The bar of a ratio is as long as its logarithm, that
-of a difference as the difference; the longest in a table stands for the largest there.
+A bar to the right means more in the second flow than in the first. Its length is proportional to the logarithm of a
+ratio, or to a difference; the longest bar in a table is the largest of these.
+
+Read next: `viz/drawing/__init__.py`, pictures.
 """
 
 from __future__ import annotations
@@ -10,10 +12,10 @@ import math
 from collections.abc import Iterator, Sequence
 
 from viz.digits import percent, short
-from viz.text import columns, printable, shortened
+from viz.words import columns, printable, shortened
 
-_HALF = 14  # columns, of the longest bar to either side
-_LONGEST = 40  # columns, of a name
+_HALF = 14  # columns of the longest bar to either side
+_LONGEST = 40  # columns of a name
 
 
 def tables(
@@ -24,7 +26,7 @@ def tables(
 ) -> str:
     """A row is a name, a number for each flow, and the ratio of two gradients or the difference of two shares.
 
-    A number is nan where a flow has no such thing.
+    A number is nan where a flow does not have the row.
     """
     first, second = (shortened(printable(name), _LONGEST) for name in names)
     logs = [math.log(ratio) if ratio > 0 else -math.inf if ratio == 0 else math.nan for *_, ratio in gradients]
@@ -53,7 +55,7 @@ def _aligned(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str
 
 
 def _padded(cells: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
-    """The name to the left, the numbers to the right."""
+    """The name aligned to the left, the numbers to the right."""
     for k, (cell, width) in enumerate(zip(cells, widths, strict=True)):
         room = " " * (width - columns(cell))
         yield room + cell if k else cell + room
@@ -76,7 +78,7 @@ def _times(ratio: float) -> str:
 
 
 def _bars(sizes: Sequence[float]) -> list[str]:
-    """A bar for each, to the right of a middle line where it is positive, to the left where it is negative."""
+    """A bar for each size, to the right of a middle line if it is positive, to the left if it is negative."""
     longest = max((abs(size) for size in sizes if math.isfinite(size)), default=0.0)
     return [_bar(size, longest) for size in sizes]
 

@@ -1,7 +1,9 @@
-"""watch: what is written down while a sweep passes.
+"""watch: what is recorded of every edge and every gradient during a sweep.
 
-A share needs the whole gradient of its target, which is the sum of the contributions, so those wait until the sweep
-comes to the target: by then all of them have passed, and its account is settled. Sums are taken in float64.
+A share needs the whole gradient of its target, which is the sum of the contributions into it. So contributions are kept
+until the sweep reaches the target: by then all of them have arrived. Sums are taken in float64.
+
+Read next: `viz/names.py`, the user's names for tensors.
 """
 
 from __future__ import annotations
@@ -19,12 +21,12 @@ from engine.arrays import Array
 from engine.explain import local_derivative
 from viz.data import Numbers
 
-MOST_NUMBERS = 16  # arrays up to this size are told number by number
-_IN_RANGE = 1e-280  # squares below are no longer exact
+MOST_ELEMENTS_LISTED = 16  # a larger array is only summarised
+_IN_RANGE = 1e-280  # smaller squares lose digits to underflow
 
 
 class Gradient(NamedTuple):
-    """What is kept of one: its norm, its root mean square, its numbers."""
+    """The norm, root mean square and elements of a gradient."""
 
     norm: float
     rms: float
@@ -32,14 +34,15 @@ class Gradient(NamedTuple):
 
 
 class Watcher:
-    """Collects contributions, and settles a node's account when the sweep has reached it.
+    """Collects contributions, and measures those into a node when the sweep reaches it.
 
     Fields:
-        arriving: for each node still to be settled, its contributions and the number of the edge each came by.
-        edges: in the order of the sweep; `settle` completes what `observe` begins.
-        gradients: of each settled node.
-        positions: the norm of the gradient at each position, for the output of each embedding.
-        first_use: for each node the oldest node that used it.
+        arriving: for each node that is not measured yet, the contributions so far, each with the number of its edge.
+        edges: source, target and what is known of each edge, in the order of the sweep; `observe` adds them, `measure`
+            completes them.
+        gradients: the gradient of each measured node.
+        positions: for the output of each embedding, the norm of the gradient at each position.
+        first_use: for each node, the oldest node that used it.
     """
 
     def __init__(self) -> None:
@@ -50,7 +53,7 @@ class Watcher:
         self.first_use: dict[GraphNode, GraphNode] = {}
 
     def observe(self, node: GraphNode, argument: int, parent: GraphNode, contribution: Any) -> None:
-        self.settle(node)
+        self.measure(node)
         assert node.primitive is not None
         self.arriving.setdefault(parent, []).append((len(self.edges), np.array(contribution, np.float64)))
         known = {
@@ -59,9 +62,10 @@ class Watcher:
             "local": local_derivative(node, argument, parent),
         }
         self.edges.append((node, parent, known))
-        self.first_use[parent] = node  # the sweep goes back in time, so what stays is the oldest
+        self.first_use[parent] = node  # the sweep goes back in time, so the oldest comes last
 
-    def settle(self, node: GraphNode) -> None:
+    def measure(self, node: GraphNode) -> None:
+        """Compute a node's gradient, and norm and share of each contribution, once all of them have arrived."""
         arrived = self.arriving.pop(node, None)
         if arrived is None:
             return
@@ -70,17 +74,17 @@ class Watcher:
         self.gradients[node] = Gradient(norm, norm / math.sqrt(max(np.size(gradient), 1)), numbers(gradient))
         if node.op == "embedding" and len(node.shape) > 1:
             self.positions[node] = np.linalg.norm(gradient, axis=-1)
-        for number, known in zip((n for n, _ in arrived), _accounts([c for _, c in arrived], gradient, norm)):
+        for number, known in zip((n for n, _ in arrived), _measured([c for _, c in arrived], gradient, norm)):
             if number is not None:
                 self.edges[number][2].update(known)
 
 
-def _accounts(contributions: list[Array], gradient: Array, norm: float) -> Iterator[dict[str, Any]]:
-    """What is told of each contribution to one gradient."""
+def _measured(contributions: list[Array], gradient: Array, norm: float) -> Iterator[dict[str, Any]]:
+    """The fields of an Edge that are computed from its contribution, for all contributions to one gradient."""
     gathered: Any = 0.0
     for contribution in contributions:
         each = _each(contribution)
-        if len(contributions) == 1:  # as nearly everywhere: it is the gradient, so there is nothing to compute
+        if len(contributions) == 1:  # the usual case: the contribution is the gradient
             yield {"norm": norm, "share": 1.0 if norm > 0 else math.nan, "gathered": norm, "each": each}
             return
         gathered = gathered + contribution
@@ -93,7 +97,7 @@ def _accounts(contributions: list[Array], gradient: Array, norm: float) -> Itera
 
 
 def _norm(x: Array) -> float:
-    """The 2-norm, also of numbers whose squares would leave the range of floats."""
+    """The 2-norm, also of elements whose squares would leave the range of floats."""
     squared = _dot(x, x)
     if _IN_RANGE < squared < math.inf:
         return math.sqrt(squared)
@@ -106,7 +110,7 @@ def _norm(x: Array) -> float:
 
 
 def _share(contribution: Array, gradient: Array, norm: float) -> float:
-    """<c, g> / |g|^2; nan where there is nothing to share."""
+    """<c, g> / |g|^2; nan where the gradient is zero."""
     if not norm > 0:
         return math.nan
     if norm * norm < _IN_RANGE or math.isinf(norm * norm):
@@ -117,7 +121,7 @@ def _share(contribution: Array, gradient: Array, norm: float) -> float:
 
 
 def _dot(x: Array, y: Array) -> float:
-    """The inner product. Not by BLAS, whose threads wait for one another longer than such a sum takes."""
+    """The inner product. Not by BLAS, whose threads wait for one another longer than this sum takes."""
     return float(np.einsum("i,i", np.ravel(x), np.ravel(y)))
 
 
@@ -127,16 +131,16 @@ def _rule(primitive: Primitive, argument: int) -> str:
 
 
 def numbers(array: Any) -> Numbers | None:
-    """The summary of an array; None for an empty one, which has none."""
+    """The summary of an array; None for an empty one."""
     if not np.size(array):
         return None
     array = np.asarray(array, np.float64)
     if array.size == 1:
         value = array.item()
         return Numbers(value, 0.0, value, value, (value,))
-    with np.errstate(all="ignore"):  # inf - inf, in a deviation from the mean
+    with np.errstate(all="ignore"):  # inf - inf, in the standard deviation
         return Numbers(float(array.mean()), float(array.std()), float(array.min()), float(array.max()), _each(array))
 
 
 def _each(array: Array) -> tuple[float, ...] | None:
-    return tuple(array.ravel().tolist()) if array.size <= MOST_NUMBERS else None
+    return tuple(array.ravel().tolist()) if array.size <= MOST_ELEMENTS_LISTED else None

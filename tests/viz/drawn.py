@@ -1,4 +1,4 @@
-"""What stands where in an SVG that Graphviz drew: boxes, frames, the labels of edges, and their texts."""
+"""The things in an SVG drawn by Graphviz, with their places: boxes, frames, labels of edges, and their texts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Rect = tuple[float, float, float, float]  # left, top, right, bottom
 
 @dataclass
 class Thing:
-    """A node, an edge or a frame ("cluster"): its title, where its outline is, and its texts with where they begin."""
+    """A node, an edge or a frame ("cluster"): its title, its outline, and its texts with their positions."""
 
     kind: str
     title: str
@@ -34,7 +34,7 @@ def things(svg: str) -> list[Thing]:
 
 
 def overlaps(svg: str) -> list[str]:
-    """What is wrong with where the labels of edges stand: on a box, on one another, or outside of the picture."""
+    """The labels of edges that lie on a box, on one another, or outside of the picture."""
     all_of_it = things(svg)
     boxes = [(thing.title, thing.rect) for thing in all_of_it if thing.kind == "node"]
     labels = [(f"label of {thing.title}", rect) for thing in all_of_it for rect in thing.labels if thing.kind == "edge"]

@@ -98,7 +98,7 @@ def boxes(flow: viz.BlameFlow) -> list[tuple[str, int]]:
 
 
 def assert_sound(flow: viz.BlameFlow, traced: viz.BlameFlow) -> None:
-    """What holds for every flow that folding and pruning make of one that was traced."""
+    """Assert the laws of every flow that folding and pruning make of a traced one."""
     nodes = {node.id: node for node in flow.nodes}
     assert len(nodes) == len(flow.nodes)
     arriving: dict[str, list[viz.Edge]] = defaultdict(list)
@@ -121,5 +121,5 @@ def assert_sound(flow: viz.BlameFlow, traced: viz.BlameFlow) -> None:
 
 
 def _blame(flow: viz.BlameFlow) -> float:
-    """Of all leaves together: 1, or nan where no gradient is other than 0."""
+    """The sum over all nodes: 1, or nan if every gradient is 0."""
     return math.fsum(node.blame for node in flow.nodes)

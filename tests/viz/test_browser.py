@@ -18,7 +18,7 @@ import nn
 import viz
 from engine import Tensor
 from tests.viz.pages import ARIA_LABELS, CROSSINGS, Open, a_gpt
-from viz.text import printable
+from viz.words import printable
 
 HOSTILE = ['"];x[', r"\N", "<b>x</b>", "</script>", "a\x00b\x1b[31m", "\u202eabc", "&amp;", "é→中"]
 

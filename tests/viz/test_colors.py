@@ -1,4 +1,4 @@
-"""Colours and numbers: the scale is even and can be read in grey, and percentages do not lie."""
+"""Colours and numbers: the scale is even and can be read in grey, and percentages are rounded, never adjusted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gradients at the ends of what floats hold, and beyond: nothing is called zero that is not, no share is invented."""
+"""Gradients at the ends of the range of floats, and beyond: only zero is shown as zero, and no share is invented."""
 
 from __future__ import annotations
 

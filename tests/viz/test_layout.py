@@ -1,4 +1,4 @@
-"""Graphviz, missing, broken or hanging: one line says what to do. So does a picture that is too large."""
+"""Graphviz missing, broken or hanging, and pictures that are too large: one line says what to do."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def chain(length: int) -> viz.BlameFlow:
 
 @pytest.fixture
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file that is found as `dot`; what it does is up to the test."""
+    """A file that is found as `dot`; the test writes its content."""
     path = tmp_path / "dot"
     path.write_text("")
     path.chmod(0o755)
@@ -57,7 +57,7 @@ def test_a_program_that_fails_is_quoted(program: Path) -> None:
 
 def test_a_program_that_draws_nothing_has_failed(program: Path) -> None:
     program.write_text("#!/bin/sh\nexit 0\n")
-    assert complaint() == f"{program} failed with status 0: it says nothing"
+    assert complaint() == f"{program} failed with status 0: no message"
 
 
 def test_a_program_that_hangs_is_stopped(program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,6 +69,16 @@ def test_a_program_that_hangs_is_stopped(program: Path, monkeypatch: pytest.Monk
 def test_a_program_that_does_not_start_is_named(program: Path) -> None:
     program.write_bytes(b"\x7fELF but not really")
     assert re.match(r".*dot does not start \(.*\): `pip install graphviz-pure`", complaint())
+
+
+def test_a_pdf_needs_a_program_that_writes_one(program: Path, tmp_path: Path) -> None:
+    program.write_text("#!/bin/sh\nprintf '%s' \"$2\"\n")
+    a_flow().pdf(tmp_path / "f.pdf")
+    assert (tmp_path / "f.pdf").read_text() == "-Tpdf"
+    program.write_text("#!/bin/sh\necho 'Format: \"pdf\" not recognized. Use one of: svg png' >&2\nexit 1\n")
+    with pytest.raises(viz.NoGraphviz, match=r"^\S*dot writes no PDF; [^\n]*$"):
+        a_flow().pdf(tmp_path / "g.pdf")
+    assert not (tmp_path / "g.pdf").exists()
 
 
 def test_the_wheel_beside_python_is_found_where_nothing_is_on_the_path(
@@ -89,7 +99,7 @@ def test_a_picture_too_large_to_read_is_refused_with_its_size_and_the_way_out(tm
     assert "\n" not in str(caught.value)
     with pytest.raises(ValueError, match="601 boxes"):
         flow.png(tmp_path / "f.png")
-    assert flow.dot().count("->") == 600  # whoever wants to lay it out may
+    assert flow.dot().count("->") == 600  # the source has no limit
     assert chain(100).svg()
 
 

@@ -1,4 +1,4 @@
-"""Names, scopes, dtypes and rules from outside: pictures show them, and nothing in them is obeyed."""
+"""Names, scopes, dtypes and rules from outside: pictures show them literally, whatever markup they contain."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ import engine
 import viz
 from engine import Tensor
 from tests.viz.drawn import things
-from viz.text import columns, printable, shortened
+from viz.words import columns, printable, shortened
 
 HOSTILE = [
     '"];x[',
     r"\N",
     r"\L\G\E\T\H\n\l\r",
     r"a\\",
+    r'a\"b\\"];x[',
     "%s%n{0}",
     "<b>x</b>",
     "</script>",
@@ -50,7 +51,7 @@ def a_flow(name: str) -> viz.BlameFlow:
 
 
 def plain(text: str) -> str:
-    """As it is read: Graphviz keeps a space beside a space from being swallowed."""
+    """The text with plain spaces: Graphviz writes a space beside another as a non-breaking one."""
     return text.replace("\xa0", " ")
 
 

@@ -21,7 +21,7 @@ from engine import Tensor
 from engine.testing.programs import Program, calls
 from viz.page import viewer
 from viz.page.calls import tree_of_calls
-from viz.text import printable
+from viz.words import printable
 
 HOSTILE = ['"];x[', r"\N", "<b>x</b>", "</script>", "<!--<script>", "a\x00b\x1b[31m", "\u202eabc", "&amp;", "é→中"]
 FOLDER = Path(viewer.__file__).parent

@@ -22,7 +22,7 @@ depths = st.integers(1, 3)
 
 
 def norms(flow: viz.BlameFlow) -> list[float]:
-    """Of all edges that a pruning kept."""
+    """The norms of all edges that a pruning kept."""
     return [edge.norm for edge in flow.edges if "other" not in (edge.source, edge.target)]
 
 
@@ -126,7 +126,7 @@ def test_by_hand() -> None:
 
 
 @given(bodies, keeps, st.booleans())
-def test_the_loss_never_stands_alone(body: tuple[Step, ...], keep: float, fold: bool) -> None:
+def test_edges_out_of_the_loss_are_kept(body: tuple[Step, ...], keep: float, fold: bool) -> None:
     flow = viz.trace(loss_of(body))
     flow = flow.fold() if fold else flow
     edges = [edge for edge in flow.edges if edge.source == flow.nodes[0].id]
@@ -170,7 +170,7 @@ def test_the_size_of_a_gradient_of_zero_is_that_of_all_it_stands_for() -> None:
 
 
 @pytest.mark.parametrize("keep", [0, -1, 1.5, math.nan, math.inf])
-def test_a_fraction_that_is_none_is_refused(keep: float) -> None:
+def test_a_fraction_outside_0_to_1_is_refused(keep: float) -> None:
     with pytest.raises(ValueError, match=rf"^prune: keep must be above 0 and at most 1, not {keep}$"):
         viz.trace(Tensor([1.0], requires_grad=True).sum()).prune(keep)
 

@@ -1,4 +1,4 @@
-"""What is one thing done again, and what is not: the search for repetitions that folding rests on."""
+"""The search for repetitions that folding uses: which pieces repeat the same work, and which do not."""
 
 from __future__ import annotations
 

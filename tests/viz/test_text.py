@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import viz
 from viz.data import Parameter
-from viz.text import columns
+from viz.words import columns
 
 names = st.sampled_from(["a", "blocks.0", "weight", "(its own)", "很长的名字", "e\u0301", "x\n", ""])
 parameters = st.lists(

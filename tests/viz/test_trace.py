@@ -1,4 +1,4 @@
-"""trace: the sweep in its order, values and numbers, names from wherever the user has them."""
+"""trace: edges in the order of the sweep, values and gradients, names from variables, containers and modules."""
 
 from __future__ import annotations
 

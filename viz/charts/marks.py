@@ -8,7 +8,7 @@ from __future__ import annotations
 import html
 
 from viz import digits
-from viz.text import printable
+from viz.words import printable
 
 
 def escaped(text: str) -> str:

@@ -1,10 +1,11 @@
-"""Pictures by Graphviz: from the plain data of a flow to DOT, SVG and PNG.
+"""Pictures by Graphviz: from the plain data of a flow to a Digraph, SVG, PNG and PDF.
 
-    picture.py    what has to be known of a whole flow before any part of it can be drawn
-    dot.py        that, as Graphviz source; with labels.py, legend.py, strokes.py, titles.py
-    frames.py, spine.py, size.py    where things stand, and how many may
-    layout.py     the `dot` program; image.py: its answers made fit for a file
-    beside.py     two pictures in one
+    picture.py                      all that must be known of a flow before a part of it can be drawn
+    frames.py, spine.py, size.py    where nodes are placed, and how many may be drawn
+    graph.py                        the graphviz.Digraph, with labels.py, strokes.py and legend.py
+    beside.py                       two flows in one picture
+    image.py, titles.py             the picture as a file, after a first layout that places the titles
+    layout.py                       the program `dot`
 
-Read next: `viz/drawing/picture.py`.
+Read next: `viz/drawing/picture.py`, what is computed first.
 """

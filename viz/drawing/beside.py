@@ -1,7 +1,9 @@
 """beside: the pictures of two flows in one, with one scale, one legend, and a frame around each.
 
-Boxes that are the same stand side by side, as far as their order is. Those of the second flow say how many times as
-large their gradient is; where it has changed most, both boxes have a thick outline.
+Corresponding boxes are drawn side by side if they come in the same order in both. Those of the second flow show how
+many times as large their gradient is; where it has changed most, both boxes have a thick outline.
+
+Read next: `viz/drawing/image.py`, from a picture to a file.
 """
 
 from __future__ import annotations
@@ -16,11 +18,11 @@ from viz.digits import short
 from viz.drawing.frames import Frames
 from viz.drawing.picture import Picture, picture
 
-SIDES = ("a_", "b_")  # before the ids of either flow
-MUCH = 2.0  # what changed by less than this factor is not marked,
-MOST = 0.75  # nor what changed by less than this part of the largest change, on a log scale
+SIDES = ("a_", "b_")  # prefixes of the ids of the two flows
+MUCH = 2.0  # a gradient that changed by a smaller factor is not marked,
+MOST = 0.75  # nor one that changed by less than this fraction of the largest change, on a log scale
 
-Same = tuple[Node | None, Node | None, float]  # a node of either flow, and how many times as large its gradient became
+Pair = tuple[Node | None, Node | None, float]  # corresponding nodes, and the ratio of their gradients
 
 
 def beside(
@@ -28,12 +30,12 @@ def beside(
     names: tuple[str, str],
     nodes: tuple[Sequence[Node], Sequence[Node]],
     edges: tuple[Sequence[Edge], Sequence[Edge]],
-    same: Sequence[Same],
+    pairs: Sequence[Pair],
 ) -> Picture:
-    """One picture of two flows; `same` has all their nodes, those that are the same together, the losses first."""
+    """One picture of two flows; `pairs` has all their nodes, corresponding ones together, the losses first."""
     left, right = (_side(*one) for one in zip(SIDES, losses, names, nodes, edges, strict=True))
     fills = [*left.fills, *right.fills]
-    marked = frozenset(_marked(same))
+    marked = frozenset(_marked(pairs))
     return replace(
         left,
         losses={**left.losses, **right.losses},
@@ -50,9 +52,9 @@ def beside(
         spine=left.spine | right.spine,
         bands=[*left.bands, *right.bands],
         frames=_joined(left.frames, right.frames),
-        notes=dict(_notes(same, names)),
+        notes=dict(_notes(pairs, names)),
         marked=marked,
-        level=_level(same, nodes[1]),
+        level=_level(pairs, nodes[1]),
         legend=[
             f"gradient ×: times its root mean square in {names[0]}",
             *(["thick outline: where that has changed most"] if marked else []),
@@ -61,7 +63,7 @@ def beside(
 
 
 def _side(side: str, loss: float, name: str, nodes: Sequence[Node], edges: Sequence[Edge]) -> Picture:
-    """The picture of one flow, inside a frame."""
+    """The picture of one flow, in a frame with its name."""
     whole = picture(
         loss,
         [replace(node, id=side + node.id) for node in nodes],
@@ -82,9 +84,9 @@ def _joined(left: Frames, right: Frames) -> Frames:
     return Frames({**left.around, **right.around}, {**left.counts, **right.counts}, {**left.remarks, **right.remarks})
 
 
-def _notes(same: Sequence[Same], names: tuple[str, str]) -> Iterator[tuple[str, str]]:
-    """What is said of a box beside what it says itself."""
-    for a, b, ratio in same:
+def _notes(pairs: Sequence[Pair], names: tuple[str, str]) -> Iterator[tuple[str, str]]:
+    """Pairs of the id of a box and its additional line."""
+    for a, b, ratio in pairs:
         if a is None and b is not None:
             yield SIDES[1] + b.id, f"only in {names[1]}"
         elif b is None and a is not None:
@@ -93,27 +95,27 @@ def _notes(same: Sequence[Same], names: tuple[str, str]) -> Iterator[tuple[str, 
             yield SIDES[1] + b.id, f"gradient ×{short(ratio, 3)}"
 
 
-def _marked(same: Sequence[Same]) -> Iterator[str]:
-    """The boxes that changed most."""
-    most = max(_change(ratio) for _, _, ratio in same)
-    for a, b, ratio in same:
+def _marked(pairs: Sequence[Pair]) -> Iterator[str]:
+    """The ids of the boxes that changed most."""
+    most = max(_change(ratio) for _, _, ratio in pairs)
+    for a, b, ratio in pairs:
         if a and b and _change(ratio) >= max(MOST * most, math.log(MUCH)):
             yield from (SIDES[0] + a.id, SIDES[1] + b.id)
 
 
 def _change(ratio: float) -> float:
-    """How far it is from 1, on a log scale; nothing where it is not known."""
+    """The distance of a ratio from 1, on a log scale; 0 for nan."""
     if math.isnan(ratio):
         return 0.0
     return abs(math.log(ratio)) if ratio else math.inf
 
 
-def _level(same: Sequence[Same], nodes: Sequence[Node]) -> list[tuple[str, str]]:
-    """Ids of nodes that are the same and can stand side by side: as many as come in the same order in both flows."""
+def _level(pairs: Sequence[Pair], nodes: Sequence[Node]) -> list[tuple[str, str]]:
+    """Ids of corresponding nodes to be drawn side by side: those that come in the same order in both flows."""
     place = {node.id: number for number, node in enumerate(nodes)}
     level: list[tuple[str, str]] = []
     latest = -1
-    for a, b, _ in same:
+    for a, b, _ in pairs:
         if a and b and b.op not in ("leaf", "other") and place[b.id] > latest:
             level.append((SIDES[0] + a.id, SIDES[1] + b.id))
             latest = place[b.id]

@@ -1,7 +1,9 @@
-"""Frames: a module that holds several drawn things has one around them, for each of its calls.
+"""Frames: each call of a module that holds other nodes is drawn as a frame around them.
 
-A leaf that several calls read, such as the weights of a cell that runs at every step, stands in the innermost frame
-that holds all of them.
+A leaf that several calls read, such as the weights of a cell that runs at every step, is drawn in the innermost frame
+around all of them.
+
+Read next: `viz/drawing/spine.py`, the straight line through a picture.
 """
 
 from __future__ import annotations
@@ -18,12 +20,12 @@ Path = tuple[tuple[str, int], ...]  # name and number of each call, outermost fi
 
 @dataclass(frozen=True)
 class Frames:
-    """Where the nodes of one picture stand.
+    """The frames of one picture.
 
     Fields:
         around: the frames around each node, by its id.
-        counts: how many repetitions a frame stands for, all that is in it together.
-        remarks: what a frame says behind its name: which call it is, where there are more; how many it stands for.
+        counts: how many repetitions a frame stands for: the least of its nodes' counts.
+        remarks: the text after a frame's name: the number of the call if there are several, and of the repetitions.
     """
 
     around: Mapping[str, Path]
@@ -32,7 +34,7 @@ class Frames:
 
 
 def times(count: int, outside: int) -> str:
-    """How many something stands for, where what is around it does not say so already."""
+    """How many repetitions a node or frame stands for, if the frame around it does not show the same number."""
     return f" ×{count}" if count > 1 and count != outside else ""
 
 
@@ -60,13 +62,13 @@ def frames(nodes: Sequence[Node], edges: Sequence[Edge]) -> Frames:
 
 
 def _path(node: Node) -> Path:
-    """A module's box stands in the frames of the modules that hold it; an op, in those of all it was made in."""
-    calls = (*node.calls, *[0] * len(node.scope))  # none are known of a node made by hand
+    """The frames around a node: for an op, all modules on its path; for a box, all but the box itself."""
+    calls = (*node.calls, *[0] * len(node.scope))  # a node constructed by hand may have none
     whole = tuple(zip(node.scope, calls))
     return whole[:-1] if node.op == "module" else whole
 
 
 def _common(paths: Sequence[Path]) -> Path:
-    """The longest path that all these begin with."""
+    """The longest path that all paths begin with."""
     alike = takewhile(lambda level: len(set(level)) == 1, zip(*paths))
     return tuple(level[0] for level in alike)

@@ -1,7 +1,9 @@
-"""What is written in a picture: a few lines in a box, a percentage at an edge, and in tooltips all that is known.
+"""The text of a picture: a few lines in a box, a percentage at an edge, and all that is known in tooltips.
 
 Every name from outside goes through `quoted` or `quoted_tip`, so that nothing in it becomes markup or one of Graphviz's
-escapes: a picture shows the name itself. A long one loses its middle; its tooltip has all of it.
+escapes: a picture shows the name itself. A long name is shown without its middle, and in full in the tooltip.
+
+Read next: `viz/drawing/strokes.py`, the lines of edges.
 """
 
 from __future__ import annotations
@@ -11,10 +13,12 @@ import math
 import unicodedata
 from collections.abc import Sequence
 
+import graphviz
+
 from viz.colors import PAPER
 from viz.data import Edge, Node, Numbers
 from viz.digits import short
-from viz.text import columns, printable, shortened
+from viz.words import columns, printable, shortened
 
 SYMBOLS = {"add": "+", "subtract": "−", "multiply": "×", "divide": "/", "matmul": "@", "pow": "**"}
 SMALL = 9  # points
@@ -22,30 +26,35 @@ MIDDLE = 11
 LARGE = 12
 _LONGEST_NAME = 30  # columns
 _LONGEST_NUMBERS = 26
-_MOST_NUMBERS = 4
+_MOST_ELEMENTS = 4
 _LONGEST_TOOLTIP = 2000
 
 
 def quoted(text: str) -> str:
-    """Text from outside for an HTML-like label: neither a tag nor one of DOT's backslash escapes."""
-    return html.escape(printable(text)).replace("\\", "\\\\")
+    """Text from outside for an HTML-like label, without tags, entities and backslash escapes."""
+    return html.escape(graphviz.escape(printable(text)), quote=False)
 
 
 def quoted_tip(text: str) -> str:
-    """Text from outside for a tooltip, where Graphviz looks for escapes twice."""
-    return html.escape(printable(text)).replace("\\", "\\" * 4)
+    """Text from outside for a tooltip, in which Graphviz replaces entities once and backslash escapes twice."""
+    return html.escape(graphviz.escape(graphviz.escape(printable(text))), quote=False)
+
+
+def label(rows: Sequence[str], spacing: int = 0) -> str:
+    """An HTML-like label of rows of cells; Graphviz recognises it by the angle brackets around it."""
+    return f"<{table(rows, spacing)}>"
 
 
 def table(rows: Sequence[str], spacing: int = 0, size: str = "") -> str:
-    """An HTML-like label of rows of cells, so many points apart."""
+    """A table of rows of cells, `spacing` points apart."""
     lines = "".join(f"<tr>{row}</tr>" for row in rows)
-    return f'<<table border="0" cellborder="0" cellspacing="{spacing}" cellpadding="0"{size}>{lines}</table>>'
+    return f'<table border="0" cellborder="0" cellspacing="{spacing}" cellpadding="0"{size}>{lines}</table>'
 
 
 def cell(text: str, size: int = SMALL, *, name: str = "", bold: bool = False) -> str:
     """A cell of a table: a name from outside, then a text of ours.
 
-    Graphviz may not know how wide Chinese or an emoji is; a cell with these asks for the room itself.
+    Graphviz may not know the width of Chinese characters or emoji; a cell with these gets a fixed size.
     """
     shown = shortened(printable(name), _LONGEST_NAME)
     wide = any(unicodedata.east_asian_width(c) in "WF" for c in shown)
@@ -55,17 +64,17 @@ def cell(text: str, size: int = SMALL, *, name: str = "", bold: bool = False) ->
         return f"<td>{written}</td>"
     room = f' fixedsize="true" width="{_room(shown + text, size)}" height="{1.3 * size:.0f}"'
     inner = table([f'<td align="left">{written}</td>'], size=room)
-    return f"<td>{inner[1:-1]}</td>"
+    return f"<td>{inner}</td>"
 
 
 def aside(lines: Sequence[str], away: float) -> str:
-    """The label of an edge, on a ground of its own, so far away from the edge's line."""
+    """The label of an edge, on white ground, `away` points from the edge's line."""
     cells = [cell(line).replace("<td", f'<td bgcolor="{PAPER}"', 1) for line in lines]
-    return table([gap(away) + text + gap(6) for text in cells])
+    return label([gap(away) + text + gap(6) for text in cells])
 
 
 def gap(width: float) -> str:
-    """An empty cell of so many points."""
+    """An empty cell, `width` points wide."""
     return f'<td width="{width:.0f}"></td>'
 
 
@@ -73,16 +82,16 @@ def frame_title(name: str, remark: str, right: bool) -> str:
     """The label of a frame, half of it empty, so that an edge can enter beside the title."""
     title = cell(remark, MIDDLE, name=name or "(no name)")
     empty = gap(_room(shortened(printable(name), _LONGEST_NAME) + remark, MIDDLE))
-    return table([empty + title if right else title + empty])
+    return label([empty + title if right else title + empty])
 
 
 def _room(text: str, size: int) -> int:
-    """About how wide it is, in points."""
+    """The approximate width of a text in points."""
     return math.ceil(0.55 * size * columns(text))
 
 
 def heading(node: Node, title: str, remark: str) -> str:
-    """The first line of a box: its name, or its op, or both; `remark` comes behind."""
+    """The first line of a box: its name, or its op, or both, followed by `remark`."""
     symbol = SYMBOLS.get(node.op, node.op)
     if node.op == "other":
         return cell(f"other: {node.count:,} values" if node.count else "other", LARGE)
@@ -94,14 +103,14 @@ def heading(node: Node, title: str, remark: str) -> str:
 
 
 def root_heading(node: Node, loss: float) -> str:
-    """The first line of the box that blame starts from."""
+    """The first line of the loss."""
     if node.name and node.name != "loss":
         return cell(f" = {short(loss)}", LARGE, name=f"loss {node.name}", bold=True)
     return cell(f" {short(loss)}", LARGE, name="loss", bold=True)
 
 
 def sizes(node: Node, *, value: bool = True) -> str:
-    """What a box says of its numbers: all, where they are few; else its shape and the size of its gradient."""
+    """The value and gradient of a node, if they have few elements; else its shape and the size of its gradient."""
     gradient = _each(node.gradient, node.shape)
     if gradient:
         known = _each(node.value, node.shape) if value else ""
@@ -118,11 +127,11 @@ def size_of(rms: float) -> str:
 
 
 def at_edge(percent: str, edge: Edge) -> str:
-    """A share, and what is brought where that is one number; nothing where all of the gradient comes by this edge."""
-    brought = f"({short(edge.each[0])})" if edge.each and len(edge.each) == 1 and edge.norm else ""
+    """An edge's share, and its contribution if that is a scalar; nothing for the only edge into a node."""
+    scalar = f"({short(edge.each[0])})" if edge.each and len(edge.each) == 1 and edge.norm else ""
     if not percent and not math.isnan(edge.share):
         return ""
-    return f"{percent} {brought}".strip()
+    return f"{percent} {scalar}".strip()
 
 
 def tooltip(node: Node, blame: str) -> str:
@@ -135,8 +144,8 @@ def tooltip(node: Node, blame: str) -> str:
         f"stands for {node.count:,}" if node.count > 1 else "",
         f"gradient: norm {short(node.norm)}, rms {short(node.rms)}",
         *(
-            f"{what}: {_summary(known)}"
-            for what, known in (("value", node.value), ("gradient", node.gradient))
+            f"{name}: {_summary(known)}"
+            for name, known in (("value", node.value), ("gradient", node.gradient))
             if known
         ),
         f"{blame} of the blame, in {node.parameters:,} parameters" if node.parameters else "",
@@ -164,8 +173,8 @@ def _summary(numbers: Numbers) -> str:
 
 
 def _each(numbers: Numbers | None, shape: tuple[int, ...]) -> str:
-    """The numbers of an array in brackets, as it is nested; empty where they are not known or too long to read."""
-    if numbers is None or not numbers.each or len(numbers.each) > _MOST_NUMBERS:
+    """The elements of an array in nested brackets; empty if they are not known, too many or too long."""
+    if numbers is None or not numbers.each or len(numbers.each) > _MOST_ELEMENTS:
         return ""
     texts = [short(value) for value in numbers.each]
     for side in reversed(shape if len(texts) > 1 else ()):

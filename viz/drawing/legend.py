@@ -1,4 +1,7 @@
-"""The legend: what colours, lines and numbers of one picture mean, with units. It has no line for what is not there."""
+"""The legend: what the colours, lines and numbers in one picture mean. It explains only what the picture contains.
+
+Read next: `viz/drawing/beside.py`, two flows in one picture.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,15 @@ import math
 
 from viz.colors import INK
 from viz.digits import short
-from viz.drawing.labels import SMALL, at_edge, quoted, sizes, table
+from viz.drawing.labels import SMALL, at_edge, label, quoted, sizes, table
 from viz.drawing.picture import Picture
 from viz.drawing.strokes import ADDING, BROKEN, CANCELLING, IDLE, stroke
 
 
 def legend(picture: Picture) -> str:
-    """An HTML-like label."""
+    """The legend as an HTML-like label."""
     rows = [*_fills(picture), *_lines(picture), *_texts(picture), *map(_row, map(quoted, picture.legend))]
-    return table([f'<td align="left">{row}</td>' for row in rows], spacing=3)
+    return label([f'<td align="left">{row}</td>' for row in rows], spacing=3)
 
 
 def _row(text: str, before: str = "") -> str:
@@ -30,7 +33,7 @@ def _fills(picture: Picture) -> list[str]:
             f'<font point-size="{SMALL}" color="{scale.ink(tick)}">{short(tick)}</font></td>'
             for tick in scale.ticks()
         )
-        rows += [_row("fill: root mean square of the gradient dL/dx"), table([swatches], spacing=2)[1:-1]]
+        rows += [_row("fill: root mean square of the gradient dL/dx"), table([swatches], spacing=2)]
     if 0.0 in picture.fills:
         rows.append(_row("white: a gradient of zero"))
     if not all(math.isfinite(node.rms) for node in picture.nodes.values()):
@@ -58,9 +61,9 @@ def _texts(picture: Picture) -> list[str]:
     if any(node.op == "leaf" for node in nodes):
         rows.append(_row("square, bold frame: a leaf, computed from nothing"))
     if picture.blame:
-        rows.append(_row("&quot;of the blame&quot;: share in the squared gradients of all leaves"))
+        rows.append(_row('"of the blame": share in the squared gradients of all leaves'))
     if any(arrow.percent for arrow in picture.arrows):
         rows.append(_row("percent at an edge: share in the gradient it flows into"))
     if any("(" in at_edge(arrow.percent, arrow.edge) for arrow in picture.arrows):
-        rows.append(_row("in brackets at an edge: what it brings"))
+        rows.append(_row("in brackets at an edge: its contribution"))
     return rows

@@ -1,6 +1,6 @@
-"""Picture: what has to be known of a whole flow before any part of it can be drawn. Computed once, then only read.
+"""Picture: all that must be known of a flow before a part of it can be drawn. Computed once, then only read.
 
-Read next: `viz/drawing/labels.py`, `viz/drawing/legend.py`, `viz/drawing/dot.py`, which read it.
+Read next: `viz/drawing/frames.py`, the modules around nodes.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ class Arrow:
     """An edge to be drawn.
 
     Fields:
-        edge: what it shows.
-        percent: its share, as text; empty where it is all that arrives, or has no share.
-        back: whether it goes against the sweep: from one repetition of a merged block to the next.
-        loose: whether it has no say in what stands above what: it goes into what was pruned, from anywhere.
+        edge: the edge of the flow.
+        percent: its share, as text; empty for the only edge into a node, and if it has no share.
+        back: whether it leads against the sweep: from one repetition of a merged block to the next.
+        loose: whether the layout ignores it when it orders nodes from top to bottom, because it leads into "other".
     """
 
     edge: Edge
@@ -39,24 +39,24 @@ class Picture:
     """A flow, ready to be drawn.
 
     Fields:
-        losses: the value of each loss, by the id of its box, or of the box that made it; two in a comparison.
+        losses: the value of each loss, by the id of its node; there are two in a comparison.
         nodes: from the loss back, by id.
         arrows: the edges between different nodes.
-        inside: the percentage that a node receives from itself, by id, where there is one; it has no arrow.
-        blame: the percentage of the blame that a node holds, by id, where it has parameters.
-        arrivals: how many arrows end at a node, by id.
-        fills: the sizes that colours show: not that of the loss, which is 1 whatever the rest is, nor what was pruned.
-        pruned: how many contributions were, by the id of the box that they went to.
-        folded: whether there are boxes, so that ops beside them are drawn small.
-        scale: of the colours.
+        inside: the percentage that a box receives from itself, by id; it is written in the box, without an arrow.
+        blame: the percentage of the blame of each node with parameters, by id.
+        arrivals: the number of arrows that end at a node, by id.
+        fills: the sizes shown as colours; not the gradient of the loss, which is always 1, nor that of "other".
+        pruned: the number of contributions merged in each "other", by id.
+        folded: whether there are boxes, so that ops between them are drawn small.
+        scale: the scale of the colours.
         largest: the largest norm of an edge.
-        spine: ids of the nodes that stand on it.
-        bands: pairs of ids, the first of which stands higher: see `spine.bands`.
-        frames: where all nodes stand.
-        notes: a line more for some boxes, by id.
-        marked: ids of boxes to be noticed first.
-        level: pairs of ids that stand side by side.
-        legend: lines more for the legend.
+        spine: ids of the nodes on the spine.
+        bands: pairs of ids of which the first is to be drawn higher, see `bands` in spine.py.
+        frames: the frames around all nodes.
+        notes: an additional line for some nodes, by id.
+        marked: ids of nodes to emphasise.
+        level: pairs of ids to be drawn side by side.
+        legend: additional lines of the legend.
     """
 
     losses: Mapping[str, float]
@@ -80,7 +80,7 @@ class Picture:
 
 
 def picture(loss: float, nodes: Sequence[Node], edges: Sequence[Edge]) -> Picture:
-    """All that `Picture` holds, from a flow."""
+    """The Picture of one flow."""
     place = {node.id: number for number, node in enumerate(nodes)}
     other = {node.id for node in nodes if node.op == "other"}
     shared = list(zip(edges, _percents(edges)))
@@ -115,7 +115,7 @@ def picture(loss: float, nodes: Sequence[Node], edges: Sequence[Edge]) -> Pictur
 
 
 def _percents(edges: Sequence[Edge]) -> list[str]:
-    """The percentage of each edge, rounded together with those of the others into the same node."""
+    """The percentage of each edge, rounded together with those of the other edges into the same node."""
     arriving: dict[str, list[int]] = defaultdict(list)
     for number, edge in enumerate(edges):
         arriving[edge.target].append(number)

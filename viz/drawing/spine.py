@@ -1,11 +1,13 @@
-"""The spine: what all blame must pass stands on one straight line, which in a transformer is the residual stream.
+"""The spine: nodes that every path of blame passes, on one straight line; in a transformer, the residual stream.
 
-Nodes stand in the order in which blame reaches them. The spine leads from the loss to the end of the longest way from
-there: of all that leads to that end, what no edge jumps over. Edges that lead back, from one repetition of a merged
-block to the next, do not count, nor do those of what was pruned.
+The spine leads from the loss to the node at the end of the longest path. On it are the nodes that every path from the
+loss to this end goes through: with all nodes in a row, as blame reaches them, no edge of these paths jumps over them.
+Edges that lead back, from one repetition of a merged block to the next, and edges of "other" are ignored.
 
-Frames beside one another would bend the spine: Graphviz gives each a column of its own. So what stands between two
-nodes of the spine, parameters included, gets a band of the picture's height for itself.
+Two frames at the same height would bend the spine, because Graphviz gives each a column of its own. So all nodes
+between two nodes of the spine, parameters included, get a band of the picture's height to themselves.
+
+Read next: `viz/drawing/size.py`, how large a drawing may be.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from viz.drawing.size import rows
 
 
 def spine(nodes: Sequence[Node], edges: Sequence[Edge]) -> list[str]:
-    """The ids of the nodes that every path from the loss to its far end passes, from the loss on."""
+    """The ids of the nodes on the spine, from the loss on."""
     place = {node.id: number for number, node in enumerate(nodes) if node.op not in ("leaf", "other")}
     onward = [edge for edge in edges if place.get(edge.source, len(nodes)) < place.get(edge.target, 0)]
     row = rows(nodes, edges)
@@ -38,7 +40,7 @@ def spine(nodes: Sequence[Node], edges: Sequence[Edge]) -> list[str]:
 
 
 def _leading_to(end: str, edges: Sequence[Edge]) -> set[str]:
-    """The nodes from which blame runs there."""
+    """The ids of all nodes from which blame runs to `end`, itself included."""
     sources: dict[str, list[str]] = defaultdict(list)
     for edge in edges:
         sources[edge.target].append(edge.source)
@@ -53,12 +55,12 @@ def _leading_to(end: str, edges: Sequence[Edge]) -> set[str]:
 def bands(
     spine: Sequence[str], nodes: Sequence[Node], edges: Sequence[Edge], frames: Frames
 ) -> Iterator[tuple[str, str]]:
-    """Pairs of an end in a frame and a node of the spine that is to stand below it: the first outside of that frame.
+    """Pairs of an end in a frame and the node of the spine to be drawn below it: the first outside of that frame.
 
-    An end is a node from which blame goes nowhere, or only into leaves.
+    An end is a node from which blame runs no further, or only into leaves.
     """
     on_spine, passed = set(spine), 0
-    reached = {}  # how much of the spine is above each node, that node included
+    reached = {}  # the number of nodes of the spine up to each node, itself included
     for node in nodes:
         passed += node.id in on_spine
         reached[node.id] = passed

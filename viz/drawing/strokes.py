@@ -2,6 +2,8 @@
 
 An edge is as wide as the square root of its contribution's norm, against the largest in the picture: so contributions
 that differ a hundredfold can be told apart, and the smallest can still be seen.
+
+Read next: `viz/colors.py`, the colours.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""Titles of frames stand at the left, or at the right where edges would run through them.
+"""Titles of frames are at the left, or at the right where edges would run through them.
 
 Graphviz keeps edges away from boxes but not from the titles of frames. So a picture with frames is laid out twice:
-first to see which titles an edge runs through, then with those moved to the other end, if they are better off there.
+first to see which titles edges run through, then with these titles at the right if fewer points of edges lie there.
+
+Read next: `viz/drawing/layout.py`, the program that draws.
 """
 
 from __future__ import annotations
@@ -12,11 +14,11 @@ from typing import Any
 Point = tuple[float, float]
 Box = tuple[float, float, float, float]  # left, low, right, high
 
-_STEPS = 12  # points looked at along each piece of a curve
+_STEPS = 12  # checked points along each piece of a curve
 
 
 def moved(layout: dict[str, Any]) -> set[str]:
-    """The names of the frames whose title goes to the right, in a layout as Graphviz writes it with -Tjson0."""
+    """The names of the frames whose title moves to the right, given a layout that Graphviz wrote with -Tjson0."""
     points = [point for edge in layout.get("edges", ()) if "pos" in edge for point in _along(edge["pos"])]
     found = set()
     for frame in layout.get("objects", ()):
@@ -31,7 +33,7 @@ def moved(layout: dict[str, Any]) -> set[str]:
 
 
 def _title(frame: dict[str, Any]) -> Box:
-    """The room of a title that stands at the left: half of its label, whose other half is empty."""
+    """The rectangle of a title at the left: the left half of the frame's label, whose right half is empty."""
     x, y = map(float, frame["lp"].split(","))
     width, height = 72 * float(frame["lwidth"]), 72 * float(frame["lheight"])  # given in inches
     return x - width / 2, y - height / 2, x, y + height / 2

@@ -19,7 +19,7 @@ from viz.data import Edge, Node, Numbers
 from viz.digits import short
 from viz.page.calls import Call, tree_of_calls
 from viz.page.shell import asset, page
-from viz.text import printable
+from viz.words import printable
 
 PROGRAM = (  # in the order in which to read it
     "model",
