@@ -1,8 +1,10 @@
 """A tensor-level reverse-mode autodiff engine on NumPy whose backward pass can be looked at.
 
-Read in this order: `graph.py` and `recording.py` (what is recorded, and when), `tensor.py` (the handle),
-`primitive.py` (what an op is), `ops/elementwise/arithmetic.py` (the smallest of them), `sweeps.py` (the chain rule),
-`rules.py` (how it treats one node), `backward.py`, `transforms.py` (derivatives of functions).
+Every file ends its docstring with the file to read next. The files that one `x * y` and its `backward()` run through
+come first, up to `backward.py`: the graph, the tensor, the smallest ops, the primitive, the sweep. Then come the parts
+behind them, the transforms, all other ops, and `engine.testing`.
+
+Read next: `engine/graph.py`.
 """
 
 from engine import backward, namespace, ops, random

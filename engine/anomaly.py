@@ -1,7 +1,9 @@
-"""What `detect_anomaly` looks at: the first nan, where it appears.
+"""What `detect_anomaly` checks: where the first nan appears.
 
 Forward, a result with a nan that no argument had; backward, a contribution with a nan while the cotangent had none.
 Both are FloatingPointErrors that name the op, its scope, and the line of user code that called it.
+
+Read next: `engine/describe.py`.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ def has_nan(value: Any) -> bool:
 
 
 def origin() -> str:
-    """The innermost line outside this package: file, line and function."""
+    """The innermost line of code outside this package that is running: file, line and function."""
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "engine":
         frame = frame.f_back
@@ -30,7 +32,7 @@ def origin() -> str:
 
 
 def inspect_result(op: str, out: Any, arrays: Sequence[Any], node: Node | None, scope: tuple[str, ...]) -> None:
-    """Note where a node was made; raise if its result is the first to hold a nan."""
+    """Note where a node was made. FloatingPointError if its result holds a nan and no argument does."""
     made_at = origin()
     if node is not None:
         node.note().origin = made_at
@@ -40,6 +42,6 @@ def inspect_result(op: str, out: Any, arrays: Sequence[Any], node: Node | None, 
 
 
 def inspect_contribution(node: Node, argument: int, g: Any, contribution: Any) -> None:
-    """Raise if the rule of one argument made a nan of a cotangent without any."""
+    """FloatingPointError if a contribution holds a nan and the cotangent does not."""
     if has_nan(contribution) and not has_nan(g):
         raise FloatingPointError(f"{node.op}: the gradient it sends to argument {argument} is nan{node.place}")

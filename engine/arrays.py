@@ -1,6 +1,6 @@
 """The array type of this package, and the floating dtype that Python numbers and lists become.
 
-Read next: `engine/recording.py`.
+Read next: `engine/versions.py`.
 """
 
 from __future__ import annotations

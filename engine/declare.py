@@ -1,6 +1,6 @@
 """`@primitive`: makes a function on arrays an op, and registers it.
 
-Read next: `engine/ops/__init__.py`.
+Read next: `engine/sweeps.py`, the chain rule.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a primitive prints: its signature, its formula, and the rules as they stand in the source.
+"""The text that a primitive prints: its signature, its formula, and its rules as written in the source.
 
 >>> import engine
 >>> engine.multiply
@@ -7,6 +7,8 @@ multiply(x, y)
     vjp  x  g * y
          y  g * x
     jvp  linear in each argument
+
+Read next: `engine/transforms.py`, derivatives of functions.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ def formula(primitive: Op) -> str:
 
 
 def rule_text(primitive: Op, argument: int) -> str:
-    """The vjp rule of one argument as it stands in the source."""
+    """The vjp rule of one argument, as written in the source."""
     if isinstance(primitive.vjp, Joint):
         return _text(primitive.vjp.rule)
     return _text(primitive.vjp[0 if primitive.signature.variadic else argument])

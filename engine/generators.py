@@ -4,7 +4,7 @@ A generator shares its caller's context variables, so a setting made inside one 
 two `next`. A setting therefore remembers the generator that made it, and holds only while that generator runs. The
 exception is a generator that `contextlib.contextmanager` made a context manager: its setting is meant for the caller.
 
-Read next: `engine/signature.py`.
+Read next: `engine/operands.py`.
 """
 
 from __future__ import annotations

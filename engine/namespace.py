@@ -4,7 +4,7 @@ An op is made of a `Primitive`, whose call takes and returns tensors; a tensor's
 the two must be defined before the other, so the tensor comes first and looks its ops up here, by name, when an operator
 is used. `engine/__init__.py` fills the namespace after everything has been imported.
 
-Read next: `engine/operators.py`.
+Read next: `engine/ops/elementwise/arithmetic.py`, the smallest ops.
 """
 
 from __future__ import annotations

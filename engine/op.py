@@ -4,7 +4,7 @@ How to compute it, how to differentiate it, and what the laws of `engine.testing
 refers to its op, and a sweep runs the op's rules; neither needs to know how a call records a node. That is added by
 `engine/primitive.py`, the class that users see.
 
-Read next: `engine/graph.py`.
+Read next: `engine/shortcuts.py`.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""What may stand as an argument of an op, and what it becomes.
+"""The arguments of an op, as the arrays and numbers that it computes with.
 
-Tensors give their arrays, lists become arrays, and nothing that meets a floating tensor widens the result: Python's and
+Tensors give their arrays, lists become arrays, and nothing beside a floating tensor widens the result: Python's and
 NumPy's scalars take the tensor's dtype, arrays of integers become floating.
 
-Read next: `engine/primitive.py`.
+Read next: `engine/arrays.py`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from engine.tensor import Tensor
 
 
 def promote(args: Sequence[Any], arrays: list[Any]) -> list[Any]:
-    """Give what meets a floating tensor the tensor's dtype, so that NumPy does not widen the result.
+    """Give the arguments beside a floating tensor the tensor's dtype, so that NumPy does not widen the result.
 
     Scalars (also NumPy's, also arrays without axes that are not tensors) become Python numbers, which never
     widen; integer arrays become the floating dtype, where NumPy would turn float32 and int64 into float64.
@@ -43,14 +43,14 @@ def copied(args: Sequence[Any], arrays: Sequence[Any]) -> list[Any]:
 
 
 def frozen(value: Any) -> Any:
-    """Metadata as it is now, whatever the caller writes before the sweep: lists as tuples, arrays copied."""
+    """Metadata that the caller cannot change before the sweep: lists become tuples, arrays are copied."""
     if isinstance(value, list | tuple):
         return tuple([one if type(one) is int else frozen(one) for one in value])  # mostly shapes and axes
     return value.copy() if isinstance(value, np.ndarray) else value
 
 
 def from_list(values: list[Any]) -> Array:
-    """The array of a list; floating numbers take the default dtype, integers may be indices and stay integers."""
+    """The array of a list: floating numbers take the default dtype; integers stay integers, as they may be indices."""
     array = np.asarray(values)
     return array.astype(default_dtype()) if array.dtype.kind == "f" else array
 

@@ -1,9 +1,9 @@
-"""What one can write with a tensor: operators, methods, and what NumPy is told when it meets one.
+"""The operators and methods of a tensor, and how it answers NumPy's functions.
 
-Every one is a line that calls the op of the same name; what the op does, and how it is differentiated, is in
+Each is one line that calls the op of the same name; what the op computes, and how it is differentiated, is in
 `engine/ops/`. Methods take NumPy's positional forms as well (`x.sum(0)`, `x.reshape(2, 3)`).
 
-Read next: `engine/primitive.py`.
+Read next: `engine/namespace.py`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Operators:
 
     __slots__ = ()
 
-    if TYPE_CHECKING:  # what Tensor has
+    if TYPE_CHECKING:  # attributes that `Tensor` defines
 
         @property
         def ndim(self) -> int: ...
@@ -261,7 +261,7 @@ class Operators:
     def mT(self) -> Self:
         return ops.swapaxes(self, axis1=-1, axis2=-2)
 
-    # ---- not NumPy arrays, and says so ----------------------------------------------------------------------------
+    # ---- NumPy's functions refuse a tensor -------------------------------------------------------------------------
 
     def __array__(self, *_: Any, **__: Any) -> NoReturn:
         raise TypeError("a Tensor is not an array: use .numpy() for its value, or the engine's function of that name")

@@ -10,7 +10,7 @@ gradient, and written out as small functions. For `multiply`, both of whose argu
 They are made from source text, because they are called for every node and every edge: a loop over positions would take
 three times as long.
 
-Read next: `engine/op.py`.
+Read next: `engine/recording.py`, when ops record.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ in its rule, and an error says so.
 Recorded (`create_graph`): the same rules run on tensors. What the node saved becomes tensors again: its arguments with
 the node's parents as their nodes, `out` with the node itself. So the derivative can be differentiated in them.
 
-Read next: `engine/sweeps.py`.
+Read next: `engine/zero_cotangent.py`.
 """
 
 from __future__ import annotations

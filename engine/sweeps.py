@@ -1,8 +1,8 @@
 """The sweeps: the chain rule, walked over the recorded graph.
 
-Reverse: a cotangent enters at the root. The youngest node that has received a cotangent has received all of it, because
-everything it feeds is younger and done; so take it, let each of its rules turn the cotangent into one contribution per
-argument, add each contribution to what the parent has collected, and go on:
+Reverse: the sweep starts with a cotangent at the root. The youngest node with a cotangent has received all its
+contributions, because every node that uses it is younger and done. So take that node, let each of its rules turn the
+cotangent into the contribution to one argument, add the contribution to what the parent has collected, and go on:
 
     pending, by age        take node 5, run its rules      add to the parents
     {5}                    5 -> 3, 5 -> 4                  {3, 4}
@@ -11,12 +11,12 @@ argument, add each contribution to what the parent has collected, and go on:
 The invariant (the law of conservation): the contributions into a node add up to its gradient. A function given
 as `observe` is called with every contribution; `viz` is built on that.
 
-Forward: tangents enter at the inputs and every node, oldest first, turns those of its arguments into its own.
+Forward: the inputs are given tangents, and every node, oldest first, turns those of its arguments into its own.
 
 There is no recursion, so a chain of a million nodes is no problem. NumPy's warnings are silenced in a sweep: at a
 singular point an infinite derivative is the answer, and `detect_anomaly` is what finds a nan.
 
-Read next: `engine/backward.py`.
+Read next: `engine/rules.py`, how the rules of one node are run.
 """
 
 from __future__ import annotations
@@ -47,12 +47,13 @@ def reverse_sweep(
     retain_graph: bool = False,
     observe: Observer | None = None,
 ) -> dict[Node, Any]:
-    """The gradients of `inputs`; where None are given, of every node below `root` whose tensor awaits its gradient.
+    """The gradients of `inputs`; if None, of every node that leads to `root` and whose tensor awaits its gradient.
 
     Args:
         root: the node of the output.
         gradient: its cotangent; an array, or a tensor when `create_graph`.
-        inputs: the sweep visits only what lies between them and the root. A missing one does not lead to the root.
+        inputs: the sweep visits only nodes between them and the root. Those that do not lead to the root are missing
+            in the result.
         oldest: with `inputs`, the sweep visits no node with a smaller serial number.
         create_graph: run the rules on tensors, so that the results can be differentiated.
         retain_graph: keep what the nodes saved.
@@ -141,7 +142,7 @@ def forward_sweep(nodes: Sequence[Node], tangents: dict[Node, Any], *, create_gr
     return tangents
 
 
-# ---- fused ops in recorded sweeps: their rules are plain NumPy, so the reference is run and swept instead ------------
+# ---- fused ops in recorded sweeps: their rules are plain NumPy, so the sweep differentiates the reference ------------
 
 
 def _is_fused(node: Node) -> bool:

@@ -2,17 +2,15 @@
 
     Tensor = (array, node)
 
-The array is the value; the node says how it came about and is None for a constant. Tensors are values: no
+The array is the value; the node says how it was computed and is None for a constant. Tensors are values: no
 operator writes into one (`x += y` makes a new tensor and rebinds the name). The single exception is `assign`,
-which optimizers use on parameters; what it must never do is make a gradient silently wrong, and
-`engine/versions.py` sees to that.
+which optimizers use on parameters. So that it never makes a gradient silently wrong, `engine/versions.py` remembers
+which memory was assigned and when.
 
 The invariant: `requires_grad` is `node is not None`. A leaf (made by the user with `requires_grad=True`) has a
 node without an op; its `.grad` is filled by `backward`, adding to what is there.
 
-What one can do with a tensor, operators and methods, is in `engine/operators.py`.
-
-Read next: `engine/primitive.py`.
+Read next: `engine/operators.py`, what can be written with a tensor.
 """
 
 from __future__ import annotations
@@ -66,7 +64,7 @@ def recorded(
     metadata: dict[str, Any],
     scope: tuple[str, ...],
 ) -> Tensor:
-    """A tensor on this very array and a new node, the youngest of all: what `wrap` and `Node` do, in half the time."""
+    """A tensor on this very array and a new node, as `wrap` and `Node` would make them, in half the time."""
     node = _new(Node)
     node.serial = next_serial()
     node.primitive = primitive
@@ -91,7 +89,7 @@ class Tensor(Operators):
 
     Args:
         data: numbers, nested lists, an array (copied) or a tensor (its value is copied).
-        requires_grad: whether `backward` shall compute the gradient of this tensor; floating dtypes only.
+        requires_grad: whether `backward` computes the gradient of this tensor; floating dtypes only.
         dtype: a NumPy dtype; by default an array's own, and `engine.set_default_dtype`'s for Python numbers.
         name: shown in pictures and error messages.
 
@@ -156,12 +154,12 @@ class Tensor(Operators):
 
     @name.setter
     def name(self, name: str) -> None:
-        """Names live on nodes, where pictures find them; a constant has none to carry it."""
+        """The name is kept on the node, where pictures find it; on a constant, which has no node, it is dropped."""
         if self.node is not None:
             self.node.note().name = name
 
     def numpy(self) -> Array:
-        """The value as a read-only view: no copy, and no way to change the tensor behind the graph's back."""
+        """The value as a read-only view of the tensor's memory: no copy, and no way to change the tensor."""
         view = self.array.view()
         view.flags.writeable = False
         return view
@@ -171,7 +169,7 @@ class Tensor(Operators):
         return self.array.item()
 
     def detach(self) -> Tensor:
-        """The same value as a constant: gradients stop here. Shares memory with this tensor."""
+        """The same value as a constant, through which no gradient flows. Shares memory with this tensor."""
         return wrap(self.array, None)
 
     def __repr__(self) -> str:
@@ -220,16 +218,16 @@ class Tensor(Operators):
         ops.backward(self, gradient, retain_graph=retain_graph, create_graph=create_graph)
 
     def retain_grad(self) -> None:
-        """Make `backward` fill `.grad` of this tensor although it is not a leaf."""
+        """Make `backward` fill `.grad` of this tensor although it is not a leaf. RuntimeError if it has no graph."""
         if self.node is None:
             raise RuntimeError("retain_grad: this tensor has no graph, so no gradient will ever arrive")
         self.node.note().target = ref(self)
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Callable[[], None]:
-        """Let `hook` see the gradient of this tensor whenever a sweep has collected all of it.
+        """Call `hook` with the gradient of this tensor whenever a sweep has added up all its contributions.
 
-        What it returns, unless None, takes the gradient's place, here and in everything the sweep goes on to. Several
-        hooks run in the order they were given. Returns a function that removes the hook again.
+        If it returns a tensor, that takes the gradient's place, here and in the rest of the sweep. Several hooks run in
+        the order they were given. Returns a function that removes the hook again. RuntimeError if there is no graph.
         """
         if self.node is None:
             raise RuntimeError("register_hook: this tensor has no graph, so no gradient will ever arrive")
@@ -238,7 +236,7 @@ class Tensor(Operators):
         return lambda: hooks.pop(key, None) and None
 
     def zero_grad(self) -> None:
-        """Forget the gradient collected so far."""
+        """Set `.grad` to None."""
         self.grad = None
 
     def assign(self, value: Any) -> None:

@@ -1,12 +1,14 @@
-"""Which memory was written after a node saved it.
+"""Which memory was assigned after a node saved it.
 
 Tensors are values: only a parameter's `assign` writes into an array that others may hold. A node that saved
-this array, or any view of it, would then compute a wrong gradient, so the sweep asks here first.
+this array, or any view of it, would then compute a wrong gradient, so the sweep checks it here first.
 
-The trick that makes asking cheap: `assign` draws a number from the same counter as the nodes. A node is stale only if
+The check is cheap: `assign` draws a number from the same counter as the nodes. A node can be out of date only if
 something was assigned *after* the node was made, which one comparison of two integers rules out in every ordinary
-training step. Only when it does not rule it out are the saved arrays looked at, by the memory they live in: all views
+training step. Only where it does not are the saved arrays looked up, by the memory they live in: all views
 of an array share one owner, so `w.T` saved by a product is found as well as `w`.
+
+Read next: `engine/anomaly.py`.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ def _owner(array: Any) -> Any:
 
 
 def bump(array: Any) -> None:
-    """Note that `array` was written just now."""
+    """Note that `array` has just been written."""
     global last_assigned
     owner = _owner(array)
     if id(owner) not in _history:
@@ -59,15 +61,15 @@ def assigned_since(array: Any, serial: int) -> int:
 def check(op: str, serial: int, saved: Iterable[Any]) -> None:
     """Raise RuntimeError if a value saved at that serial number has been assigned since.
 
-    Worth asking only if `last_assigned` is later.
+    Needed only if `last_assigned` is greater than the serial number.
     """
     flat = [one for value in saved for one in (value if isinstance(value, tuple) else (value,))]
     for value in flat:
-        since = assigned_since(value, serial)
-        if since:
+        later = assigned_since(value, serial)
+        if later:
             times = version(value)
             raise RuntimeError(
                 f"{op}: a value it saved for the backward pass has been assigned since "
-                f"(saved at version {times - since}{' or before' * (since == _REMEMBERED)}, now version {times}); "
+                f"(saved at version {times - later}{' or before' * (later == _REMEMBERED)}, now version {times}); "
                 "run backward before assign, or compute the loss again"
             )

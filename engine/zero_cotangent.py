@@ -10,7 +10,7 @@ contribution of a pointwise op searched and mended.
 In a recorded sweep the nan may have been saved by the nodes that the rule made. Multiplying a saved nan raises no flag,
 so these nodes are marked as suspects, and a sweep through them searches their contributions in any case.
 
-Read next: `engine/rules.py`.
+Read next: `engine/backward.py`.
 """
 
 from __future__ import annotations
