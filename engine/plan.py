@@ -59,6 +59,14 @@ def _function(source: str, **names: Any) -> Any:
     return eval(_compiled(source), names)
 
 
+def _picking(names: Sequence[str], keep: Sequence[int]) -> Callable[..., tuple[Any, ...]]:
+    """A function of values of these names that returns those in the places `keep`."""
+    kept: Callable[..., tuple[Any, ...]] = _function(
+        f"lambda {', '.join(names)}: ({''.join(f'{names[k]}, ' for k in keep)})"
+    )
+    return kept
+
+
 class Plan:
     """The rules that run when the arguments in the bit mask `wanted` require a derivative.
 
@@ -68,10 +76,10 @@ class Plan:
         pushes: the jvp rules, LINEAR among them; None unless recorded for forward mode.
         keep: the slots that these rules read, in order: what a node saves.
         save: takes the values of a call, in the order of the slots, and returns those to keep.
-        quick: whether the arguments and the result are enough for `save`.
+        quick_save: the same from the arguments and the result alone; None where a rule reads more than these.
     """
 
-    __slots__ = ("joint", "keep", "pulls", "pushes", "quick", "save", "signature", "wanted")
+    __slots__ = ("joint", "keep", "pulls", "pushes", "quick_save", "save", "signature", "wanted")
 
     def __init__(self, signature: Signature, vjp: Any, jvp: Any, count: int, wanted: int) -> None:
         self.signature = signature
@@ -82,8 +90,10 @@ class Plan:
         if signature.keep_arguments and pulls:
             read |= {signature.slots[name] for name in signature.arguments}
         self.keep = tuple(sorted(read))
-        self.quick = all(slot <= signature.slots["out"] for slot in read)
-        self.save = self._save()
+        names = list(signature.slots)
+        few = signature.slots["out"] + 1
+        self.save = _picking(names, self.keep)
+        self.quick_save = _picking(names[:few], self.keep) if all(slot < few for slot in read) else None
         self.joint = isinstance(vjp, Joint)
         self.pulls = tuple(self._bound(named) for named in pulls)
         self.pushes = None if jvp is None else tuple(self._bound(named) for named in pushes)
@@ -95,13 +105,6 @@ class Plan:
             for argument, rule in _rules(self.signature, given, count)
             if self.wanted[argument] or isinstance(given, Joint)
         ]
-
-    def _save(self) -> Callable[..., tuple[Any, ...]]:
-        names = list(self.signature.slots)
-        kept = "".join(f"{names[slot]}, " for slot in self.keep)
-        shortened = names.index("out") + 1  # a shortcut gives the arguments and the result only
-        parameters = names[:shortened] + [f"{name}=None" for name in names[shortened:]]
-        return _function(f"lambda {', '.join(parameters)}: ({kept})")
 
     def _bound(self, named: _Named) -> BoundRule:
         if named.rule is LINEAR:

@@ -36,8 +36,8 @@ class Unary(Primitive):
         if type(x) is not Tensor:
             return np.asarray(self.forward(x)) if type(x) is ndarray else Primitive.__call__(self, x)
         now, plan = stack.get(), self.first
-        node, array = x.node, x.array
-        if node is None or not (now.plain and plan.quick):
+        node, array, save = x.node, x.array, plan.quick_save
+        if node is None or save is None or not now.plain:
             return Primitive.__call__(self, x)
         try:
             out = self.forward(array)
@@ -45,7 +45,7 @@ class Unary(Primitive):
             raise self.explained(error, (array,)) from error
         if type(out) is not ndarray:
             out = np.asarray(out)
-        return recorded(out, out.dtype, self, (node,), plan, plan.save(array, out), _NO_METADATA, now.scope)
+        return recorded(out, out.dtype, self, (node,), plan, save(array, out), _NO_METADATA, now.scope)
 
 
 class Binary(Primitive):
@@ -80,8 +80,8 @@ class Binary(Primitive):
             expected, plan = of_y.dtype, self.second
         else:
             return Primitive.__call__(self, x, y)
-        now = stack.get()
-        if not (now.plain and plan.quick):
+        now, save = stack.get(), plan.quick_save
+        if save is None or not now.plain:
             return Primitive.__call__(self, x, y)
         try:
             out = self.forward(left, right)
@@ -92,7 +92,7 @@ class Binary(Primitive):
         dtype = out.dtype
         if dtype is not expected:  # the arguments may have to be promoted
             return Primitive.__call__(self, x, y)
-        return recorded(out, dtype, self, (of_x, of_y), plan, plan.save(left, right, out), _NO_METADATA, now.scope)
+        return recorded(out, dtype, self, (of_x, of_y), plan, save(left, right, out), _NO_METADATA, now.scope)
 
 
 def _given(*arguments: Any) -> tuple[Any, ...]:
