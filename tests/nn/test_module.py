@@ -1,4 +1,4 @@
-"""Modules: names, trees, summaries, state, and the scopes they open."""
+"""Modules: names, trees, summaries, state, and the scopes that calls open."""
 
 from __future__ import annotations
 

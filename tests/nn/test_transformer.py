@@ -1,4 +1,4 @@
-"""What makes a transformer one: it is causal, and rotary scores see relative positions only."""
+"""The transformer: attention is causal, and rotary scores depend on relative positions only."""
 
 from __future__ import annotations
 
