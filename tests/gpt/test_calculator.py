@@ -1,4 +1,4 @@
-"""The generated data: what is in it, how it is split, and what the loss counts."""
+"""The generated data: its problems, its split, and the characters that the loss counts."""
 
 from __future__ import annotations
 
