@@ -89,9 +89,7 @@ class GPT(Module):
             if isinstance(module, Linear):
                 module.weight = init.fan_in_normal(*module.weight.shape)
         if c.tie:
-            self.embedding.weight = (
-                self.head.weight
-            )  # at the head's scale, small enough for logits; the first norm rescales it
+            self.embedding.weight = self.head.weight  # the head needs small values; the first norm rescales x
 
     def _block(self) -> TransformerBlock:
         c = self.config

@@ -141,9 +141,8 @@ class Trainer:
         `by_stage`.
         """
         self.optimizer.lr = self.schedule(self.optimizer.steps)
-        pieces = [
-            calculator.take(self._train, piece) for piece in np.array_split(rows, self.config.parts) if len(piece)
-        ]
+        parts = np.array_split(rows, self.config.parts)
+        pieces = [calculator.take(self._train, part) for part in parts if len(part)]
         loss = self._parallel.backward(pieces)
         if not math.isfinite(loss):
             raise FloatingPointError(f"the loss is {loss} at step {self.optimizer.steps + 1}; lower the learning rate")
