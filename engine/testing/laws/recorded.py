@@ -1,4 +1,7 @@
-"""The laws of an op's rules run on tensors: derivatives that can be differentiated, in everything they depend on."""
+"""The laws of an op's rules run on tensors: their results can be differentiated in the arguments, in g and in t.
+
+Read next: `engine/testing/laws/storage.py`.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from engine.transforms import grad_or_zeros, jvp, vjp
 
 
 def recorded_sweep(case: Case) -> None:
-    """recorded = raw, second derivative; and forward over reverse, reverse over forward, which give the same."""
+    """Laws: recorded = raw, second derivative; forward over reverse and reverse over forward give the same."""
     inputs = case.inputs()
     out = case.function(*inputs)
     if out.node is None:
@@ -48,7 +51,7 @@ def recorded_sweep(case: Case) -> None:
 
 
 def pullback_differentiated_in_g(case: Case) -> None:
-    """recorded in g: <J' g, t> has the gradient J t in g."""
+    """Law: recorded in g. The gradient of <J' g, t> in g is J t."""
     inputs, g = case.inputs(), Tensor(case.g, requires_grad=True)
     out = case.function(*inputs)
     if out.node is None or case.primitive.jvp is None:
@@ -60,7 +63,7 @@ def pullback_differentiated_in_g(case: Case) -> None:
 
 
 def push_differentiated_in_t(case: Case) -> None:
-    """recorded in t: <g, J t> has the gradient J' g in t."""
+    """Law: recorded in t. The gradient of <g, J t> in t is J' g."""
     if case.primitive.jvp is None or not case.moving:
         return
     xs, ts = case.of_moving(case.arrays), case.of_moving(case.tangents)
@@ -70,7 +73,7 @@ def push_differentiated_in_t(case: Case) -> None:
 
 
 def _along_tangents(case: Case, gradients: list[Any]) -> Any:
-    """The sum of <gradient, tangent> over the arguments."""
+    """The sum of <gradient, tangent> over the moving arguments."""
     inner = wrap(np.zeros(()), None)
     for gradient, t in zip(gradients, case.of_moving(case.tangents), strict=True):
         inner = inner + (gradient * t).sum()

@@ -1,4 +1,7 @@
-"""The laws of an op's rules: that they are right, and that they hang together."""
+"""The laws of an op's rules: they agree with numerical truth, and with one another.
+
+Read next: `engine/testing/laws/recorded.py`.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +16,11 @@ from engine.testing.numeric import Estimate, directional, jacobian, only, weighe
 from engine.testing.points import random
 from engine.testing.remainder import Line, along
 
-FAR = 1e3  # between the sizes of two cotangents, and on the other side of 0: neither sign nor size may matter
+FAR = 1e3  # ratio of the sizes of two cotangents in the test of linearity, which also have opposite signs
 
 
 def reverse_rules(case: Case) -> None:
-    """vjp rule, no rule."""
+    """Laws: vjp rule, no rule."""
     for k, x in enumerate(case.arrays):
         if isinstance(x, np.ndarray) and x.dtype.kind == "f":
             _reverse_rule(case, k, x)
@@ -25,8 +28,8 @@ def reverse_rules(case: Case) -> None:
 
 def _reverse_rule(case: Case, k: int, x: Array) -> None:
     claim = case.gradients.get(k, np.zeros(x.shape))
-    of_rows = weighed(jacobian(case.value, case.arrays, k), case.g)
-    truth = Estimate(*(field.reshape(x.shape) for field in of_rows))
+    flat = weighed(jacobian(case.value, case.arrays, k), case.g)
+    truth = Estimate(*(field.reshape(x.shape) for field in flat))
 
     def line(at: int) -> Line:
         unit = np.zeros(x.shape)
@@ -41,7 +44,7 @@ def _reverse_rule(case: Case, k: int, x: Array) -> None:
 
 
 def forward_rules(case: Case) -> None:
-    """jvp rule, transpose."""
+    """Laws: jvp rule, transpose."""
     if case.primitive.jvp is None or not case.moving:
         return
     pushed = case.push()
@@ -57,7 +60,7 @@ def forward_rules(case: Case) -> None:
 
 
 def linear_in_the_cotangent(case: Case) -> None:
-    """linear in g."""
+    """Law: linear in g."""
     other = random(case.rng, case.out.shape)
     second, mixed = case.pull(other), case.pull(other / FAR - case.g)
     for k in case.moving:
@@ -65,13 +68,13 @@ def linear_in_the_cotangent(case: Case) -> None:
 
 
 def alone_is_together(case: Case) -> None:
-    """alone = together."""
+    """Law: alone = together."""
     for k in case.moving if len(case.moving) > 1 else ():
         case.same("alone = together", k, case.pull(case.g, [k])[k], case.gradients[k])
 
 
 def twice_is_two_times_once(case: Case) -> None:
-    """twice = 2 x once, swept again."""
+    """Laws: twice = 2 x once, swept again."""
     inputs = case.inputs()
     one, two = case.function(*inputs), case.function(*inputs)
     if one.node is None:
@@ -84,7 +87,7 @@ def twice_is_two_times_once(case: Case) -> None:
 
 
 def fused_is_reference(case: Case) -> None:
-    """fused = reference."""
+    """Law: fused = reference."""
     reference = case.primitive.reference
     if reference is None:
         return
