@@ -80,7 +80,9 @@ def _everywhere(subject: str, points: st.SearchStrategy[Any], check: Callable[[A
     """Run a check, which returns how many elements it decided, at every point that hypothesis draws."""
     decided = undecided = 0
     last: Inconclusive | None = None
-    broken: str | None = None
+    broken: str | None = None  # the law of the first failure
+
+    # Without random seeds, hypothesis derives the examples from the source of this function, comments included.
 
     @given(points, seeds)
     def holds(point: Any, seed: int) -> None:
