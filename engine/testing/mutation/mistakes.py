@@ -2,7 +2,7 @@
 
 A mistake is a small function that gets the right rule as `rule(g, values, metadata)` and returns the result of the
 wrong one. Many wrong rules are partly right: a rule that is wrong on tensors has right first derivatives, and a rule
-that writes into g returns the right value. It takes a law of its own to find each of these.
+that writes into g returns the right value. Each of these is found by a separate law.
 
 Errors that the sweep corrects by design are not mistakes: it casts the result of a jvp rule, and the contributions of
 an op that broadcasts, to the right dtype. The rules of a fused op are never called with tensors, so they cannot be
@@ -25,7 +25,7 @@ from engine.testing.mutation.sites import Change, Metadata, RightRule, Site, Val
 
 
 class Mistake(NamedTuple):
-    """A change, and a function that tells at which sites it can be made."""
+    """A change, and whether it can be made at a site."""
 
     change: Change
     possible: Callable[[Site], bool]
