@@ -75,7 +75,7 @@ def test_loss_and_every_gradient_agree_with_the_composed_references(
         np.testing.assert_allclose(mine.numpy(), parameter.grad.numpy(), atol=allowed, rtol=1e-3, err_msg=name)
 
 
-def test_leaving_out_what_the_loss_does_not_count_changes_nothing() -> None:
+def test_leaving_out_ignored_positions_changes_nothing() -> None:
     data = calculator.encode(calculator.all_problems()[::997], TOKENIZER)
     for norm in ("pre", "post"):
         model = at_float64(new_model(lambda norm=norm: GPT(small(norm=norm)), seed=3))  # type: ignore[misc]
