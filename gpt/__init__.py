@@ -1,6 +1,8 @@
 """A character model on the engine: `gpt.load(run)`, `GPT`, `GPTConfig`, and the command line `blameflow`.
 
 Names are imported when first used, because the command line must choose BLAS kernels before anything imports NumPy.
+
+Read next: `gpt/calculator.py`, the data.
 """
 
 from __future__ import annotations
@@ -9,15 +11,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gpt.checkpoint import Run, load
     from gpt.model import GPT, GPTConfig
+    from gpt.runs import Run, load
 
 __all__ = ["GPT", "GPTConfig", "Run", "load"]
 
-_HOME = {"GPT": "gpt.model", "GPTConfig": "gpt.model", "Run": "gpt.checkpoint", "load": "gpt.checkpoint"}
+_MODULES = {"GPT": "gpt.model", "GPTConfig": "gpt.model", "Run": "gpt.runs", "load": "gpt.runs"}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name not in _MODULES:
         raise AttributeError(f"module 'gpt' has no attribute {name!r}")
-    return getattr(import_module(_HOME[name]), name)
+    return getattr(import_module(_MODULES[name]), name)

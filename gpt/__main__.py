@@ -1,6 +1,8 @@
 """The command line: `blameflow` or `python -m gpt`, with the commands train, sample, eval, blame and report.
 
-A mistake of the user ends in one line and exit status 2, an interrupted training in 130.
+An error of the user is one line and exit status 2; an interrupted training is exit status 130.
+
+Read next: `gpt/commands.py`.
 """
 
 from __future__ import annotations
@@ -43,12 +45,14 @@ def parser() -> argparse.ArgumentParser:
 
     evaluate = commands.add_parser("eval", help="measure exact answers on all held-out problems")
     evaluate.add_argument("run", help="folder of a run")
-    evaluate.add_argument("--wrong", type=int, default=0, help="also show so many wrong answers (default: %(default)s)")
+    evaluate.add_argument(
+        "--wrong", type=int, default=0, help="also show this many wrong answers (default: %(default)s)"
+    )
 
     blame = commands.add_parser("blame", help="show which stages are to blame for an answer")
     blame.add_argument("run", help="folder of a run")
     blame.add_argument("--prompt", required=True, help="question, such as 'two plus three equals '")
-    blame.add_argument("--target", default=None, help="answer to hold against the model (default: its own)")
+    blame.add_argument("--target", default=None, help="answer whose loss is traced (default: the model's own)")
     blame.add_argument("--out", default=None, help="picture: .html, .svg, .png or .dot (default: RUN/blame.svg)")
     blame.add_argument("--depth", type=_positive, default=2, help="how deep to open modules (default: %(default)s)")
 
@@ -60,7 +64,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     args = parser().parse_args(argv)
-    prepare_blas()  # before anything imports NumPy, hence the imports below
+    prepare_blas()  # must run before NumPy is imported, so what imports NumPy is imported below
     keep_memory()
     from rich.console import Console
 
@@ -68,7 +72,7 @@ def main(argv: list[str] | None = None) -> int:
     from gpt.errors import GPTError
     from viz import NoGraphviz
 
-    run = {
+    handlers = {
         "train": commands.train,
         "sample": commands.sample,
         "eval": commands.evaluate,
@@ -77,7 +81,7 @@ def main(argv: list[str] | None = None) -> int:
     }
     console = Console(soft_wrap=True)
     try:
-        return run[args.command](args, console)
+        return handlers[args.command](args, console)
     except (GPTError, NoGraphviz, ValueError, FloatingPointError, OSError) as error:
         print(f"blameflow: {error}", file=sys.stderr)
         return 2

@@ -1,4 +1,7 @@
-"""Who was to blame for an answer: trace the surprise of one target text."""
+"""Who was to blame for an answer: trace the loss of one target text.
+
+Read next: `gpt/__main__.py`, the command line.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +12,20 @@ import numpy as np
 
 import engine
 import viz
-from gpt.checkpoint import Run
 from gpt.errors import DataError
 from gpt.model import IGNORED
+from gpt.runs import Run
 from gpt.sampling import generate
 
 
 @dataclass(frozen=True)
-class Verdict:
+class TracedAnswer:
     """The blame for one answer.
 
     Fields:
-        prompt, target: what was asked, and the answer that is held against the model.
-        probability: that the model gives to the target and the line end.
-        flow: from the loss, the sum of -log probability over the target's characters.
+        prompt, target: the question, and the answer whose loss is traced.
+        probability: the probability that the model gives to the target and the line end.
+        flow: the blame flow of the loss, the sum of -log probability over the target's characters and the line end.
     """
 
     prompt: str
@@ -31,8 +34,8 @@ class Verdict:
     flow: viz.BlameFlow
 
 
-def blame(run: Run, prompt: str, target: str | None = None) -> Verdict:
-    """Trace -log p(target | prompt), in nats; by default the target is what the model itself would answer."""
+def blame(run: Run, prompt: str, target: str | None = None) -> TracedAnswer:
+    """Trace -log p(target | prompt), in nats; by default the target is the model's own greedy answer."""
     block = run.model.config.block_size
     if target is None:
         target, _ = generate(run.model, run.tokenizer, prompt, limit=block - len(prompt))
@@ -40,9 +43,9 @@ def blame(run: Run, prompt: str, target: str | None = None) -> Verdict:
     if not prompt:
         raise DataError("blame: the prompt is empty; ask something, such as --prompt 'two plus three equals '")
     if len(line) - 1 > block:
-        raise DataError(f"blame: prompt and target have {len(line) - 1} characters, the model reads {block}")
+        raise DataError(f"blame: prompt and target have {len(line) - 1} characters, the model reads at most {block}")
     labels = line[1:].copy()
     labels[: len(prompt) - 1] = IGNORED
     with engine.keep_values():
         loss = engine.cross_entropy(run.model(line[None, :-1]), np.asarray(labels)[None], reduction="sum")
-    return Verdict(prompt, target, math.exp(-loss.item()), viz.trace(loss))
+    return TracedAnswer(prompt, target, math.exp(-loss.item()), viz.trace(loss))

@@ -1,11 +1,13 @@
-"""The calculator: arithmetic in number words, read character by character. Generated; nothing to download.
+"""The calculator data: arithmetic in number words, read character by character. Generated; nothing to download.
 
     two plus three equals five
     ninety nine minus seven equals ninety two
 
 All sums, differences and products of the numbers zero to ninety nine whose result is zero to ninety nine:
-10,772 problems. A fixed tenth is held out, so exact answers there show that something was understood rather
-than remembered. The loss counts the answer only: nobody can predict the question.
+10,772 problems. A fixed tenth is held out: exact answers there show that the model generalises instead of recalling the
+training problems. The loss counts the answer only, because the question cannot be predicted.
+
+Read next: `gpt/tokenizer.py`.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ class Problem(NamedTuple):
 
 
 class Encoded(NamedTuple):
-    """Problems as arrays, (problems, time): what the model reads, and what it should say next."""
+    """Problems as arrays, (problems, time): the characters the model reads, and the character after each."""
 
     ids: Array
     labels: Array  # IGNORED on the question and the padding
@@ -65,12 +67,12 @@ def split() -> tuple[list[Problem], list[Problem]]:
 
 
 def tokenizer() -> CharTokenizer:
-    """The alphabet of all problems and the line end."""
+    """A tokenizer whose alphabet is the characters of all problems and the line end."""
     return CharTokenizer("\n" + "".join(problem.question + problem.answer for problem in all_problems()))
 
 
 def encode(problems: list[Problem], tokenizer: CharTokenizer) -> Encoded:
-    """Each problem as one row: the model reads question and answer, and is asked for the answer and the line end."""
+    """Each problem as one row: question and answer to read; the answer and the line end as labels."""
     longest = max(len(p.question) + len(p.answer) for p in problems)
     ids = np.full((len(problems), longest), tokenizer.encode("\n")[0])
     labels = np.full_like(ids, IGNORED)
@@ -79,7 +81,7 @@ def encode(problems: list[Problem], tokenizer: CharTokenizer) -> Encoded:
         line = tokenizer.encode(problem.question + problem.answer + "\n")
         lengths[row] = len(line) - 1
         ids[row, : len(line) - 1] = line[:-1]
-        start = len(problem.question) - 1  # reading the last character of the question, say the first of the answer
+        start = len(problem.question) - 1  # at the question's last character, the label is the answer's first
         labels[row, start : len(line) - 1] = line[start + 1 :]
     return Encoded(ids, labels, lengths)
 

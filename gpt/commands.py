@@ -1,4 +1,7 @@
-"""What each command of the command line does, given its parsed arguments."""
+"""The commands of the command line, each a function of its parsed arguments.
+
+Read next: `gpt/report/__init__.py`.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +13,15 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn, TextColumn
+from rich.progress import Progress as ProgressBar
 
-from gpt import calculator, checkpoint, report
+from gpt import calculator, report, runs
 from gpt.blame import blame as blame_for
 from gpt.errors import DataError
 from gpt.model import GPT, GPTConfig
 from gpt.sampling import accuracy_by, exactly_right, generate
-from gpt.training import Progress as Step
-from gpt.training import Trainer, TrainingConfig, append_metrics, new_model
+from gpt.training import Progress, Trainer, TrainingConfig, append_metrics, new_model
 from viz import NoGraphviz
 
 QUESTION = "two plus three equals "
@@ -29,11 +32,11 @@ PICTURES = (".html", ".svg", ".png", ".dot")
 def train(args: Namespace, console: Console) -> int:
     """Train on the calculator, measure on all held-out problems, ask a question, trace the blame, and write the report.
 
-    A training that is stopped, by Ctrl-C or by a loss that is not finite, leaves a run and a report too.
+    A training that ends early, by Ctrl-C or by a loss that is not finite, saves its run and a report too.
     """
     out = Path(args.out)
     if out.exists() and not out.is_dir():
-        raise DataError(f"{out}: a file stands where the run's folder should be; give another --out")
+        raise DataError(f"{out}: is a file, and a run needs a folder; give another --out")
     out.mkdir(parents=True, exist_ok=True)
     learned, held_out = calculator.split()
     tokenizer = calculator.tokenizer()
@@ -63,27 +66,27 @@ def train(args: Namespace, console: Console) -> int:
         f"calculator: {len(learned):,} problems to learn from, {len(held_out):,} held out; "
         f"{sum(p.size for p in model.parameters()):,} parameters"
     )
-    stopped = _train_with_a_line(trainer, console)
-    checkpoint.save(out, model, tokenizer, asdict(settings))
+    stopped = _train_with_progress_line(trainer, console)
+    runs.save(out, model, tokenizer, asdict(settings))
     if stopped is not None:
-        return _leave(stopped, trainer.optimizer.steps, metrics, console)
+        return _end_early(stopped, trainer.optimizer.steps, metrics, console)
     accuracy = trainer.accuracy()
     append_metrics(metrics, {"step": settings.steps, "held_out": accuracy, "problems": len(held_out)})
     _print_accuracy(accuracy, len(held_out), console)
-    pictures = ["blame.svg", report.NAME]
+    outputs = ["blame.svg", report.NAME]
     report.write(out)
     try:
         _ask_and_blame(out, QUESTION, None, out / "blame.svg", console)
     except NoGraphviz as missing:
-        pictures.remove("blame.svg")
+        outputs.remove("blame.svg")
         console.print(f"no blame.svg: {missing}")
-    names = ["config.json", "tokenizer.json", "model.safetensors", "metrics.jsonl", *pictures]
+    names = ["config.json", "tokenizer.json", "model.safetensors", "metrics.jsonl", *outputs]
     console.print(f"run folder: {out} ({', '.join(names)})")
     return 0
 
 
-def _leave(stopped: KeyboardInterrupt | FloatingPointError, steps: int, metrics: Path, console: Console) -> int:
-    """Write down that the training ended early, and why; the run is saved already."""
+def _end_early(stopped: KeyboardInterrupt | FloatingPointError, steps: int, metrics: Path, console: Console) -> int:
+    """Add to the metrics that the training ended early, and why; the run is saved already."""
     why = "interrupted" if isinstance(stopped, KeyboardInterrupt) else str(stopped)
     append_metrics(metrics, {"step": steps, "stopped": why})
     report.write(metrics.parent)
@@ -94,33 +97,33 @@ def _leave(stopped: KeyboardInterrupt | FloatingPointError, steps: int, metrics:
     return 130
 
 
-def _train_with_a_line(trainer: Trainer, console: Console) -> KeyboardInterrupt | FloatingPointError | None:
-    """Run to the end under one live line, or a line every ten seconds off a terminal; return what ended it early."""
+def _train_with_progress_line(trainer: Trainer, console: Console) -> KeyboardInterrupt | FloatingPointError | None:
+    """Train with one live line of progress, or off a terminal a line every ten seconds; return what ended it early."""
     pause, shown = (0.2 if console.is_terminal else 10.0), 0.0
-    live = Progress(TextColumn("{task.description}"), BarColumn(bar_width=20), console=console, transient=True)
+    live = ProgressBar(TextColumn("{task.description}"), BarColumn(bar_width=20), console=console, transient=True)
     task = live.add_task("starting", total=trainer.config.steps)
     with live if console.is_terminal else nullcontext():
         try:
-            for step in trainer.run():
+            for progress in trainer.all_steps():
                 now = time.monotonic()
-                if now - shown < pause and step.step < step.steps:
+                if now - shown < pause and progress.step < progress.steps:
                     continue
                 shown = now
                 if console.is_terminal:
-                    live.update(task, completed=step.step, description=_line(step))
+                    live.update(task, completed=progress.step, description=_line(progress))
                 else:
-                    console.print(_line(step), highlight=False)
+                    console.print(_line(progress), highlight=False)
         except (KeyboardInterrupt, FloatingPointError) as stopped:
             return stopped
     return None
 
 
-def _line(step: Step) -> str:
-    minutes, seconds = divmod(round(step.seconds_left), 60)
-    accuracy = "-" if step.accuracy is None else f"{step.accuracy:.1%}"
+def _line(progress: Progress) -> str:
+    minutes, seconds = divmod(round(progress.seconds_left), 60)
+    accuracy = "-" if progress.accuracy is None else f"{progress.accuracy:.1%}"
     return (
-        f"step {step.step:,}/{step.steps:,}  loss {step.loss:.4f}  held-out {accuracy}  "
-        f"{step.tokens_per_second:,.0f} tokens/s  {minutes}:{seconds:02} left"
+        f"step {progress.step:,}/{progress.steps:,}  loss {progress.loss:.4f}  held-out {accuracy}  "
+        f"{progress.tokens_per_second:,.0f} tokens/s  {minutes}:{seconds:02} left"
     )
 
 
@@ -131,7 +134,7 @@ def _print_accuracy(accuracy: dict[str, float], count: int, console: Console) ->
 
 def sample(args: Namespace, console: Console) -> int:
     """Continue a prompt."""
-    run = checkpoint.load(args.run)
+    run = runs.load(args.run)
     rng = np.random.default_rng(args.seed)
     for _ in range(args.count):
         text, probability = generate(run.model, run.tokenizer, args.prompt, temperature=args.temperature, rng=rng)
@@ -141,14 +144,14 @@ def sample(args: Namespace, console: Console) -> int:
 
 def evaluate(args: Namespace, console: Console) -> int:
     """Measure exact greedy answers on all held-out problems."""
-    run = checkpoint.load(args.run)
+    run = runs.load(args.run)
     _, held_out = calculator.split()
     right = exactly_right(run.model, calculator.encode(held_out, run.tokenizer))
     _print_accuracy(accuracy_by(right, [problem.operation for problem in held_out]), len(held_out), console)
     if args.wrong:
         for problem in [p for p, good in zip(held_out, right, strict=True) if not good][: args.wrong]:
-            said, _ = generate(run.model, run.tokenizer, problem.question)
-            console.print(f"  {problem.question}{said}  (should be {problem.answer})", markup=False)
+            answer, _ = generate(run.model, run.tokenizer, problem.question)
+            console.print(f"  {problem.question}{answer}  (should be {problem.answer})", markup=False)
     return 0
 
 
@@ -173,13 +176,13 @@ def write_report(args: Namespace, console: Console) -> int:
 def _ask_and_blame(
     path: Path, prompt: str, target: str | None, picture: Path, console: Console, depth: int = 2
 ) -> None:
-    verdict = blame_for(checkpoint.load(path), prompt, target)
-    console.print(f"{verdict.prompt}{verdict.target}  (probability {verdict.probability:.4f})", markup=False)
+    traced = blame_for(runs.load(path), prompt, target)
+    console.print(f"{traced.prompt}{traced.target}  (probability {traced.probability:.4f})", markup=False)
     console.print("blame for this answer by stage: whose parameters a step would change to make it likelier")
-    console.print(verdict.flow.text(depth), markup=False, highlight=False)
-    flow = verdict.flow.fold(depth, repeats=False)
+    console.print(traced.flow.text(depth), markup=False, highlight=False)
+    flow = traced.flow.fold(depth, repeats=False)
     if picture.suffix == ".html":
-        verdict.flow.html(picture)  # the whole flow: there modules open and close
+        traced.flow.html(picture)  # the whole flow: the page can open and close modules
     elif picture.suffix == ".png":
         flow.png(picture)
     elif picture.suffix == ".dot":

@@ -1,4 +1,7 @@
-"""What can go wrong for a user, as exceptions whose message is one line: what, and the way out."""
+"""Errors of a user, as exceptions whose message is one line: what is wrong, and what to do.
+
+Read next: `gpt/blame.py`.
+"""
 
 
 class GPTError(Exception):
@@ -18,4 +21,4 @@ class CheckpointError(GPTError):
 
 
 class TrainingError(GPTError):
-    """The training cannot go on."""
+    """The training cannot continue."""

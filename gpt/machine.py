@@ -1,12 +1,14 @@
-"""Settings of the process that a training program wants, and a library should not make for its user.
+"""Process-wide settings that make training faster. A program may choose them; a library must not choose for its user.
 
-Training splits each batch over processes, which is faster than threads inside each product (and those would get in
-their way), so BLAS is held at one thread. OpenBLAS does not recognise AVX-512 on AMD chips and falls back to
-slower kernels: naming the core type makes products up to 1.8 times faster. It reads both when NumPy is first
-imported, so `prepare_blas` comes before that.
+Training splits each batch over processes, which is faster than threads inside each matrix product. Both together would
+compete for the cores, so BLAS is limited to one thread. OpenBLAS does not recognise AVX-512 on AMD chips and falls back
+to slower kernels: naming the core type makes products up to 1.8 times faster. OpenBLAS reads both settings when NumPy
+is first imported, so `prepare_blas` must be called before that.
 
-glibc gives large arrays back to the system when they are freed and fetches them anew for the next step, page by page: a
-third of the time of a small model. `keep_memory` tells it to keep them.
+glibc returns large arrays to the system when they are freed and requests them again for the next step, page by page: a
+third of the time of a small model. `keep_memory` makes it keep them.
+
+Read next: `gpt/runs.py`.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ _GIGABYTE = 1 << 30
 
 
 def prepare_blas() -> None:
-    """One BLAS thread, and AVX-512 kernels on AMD chips that have them, unless already set. Before NumPy's import."""
+    """One BLAS thread, and AVX-512 kernels on AMD chips that have them, unless set already; call before NumPy loads."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         flags = Path("/proc/cpuinfo").read_text()
@@ -32,7 +34,7 @@ def prepare_blas() -> None:
 
 
 def keep_memory() -> None:
-    """Let freed arrays be reused rather than returned to the system. Does nothing where the C library is not glibc."""
+    """Reuse freed arrays instead of returning them to the system. Does nothing where the C library is not glibc."""
     if not sys.platform.startswith("linux"):
         return
     try:

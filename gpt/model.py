@@ -1,4 +1,7 @@
-"""GPT: embedding, blocks, head. Reads (batch, time) characters, says for each place what comes next."""
+"""GPT: embedding, blocks, head. Reads characters (batch, time) and predicts the next one at each position.
+
+Read next: `gpt/sampling.py`.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ from nn import (
     init,
 )
 
-IGNORED = -100  # the label of a position that counts for nothing, cross_entropy's default
+IGNORED = -100  # the label of a position that the loss leaves out; cross_entropy's default
 
 POSITIONS = ("learned", "sinusoidal", "rotary")
 
@@ -33,11 +36,11 @@ class GPTConfig:
 
     Fields:
         vocab_size: number of different characters.
-        block_size: longest text it can read.
+        block_size: length of the longest text it can read.
         n_layer, n_head, n_embd: blocks, heads per block, channels.
-        bias: whether affine maps and norms have one.
-        dropout: probability, on the embedding and on what each block adds.
-        positions: "learned" or "sinusoidal" (added), or "rotary" (turning queries and keys).
+        bias: whether affine maps and norms have a bias.
+        dropout: its probability, on the embedding and on the outputs of attention and feed-forward.
+        positions: "learned" or "sinusoidal" (added), or "rotary" (queries and keys are rotated).
         rotary_base: the slowest rotation takes about this many positions per radian.
         norm: "pre" or "post".
         activation: of the feed-forward, "gelu" or "relu2" (relu squared).
@@ -86,7 +89,7 @@ class GPT(Module):
             if isinstance(module, Linear):
                 module.weight = init.fan_in_normal(*module.weight.shape)
         if c.tie:
-            self.embedding.weight = self.head.weight  # small enough to make logits; the first norm does not mind
+            self.embedding.weight = self.head.weight  # the head needs small values; the first norm rescales x
 
     def _block(self) -> TransformerBlock:
         c = self.config
@@ -106,7 +109,7 @@ class GPT(Module):
     def forward(self, ids: Any, only: Any = None) -> Any:
         """Logits (batch, time, vocab_size), or (n, vocab_size) at the positions of a boolean mask `only` (batch, time).
 
-        Nothing attends to what the last block does to other positions, so leaving it out changes no logit.
+        No later layer attends to the last block's output at other positions, so leaving it out changes no logit.
         """
         if ids.ndim != 2 or ids.shape[1] > self.config.block_size:
             raise ValueError(
@@ -121,14 +124,14 @@ class GPT(Module):
         return self.head(x)
 
     def _embedded(self, ids: Any) -> Any:
-        """What the first block reads: (batch, time, channels)."""
+        """The input of the first block: (batch, time, channels)."""
         x = self.embedding(ids)
         for module in (self.positions, self.dropout):
             x = x if module is None else module(x)
         return x
 
     def attention_weights(self, ids: Any) -> list[Any]:
-        """For each block, how much each position attends to each: (batch, heads, time, time). Nothing is recorded."""
+        """For each block, how much each position attends to each: (batch, heads, time, time). No graph is recorded."""
         found = []
         block: Any
         with engine.no_grad():
@@ -139,7 +142,7 @@ class GPT(Module):
         return found
 
     def loss(self, ids: Any, labels: Any) -> Any:
-        """Mean surprise, in nats, at the positions whose label is not -100. Shapes: ids and labels (batch, time)."""
+        """Mean cross-entropy, in nats, at the positions whose label is not -100; ids and labels are (batch, time)."""
         labels = np.asarray(labels)
         counted = labels != IGNORED
         if counted.all():

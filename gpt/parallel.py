@@ -1,10 +1,13 @@
-"""Data parallelism: each process computes loss and gradient of a part of the batch; the gradients are added.
+"""Data parallelism: each process computes loss and gradient of a piece of the batch; the gradients are added.
 
-Threads would take turns at Python's lock, which a small model holds half of the time; processes keep every core
-busy. They share flat arrays with this one: the parameters' values, published before each batch, and the gradient that
-each sends back. The first part is computed here, so one part needs no other process.
+Threads would wait for Python's global lock, which a small model holds half of the time; processes keep every core busy.
+They share flat arrays with the main process: the parameters' values, written before each batch, and one gradient for
+each worker. The main process computes the first piece, so one part needs no other process.
 
-The invariant: the number of parts decides the order of the sums, hence the last bits; who is faster decides nothing.
+The invariant: the number of parts alone decides the order of the sums and so the last bits of the result; the order in
+which workers finish does not.
+
+Read next: `gpt/machine.py`.
 """
 
 from __future__ import annotations
@@ -37,11 +40,11 @@ class _Worker:
 
 
 class Parallel:
-    """Computes a model's loss and gradient in parts, all but the first in processes of their own.
+    """Computes a model's loss and gradient piece by piece, the first here, each other one in a process of its own.
 
     Args:
-        model: copied into each process once; afterwards only its parameters' values travel.
-        parts: number of pieces a batch is given in.
+        model: copied into each process once; afterwards only its parameters' values are sent.
+        parts: into how many pieces a batch is split at most.
         seed: of the workers' random numbers (dropout).
     """
 
@@ -49,13 +52,13 @@ class Parallel:
         self.model = model
         self.parameters = model.parameters()
         self._dtype = np.result_type(*[p.dtype for p in self.parameters])
-        self._context = get_context("spawn")  # the same on every system, and nothing of this process leaks into it
+        self._context = get_context("spawn")  # works on every system, and inherits no state of this process
         self._values = self._shared()
         self._workers = [self._start(seed + number) for number in range(1, parts)]
         finalize(self, _close, [worker.connection for worker in self._workers])
 
     def _shared(self) -> Any:
-        """Memory other processes can see, for one number per parameter value."""
+        """Memory shared with other processes, for one number per parameter value."""
         return self._context.RawArray("b", sum(p.size for p in self.parameters) * self._dtype.itemsize)
 
     def _start(self, seed: int) -> _Worker:
@@ -69,7 +72,8 @@ class Parallel:
     def backward(self, pieces: Sequence[Piece]) -> float:
         """The loss of a batch given in pieces; its gradient is put into the parameters' `.grad`.
 
-        Pieces count by their number of labels, so this is the mean over the whole batch. There can be fewer than parts.
+        Pieces are weighted by their number of labels, so the loss is the mean over the whole batch. There may be fewer
+        pieces than parts.
         """
         if len(pieces) > 1 + len(self._workers):
             raise ValueError(f"Parallel: {len(pieces)} pieces given for {1 + len(self._workers)} parts")
@@ -84,14 +88,14 @@ class Parallel:
             loss, gradient = _loss_and_gradient(self.model, self.parameters, own, own_weight)
             answers = [worker.connection.recv() for worker, _ in zip(self._workers, others, strict=False)]
         except (EOFError, ConnectionError):
-            raise TrainingError("a worker process ended before its time; was the machine out of memory?") from None
+            raise TrainingError("a worker process ended unexpectedly; was the machine out of memory?") from None
         for worker, answer in zip(self._workers, answers, strict=False):
             if isinstance(answer, Exception):
                 raise answer
             loss += answer
             gradient += worker.gradient
-        for parameter, piece_of_gradient in zip(self.parameters, _split(gradient, self.parameters), strict=True):
-            parameter.grad = Tensor(piece_of_gradient)
+        for parameter, g in zip(self.parameters, _split(gradient, self.parameters), strict=True):
+            parameter.grad = Tensor(g)
         return loss
 
 
@@ -109,8 +113,8 @@ def _split(flat: Array, parameters: list[Tensor]) -> list[Array]:
 
 
 def _serve(model: GPT, connection: Connection, memory: Any, dtype: Any, seed: int) -> None:
-    """A worker's life: take a piece, compute, answer; end when the other side is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that reports and saves
+    """A worker's loop: receive a piece, compute, answer; return when the main process has closed the connection."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process, which saves
     keep_memory()
     engine.random.seed(seed)
     values, gradient = (np.frombuffer(raw, dtype) for raw in memory)

@@ -1,4 +1,7 @@
-"""Characters to integers and back."""
+"""Characters to integers and back.
+
+Read next: `gpt/model.py`.
+"""
 
 from __future__ import annotations
 
@@ -27,12 +30,12 @@ class CharTokenizer:
         return len(self.characters)
 
     def encode(self, text: str) -> Array:
-        """Ids of a text, (time,) int64. Raises TokenError naming every character that is not in the alphabet."""
+        """The ids of a text, (time,) int64. Raises TokenError naming every character that is not in the alphabet."""
         unknown = sorted(set(text) - self._ids.keys())
         if unknown:
             raise TokenError(f"unknown characters {', '.join(map(repr, unknown))}; the model knows {self.characters!r}")
         return np.array([self._ids[character] for character in text], dtype=np.int64)
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text of some ids."""
+        """The text that has these ids."""
         return "".join(self.characters[int(number)] for number in ids)

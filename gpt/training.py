@@ -1,6 +1,9 @@
 """Training on the calculator: batches, steps, measurements.
 
-One step is five lines in `Trainer.step`; everything else here feeds it or reports on it.
+One update is `Trainer.step`: loss and gradient, clipping, the optimizer. Everything else here prepares its data or
+measures its result.
+
+Read next: `gpt/parallel.py`, which computes loss and gradient.
 """
 
 from __future__ import annotations
@@ -35,14 +38,14 @@ class TrainingConfig:
     Fields:
         steps, batch_size: updates, and problems in each.
         learning_rate: the peak; reached after `warmup` steps, then falling to 0 along a cosine.
-        weight_decay: on matrices only; biases and norms are left alone.
+        weight_decay: on matrices only, not on biases and norms.
         betas: AdamW's.
         clip: largest joint norm of the gradient.
         seed: of initial parameters and of the order of the data.
         evaluate_every: steps between measurements on the held-out problems.
-        repeat_times: how often an epoch shows each product, of which there are few, for one showing of the others.
-        parts: each batch is split into so many, computed in processes side by side. It decides the order of sums and
-            so the last bits of the result; hence a setting, not what the machine happens to have.
+        repeat_times: how often each product ("times"), of which there are few, occurs in an epoch; the others once.
+        parts: each batch is split into this many pieces, computed in parallel processes. It decides the order of sums
+            and so the last bits of the result; therefore it is a setting and does not depend on the machine.
     """
 
     steps: int = 18000
@@ -60,7 +63,7 @@ class TrainingConfig:
 
 @dataclass
 class Progress:
-    """What is known after a step, and at some steps a line of metrics.jsonl.
+    """The state of a training after a step; at some steps it is also a line of metrics.jsonl.
 
     Fields:
         loss, learning_rate: of this step's batch, and of its update.
@@ -82,15 +85,15 @@ class Progress:
 
     @property
     def seconds_left(self) -> float:
-        """At the average speed so far."""
+        """Time left at the average speed so far."""
         return self.seconds / self.step * (self.steps - self.step)
 
 
 def batches(epoch: Array, lengths: Array, size: int, rng: np.random.Generator) -> Iterator[Array]:
-    """Rows for each step, without end: every epoch in a new order, rows of like length together.
+    """Rows for each step, without end: every epoch in a new order, rows of similar length in the same batch.
 
-    Shuffled rows are sorted by length within chunks of 8 batches, and the batches then shuffled, so that a
-    batch wastes little on padding but its content stays random.
+    Shuffled rows are sorted by length within chunks of 8 batches, and then the batches are shuffled, so that a batch
+    needs little padding but its content stays random.
     """
     chunk = 8 * size
     while True:
@@ -105,21 +108,20 @@ def batches(epoch: Array, lengths: Array, size: int, rng: np.random.Generator) -
 
 @dataclass
 class Trainer:
-    """A model, its optimizer and its data. `run` yields a Progress after each step."""
+    """A model, its optimizer and its data. `all_steps` yields a Progress after each step."""
 
     model: GPT
     config: TrainingConfig
     train: list[Problem]
     held_out: list[Problem]
     metrics: Path | None = None
-    _encoded: dict[str, Encoded] = field(init=False)
+    _train: Encoded = field(init=False)
+    _held_out: Encoded = field(init=False)
 
     def __post_init__(self) -> None:
         c, tokenizer = self.config, calculator.tokenizer()
-        self._encoded = {
-            "train": calculator.encode(self.train, tokenizer),
-            "held_out": calculator.encode(self.held_out, tokenizer),
-        }
+        self._train = calculator.encode(self.train, tokenizer)
+        self._held_out = calculator.encode(self.held_out, tokenizer)
         self._parameters = self.model.parameters()
         matrices = [p for p in self._parameters if p.ndim > 1]
         vectors = [p for p in self._parameters if p.ndim <= 1]
@@ -135,11 +137,12 @@ class Trainer:
     def step(self, rows: Array, by_stage: bool = False) -> tuple[float, float, dict[str, float] | None]:
         """One update on some rows of the training data.
 
-        Returns the loss, the norm of its gradient before clipping, and if asked its square by stage.
+        Returns the loss, the norm of its gradient before clipping, and its squared norm by stage, or None unless
+        `by_stage`.
         """
         self.optimizer.lr = self.schedule(self.optimizer.steps)
-        data = self._encoded["train"]
-        pieces = [calculator.take(data, piece) for piece in np.array_split(rows, self.config.parts) if len(piece)]
+        parts = np.array_split(rows, self.config.parts)
+        pieces = [calculator.take(self._train, part) for part in parts if len(part)]
         loss = self._parallel.backward(pieces)
         if not math.isfinite(loss):
             raise FloatingPointError(f"the loss is {loss} at step {self.optimizer.steps + 1}; lower the learning rate")
@@ -149,19 +152,18 @@ class Trainer:
         self.optimizer.zero_grad()
         return loss, norm, squared
 
-    def accuracy(self, which: str = "held_out") -> dict[str, float]:
-        """Exact greedy answers on "held_out" or "train": the share in all and by operation."""
-        problems = self.held_out if which == "held_out" else self.train
+    def accuracy(self) -> dict[str, float]:
+        """The fraction of held-out problems answered exactly by greedy decoding, of all and by operation."""
         self.model.eval()
-        right = exactly_right(self.model, self._encoded[which])
+        right = exactly_right(self.model, self._held_out)
         self.model.train()
-        return accuracy_by(right, [problem.operation for problem in problems])
+        return accuracy_by(right, [problem.operation for problem in self.held_out])
 
-    def run(self) -> Iterator[Progress]:
+    def all_steps(self) -> Iterator[Progress]:
         """Train to the end, yielding after each step."""
-        c, data = self.config, self._encoded["train"]
-        showings = [c.repeat_times if problem.operation == "times" else 1 for problem in self.train]
-        epoch = np.repeat(np.arange(len(self.train)), showings)
+        c, data = self.config, self._train
+        repeats = [c.repeat_times if problem.operation == "times" else 1 for problem in self.train]
+        epoch = np.repeat(np.arange(len(self.train)), repeats)
         rows = batches(epoch, data.lengths, c.batch_size, np.random.default_rng(c.seed))
         began, tokens, accuracy = time.perf_counter(), 0, None
         for step in range(1, c.steps + 1):
@@ -181,19 +183,19 @@ class Trainer:
 
 
 def new_model(make: Callable[[], GPT], seed: int) -> GPT:
-    """Build a model whose initial parameters depend on the seed only."""
+    """Make a model whose initial parameters depend on the seed only."""
     engine.random.seed(seed)
     return make()
 
 
 def stage_of(path: str) -> str:
-    """The stage a parameter belongs to: the first two names of its module's path, a number riding on its list."""
+    """The stage a parameter belongs to: the first two names of its module's path, `blocks.0` counting as one name."""
     names = re.findall(r"[^.]+(?:\.\d+)*", path.rpartition(".")[0])  # blocks.0.attention.query.weight: blocks.0, ...
     return ".".join(names[:2])
 
 
 def squared_by_stage(model: GPT) -> dict[str, float]:
-    """The squared norm of the gradient that waits in `.grad`, by stage, in the order of the model."""
+    """The squared norm of the gradient in `.grad`, by stage, in the order of the model."""
     squared: dict[str, float] = {}
     for path, parameter in model.named_parameters():
         if parameter.grad is not None:
@@ -202,7 +204,7 @@ def squared_by_stage(model: GPT) -> dict[str, float]:
     return squared
 
 
-def append_metrics(path: Path, record: dict[str, Any]) -> None:
+def append_metrics(path: Path, measurement: dict[str, Any]) -> None:
     """Add one measurement to a file of JSON lines."""
     with path.open("a") as file:
-        file.write(json.dumps(record) + "\n")
+        file.write(json.dumps(measurement) + "\n")

@@ -1,4 +1,7 @@
-"""Neural network layers on the engine, with PyTorch's names and shapes."""
+"""Neural network layers on the engine, with PyTorch's names and shapes.
+
+Read next: `nn/module.py`, the base class of every layer.
+"""
 
 from nn import init, losses, optim, schedules
 from nn.layers import Dropout, Embedding, LayerNorm, Linear, RMSNorm

@@ -1,4 +1,7 @@
-"""How parameters begin. Each function makes a new parameter; the generator is `engine.random`'s."""
+"""Initial values of parameters. Each function makes a new parameter; random values come from `engine.random`.
+
+Read next: `nn/layers.py`.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from engine.arrays import default_dtype
 
 
 def parameter(values: Tensor) -> Tensor:
-    """A tensor with these values that wants a gradient."""
+    """A tensor with these values that requires a gradient."""
     return Tensor(values, requires_grad=True)
 
 
@@ -31,11 +34,11 @@ def normal(*shape: int, std: float = 0.02) -> Tensor:
 
 
 def fan_in_normal(outputs: int, inputs: int) -> Tensor:
-    """Normal with standard deviation 1/sqrt(inputs), so that an affine map keeps the size of what it maps."""
+    """Normal with standard deviation 1/sqrt(inputs): an affine map's outputs are about as large as its inputs."""
     return normal(outputs, inputs, std=1 / math.sqrt(inputs))
 
 
 def fan_in_uniform(*shape: int) -> Tensor:
-    """Uniform in +-1/sqrt(fan in), the last axis being the inputs: PyTorch's default for Linear."""
+    """Uniform in +-1/sqrt(inputs), where inputs is the length of the last axis: PyTorch's default for Linear."""
     bound = 1 / math.sqrt(shape[-1])
     return parameter(random.uniform(shape, low=-bound, high=bound))

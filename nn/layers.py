@@ -1,4 +1,7 @@
-"""The small layers: each holds its parameters and calls one op."""
+"""The small layers: each holds its parameters and calls one op.
+
+Read next: `nn/positions.py`.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ class Linear(Module):
 
 
 class Embedding(Module):
-    """A row of channels for each id: integers (...) to (..., channels).
+    """A vector for each id: integers (...) to (..., channels).
 
     Fields:
         weight: (size, channels), standard normal.
@@ -100,7 +103,7 @@ class RMSNorm(Module):
 
 
 class Dropout(Module):
-    """While training, zero each value with probability p and scale the rest; afterwards the identity."""
+    """In training mode, zero each value with probability p and scale the others; in evaluation mode, the identity."""
 
     p: float
 

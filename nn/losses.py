@@ -1,4 +1,7 @@
-"""What to minimise."""
+"""Loss functions.
+
+Read next: `nn/optim.py`, which minimises them.
+"""
 
 from engine import cross_entropy
 

@@ -1,11 +1,13 @@
 """Module: parameters and submodules, found by looking at attributes.
 
-The idea: a module is an ordinary object. Whatever tensor or module is assigned to an attribute belongs to it
-under that name, and calling a module opens a graph scope with its name, so that every node knows which part of
-the model made it. That is all `viz` needs.
+The idea: a module is an ordinary object. A tensor or module assigned to an attribute belongs to it under that name, and
+calling a module opens a graph scope with its name, so that every node remembers which part of the model recorded it.
+`viz` needs nothing else.
 
 The invariant: names are paths of attributes (`blocks.0.attention.query.weight`), the same in `named_parameters`,
 `state_dict`, `repr`, `summary()` and in the pictures.
+
+Read next: `nn/summary.py`.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from engine import Tensor, scope
-from nn.summary import summary, tree
+from nn.summary import table, tree
 
 
 class Module:
@@ -36,23 +38,23 @@ class Module:
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Module):
-            value.named(name)
+            value.set_name(name)
         elif isinstance(value, Tensor) and value.name is None:
             value.name = name
         object.__setattr__(self, name, value)
 
-    def named(self, name: str) -> None:
-        """Take the name under which a parent holds this module."""
+    def set_name(self, name: str) -> None:
+        """Set the name of the scope that a call opens: the attribute of the parent that holds this module."""
         object.__setattr__(self, "_name", name)
 
-    # ---- what it holds -----------------------------------------------------------------------------------------
+    # ---- submodules and parameters -----------------------------------------------------------------------------
 
     def children(self) -> Iterator[tuple[str, Module]]:
         """Pairs of name and submodule, in order of assignment."""
         return ((name, value) for name, value in vars(self).items() if isinstance(value, Module))
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
-        """Pairs of name and tensor held by this very module."""
+        """Pairs of name and tensor held by this module itself, not by its submodules."""
         return ((name, value) for name, value in vars(self).items() if isinstance(value, Tensor))
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
@@ -67,7 +69,7 @@ class Module:
                 yield (f"{path}.{name}" if path else name), value
 
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
-        """Pairs of path and tensor that wants a gradient; a shared one appears once, under its first path."""
+        """Pairs of path and tensor that requires a gradient; a shared tensor appears once, under its first path."""
         seen: set[int] = set()
         for path, value in self._named_tensors():
             if value.requires_grad and id(value) not in seen:
@@ -75,11 +77,11 @@ class Module:
                 yield path, value
 
     def parameters(self) -> list[Tensor]:
-        """Every tensor that wants a gradient, once."""
+        """Every tensor that requires a gradient, once."""
         return [value for _, value in self.named_parameters()]
 
     def zero_grad(self) -> None:
-        """Forget all gradients."""
+        """Set all gradients to None."""
         for parameter in self.parameters():
             parameter.zero_grad()
 
@@ -108,7 +110,7 @@ class Module:
         wrong = [f"missing {path}" for path in mine if path not in shapes]
         wrong += [f"unexpected {path}" for path in shapes if path not in mine]
         wrong += [
-            f"{path} has shape {shapes[path]}, the model wants {value.shape}"
+            f"{path} has shape {shapes[path]}, the model needs {value.shape}"
             for path, value in mine.items()
             if path in shapes and shapes[path] != value.shape
         ]
@@ -118,31 +120,32 @@ class Module:
         for path, value in mine.items():
             value.assign(state[path])
 
-    # ---- for people --------------------------------------------------------------------------------------------
+    # ---- text --------------------------------------------------------------------------------------------------
 
     def extra_repr(self) -> str:
-        """What stands in the parentheses of the tree representation."""
+        """The text in the parentheses of the tree representation."""
         return ""
 
     def __repr__(self) -> str:
-        return tree(self)
+        children = [(name, repr(child)) for name, child in self.children()]
+        return tree(type(self).__name__, self.extra_repr(), children)
 
     def summary(self) -> str:
         """A table of where the parameters live."""
-        return summary(self)
+        return table(self.named_parameters())
 
 
 class ModuleList(Module):
-    """Modules held by number: `blocks.0`, `blocks.1`, ... It holds them; it cannot be called."""
+    """Modules held by number: `blocks.0`, `blocks.1`, ... The list itself cannot be called."""
 
     def __init__(self, modules: Iterable[Module]) -> None:
         for number, module in enumerate(modules):
             setattr(self, str(number), module)
 
-    def named(self, name: str) -> None:
-        super().named(name)
+    def set_name(self, name: str) -> None:
+        super().set_name(name)
         for number, child in self.children():
-            child.named(f"{name}.{number}")  # the list is never called, so its part of the path rides on its members
+            child.set_name(f"{name}.{number}")  # the list is never called and opens no scope, so its members include it
 
     def __iter__(self) -> Iterator[Module]:
         return (child for _, child in self.children())

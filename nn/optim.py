@@ -1,8 +1,10 @@
 """Optimizers: each is its update rule and little more.
 
-A rule sees one parameter's value, its gradient and a dictionary of what it wants to remember, all plain arrays,
-and writes the value in place; the base class walks the parameters and tells the engine that their memory has
-changed.
+A rule is given one parameter's value, its gradient and a dictionary for the state it keeps between steps, all plain
+arrays, and changes the value in place. The base class calls it for every parameter and raises the parameter's version,
+so that a backward pass through the old value is an error.
+
+Read next: `nn/schedules.py`.
 """
 
 from __future__ import annotations
@@ -47,7 +49,7 @@ class Optimizer:
 
     @property
     def lr(self) -> float:
-        """The learning rate of the first group; setting it sets that of all."""
+        """The learning rate of the first group; setting it sets the learning rate of all groups."""
         return float(self.groups[0]["lr"])
 
     @lr.setter
@@ -66,7 +68,7 @@ class Optimizer:
                     versions.bump(p.array)
 
     def zero_grad(self) -> None:
-        """Forget all gradients."""
+        """Set all gradients to None."""
         for p in self.parameters():
             p.zero_grad()
 
@@ -93,7 +95,8 @@ class SGD(Optimizer):
 class AdamW(Optimizer):
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019).
 
-    mean and square are decaying averages of the gradient and of its square, corrected for having started at zero:
+    mean and square are decaying averages of the gradient and of its square, divided by 1 - beta^steps because both
+    start at zero:
 
         value -= lr * (mean / (sqrt(square) + eps) + weight_decay * value)
     """
@@ -137,9 +140,9 @@ class AdamW(Optimizer):
 
 
 def clip_grad_norm(parameters: Iterable[Tensor], max_norm: float) -> float:
-    """Scale all gradients together so that their joint 2-norm is at most `max_norm`; returns the norm before.
+    """Scale all gradients by one factor so that their joint 2-norm is at most `max_norm`; returns the norm before.
 
-    Raises FloatingPointError, before anything is scaled, if a gradient is infinite or nan, or the norm overflows.
+    Raises FloatingPointError, before any gradient is scaled, if a gradient is infinite or nan, or the norm overflows.
     """
     if not max_norm >= 0:
         raise ValueError(f"clip_grad_norm: max_norm must not be negative, and is {max_norm}")
@@ -151,5 +154,5 @@ def clip_grad_norm(parameters: Iterable[Tensor], max_norm: float) -> float:
         raise FloatingPointError(f"clip_grad_norm: {what} is not finite; lower the learning rate")
     if norm > max_norm:
         for p, g in gradients:
-            p.grad = Tensor(g * float(max_norm / norm))  # a Python number, which leaves float32 as it is
+            p.grad = Tensor(g * float(max_norm / norm))  # a Python float leaves float32 arrays float32
     return norm

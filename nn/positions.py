@@ -1,7 +1,9 @@
-"""Telling a transformer where each character stands; attention by itself sees a set.
+"""Position encodings: attention by itself does not see the order of its inputs.
 
-Learned and sinusoidal positions are added to the embedding. Rotary ones turn queries and keys instead (Su et
-al. 2021): two vectors turned by m and n angles have an inner product that depends on m - n only.
+Learned and sinusoidal positions are added to the embedding. Rotary positions rotate queries and keys instead (Su et
+al. 2021): the inner product of two vectors rotated by m and n times an angle depends on m - n only.
+
+Read next: `nn/transformer.py`.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from nn.module import Module
 
 
 class LearnedPositions(Module):
-    """Adds a trained vector for each position: (batch, time, channels) to the same.
+    """Adds a trained vector for each position: (batch, time, channels) to the same shape.
 
     Fields:
         weight: (block, channels), normal with standard deviation 0.02.
@@ -38,7 +40,7 @@ def _angles(block: int, pairs: int, base: float) -> Any:
 
 
 class SinusoidalPositions(Module):
-    """Adds fixed sines and cosines of the position (Vaswani et al. 2017): (batch, time, channels) to the same."""
+    """Adds fixed sines and cosines of the position (Vaswani et al. 2017): (batch, time, channels) to the same shape."""
 
     def __init__(self, block: int, channels: int, *, base: float = 10000.0) -> None:
         angles = _angles(block, (channels + 1) // 2, base)
@@ -46,22 +48,23 @@ class SinusoidalPositions(Module):
         self._table = Tensor(table[:, :channels].tolist())
 
     def tensors(self) -> Any:
-        return iter(())  # fixed by the configuration, so not part of the state
+        return iter(())  # the configuration determines the table, so it is not part of the state
 
     def forward(self, x: Any) -> Any:
         return x + self._table[: x.shape[-2]]
 
 
 class RotaryPositions(Module):
-    """Turns each pair of channels by an angle proportional to the position: (..., time, channels) to the same.
+    """Rotates each pair of channels by an angle proportional to the position: (..., time, channels) to the same shape.
 
-    A larger base gives slower frequencies, hence longer reach; it should exceed the longest text by a little.
+    A larger base gives lower frequencies, which tell positions apart over longer distances; choose it somewhat larger
+    than the longest text.
     """
 
     def __init__(self, block: int, channels: int, *, base: float = 10000.0) -> None:
         if channels % 2:
             raise ValueError(
-                f"RotaryPositions: turns pairs of channels, so needs an even number per head, not {channels}"
+                f"RotaryPositions: rotates pairs of channels, so needs an even number per head, not {channels}"
             )
         self._phases = np.exp(1j * _angles(block, channels // 2, base))
         self.base = base

@@ -1,4 +1,7 @@
-"""Learning rates over time: each function returns `step -> rate`, steps counted from 0."""
+"""Learning rates over time: each function returns `step -> rate`, steps counted from 0.
+
+Read next: `viz/__init__.py`, the pictures of a backward pass.
+"""
 
 from __future__ import annotations
 

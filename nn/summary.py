@@ -1,23 +1,25 @@
-"""A module in words: its tree, and a table of where its parameters live."""
+"""A module as text: the tree of its submodules, and a table of its parameters.
+
+Read next: `nn/init.py`.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
-if TYPE_CHECKING:
-    from nn.module import Module
-
-
-def tree(module: Module, indent: str = "") -> str:
-    """The nested representation that `print(model)` shows."""
-    head = f"{type(module).__name__}({module.extra_repr()}"
-    lines = [f"{indent}  ({name}): {tree(child, indent + '  ')}" for name, child in module.children()]
-    return "\n".join([head, *lines, f"{indent})"]) if lines else head + ")"
+from engine import Tensor
 
 
-def summary(module: Module) -> str:
-    """One line per parameter, grouped by the path of its module: shape, number of values, share of the whole."""
-    rows = [(path, str(value.shape), value.size) for path, value in module.named_parameters()]
+def tree(kind: str, settings: str, children: Iterable[tuple[str, str]]) -> str:
+    """The nested representation that `print(model)` shows, from the names of the children and their representations."""
+    head = f"{kind}({settings}"
+    lines = [f"  ({name}): {text}".replace("\n", "\n  ") for name, text in children]
+    return "\n".join([head, *lines, ")"]) if lines else head + ")"
+
+
+def table(parameters: Iterable[tuple[str, Tensor]]) -> str:
+    """One line per parameter, given with its path: shape, number of values, share of all values."""
+    rows = [(path, str(value.shape), value.size) for path, value in parameters]
     total = sum(size for _, _, size in rows)
     width = max([len(path) for path, _, _ in rows] + [len("parameter")])
     shape_width = max([len(shape) for _, shape, _ in rows] + [len("shape")])

@@ -1,9 +1,11 @@
 """The transformer: attention moves information between positions, the feed-forward works on each position alone.
 
-Both add to the residual stream x, a straight line from the embedding to the head:
+Both add to the residual stream x, which runs unchanged from the embedding to the head:
 
-    x = x + attention(norm(x))             (norm="pre", GPT-2's; "post" normalises after the addition instead)
+    x = x + attention(norm(x))             (norm="pre", as in GPT-2; norm="post" normalises after the addition)
     x = x + feed_forward(norm(x))
+
+Read next: `nn/losses.py`.
 """
 
 from __future__ import annotations
@@ -26,12 +28,12 @@ ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
 
 
 class MultiHeadAttention(Module):
-    """Causal self-attention with several heads: (batch, time, channels) to the same.
+    """Self-attention with several heads, causal by default: (batch, time, channels) to the same shape.
 
     Fields:
-        query, key, value: channels to channels, read as heads side by side.
-        output: mixes what the heads found.
-        rotary: turns queries and keys by position, or None.
+        query, key, value: channels to channels; head h is the h-th group of output channels.
+        output: mixes the outputs of the heads.
+        rotary: rotates queries and keys by position, or None.
     """
 
     def __init__(
@@ -58,15 +60,15 @@ class MultiHeadAttention(Module):
     def forward(self, x: Any) -> Any:
         query, key = self._query_and_key(x)
         value = self._split(self.value(x))
-        found = engine.scaled_dot_product_attention(query, key, value, causal=self.causal)
-        found = found.swapaxes(1, 2).reshape(x.shape)  # from (batch, heads, time, width)
-        out = self.output(found)
+        averages = engine.scaled_dot_product_attention(query, key, value, causal=self.causal)
+        averages = averages.swapaxes(1, 2).reshape(x.shape)  # from (batch, heads, time, channels / heads)
+        out = self.output(averages)
         return out if self.dropout is None else self.dropout(out)
 
     def weights(self, x: Any) -> Any:
-        """How much each position attends to each, (batch, heads, time, time): what `forward` averages the values with.
+        """How much each position attends to each, (batch, heads, time, time): the weights of `forward`'s averages.
 
-        Each row adds up to 1. Nothing is recorded: these are for looking at.
+        Each row adds up to 1. They are for inspection, so no graph is recorded.
         """
         with engine.no_grad():
             query, key = self._query_and_key(x)
@@ -76,7 +78,7 @@ class MultiHeadAttention(Module):
             return engine.softmax(scores)
 
     def _query_and_key(self, x: Any) -> tuple[Any, Any]:
-        """Both as (batch, heads, time, channels / heads), turned by position if that is how positions are told."""
+        """Queries and keys, each (batch, heads, time, channels / heads), rotated by position if there is a `rotary`."""
         query, key = self._split(self.query(x)), self._split(self.key(x))
         return (query, key) if self.rotary is None else (self.rotary(query), self.rotary(key))
 
@@ -90,7 +92,7 @@ class MultiHeadAttention(Module):
 
 
 class FeedForward(Module):
-    """Two affine maps with a curve between, at each position alone: (..., channels) to the same.
+    """Two affine maps with an activation between them, at each position alone: (..., channels) to the same shape.
 
     Fields:
         expand: channels to `hidden`, four times as many unless said otherwise.
@@ -124,7 +126,7 @@ class FeedForward(Module):
 
 
 class TransformerBlock(Module):
-    """One layer of the transformer: (batch, time, channels) to the same."""
+    """One layer of the transformer: (batch, time, channels) to the same shape."""
 
     def __init__(
         self,
@@ -146,12 +148,12 @@ class TransformerBlock(Module):
         self.feed_forward = FeedForward(channels, bias=bias, dropout=dropout, activation=activation)
 
     def attention_weights(self, x: Any) -> Any:
-        """What `forward` attends to, (batch, heads, time, time); nothing is recorded."""
+        """The attention weights of `forward`, (batch, heads, time, time); no graph is recorded."""
         with engine.no_grad():
             return self.attention.weights(x if self.norm == "post" else self.attention_norm(x))
 
     def forward(self, x: Any, only: Any = None) -> Any:
-        """With a boolean mask `only` (batch, time), go on after attention at those positions alone: (n, channels)."""
+        """With a boolean mask `only` (batch, time), what follows attention runs at its n positions: (n, channels)."""
         if self.norm == "post":
             x = self.attention_norm(x + self.attention(x))
             x = x if only is None else x[only]

@@ -1,21 +1,22 @@
-"""Property tests of gradients: the engine's, and anybody's.
+"""Property tests of gradients: the engine's, and those of any function of arrays.
 
     gradcheck(f, x, y)                    derivatives of f at one point, against numerical truth
     assert_gradients(f, strategy)         at many points, drawn by hypothesis, with a small counterexample
     check_op(primitive)                   every law an op obeys, at points from its own examples
     check_vjp(f, vjp, x, y)               a backward pass written by hand, for functions of plain arrays
 
-There are three verdicts: agreement returns, disagreement raises GradientError, and what cannot be decided (a kink,
-noise) raises Inconclusive, which is a GradientError.
+There are three verdicts. If rule and truth agree, a check returns; if they disagree, it raises GradientError; if it
+cannot decide, at a kink or because of noise, it raises Inconclusive, a subclass of GradientError.
 
 >>> import numpy as np
 >>> from engine.testing import check_vjp
 >>> print(check_vjp(np.sin, lambda g, x: g * np.cos(x), np.array([0.0, 1.0])))
 agrees: 4 entries, reverse, to a relative error of ...
 
-Read in this order: `numeric.py` (the truth), `remainder.py` (a second look), `judge.py` (three verdicts), `points.py`,
-`pulls.py`, `comparison.py` and `checks.py` (functions), `claims.py` and `laws/` (ops), `strategies.py` and
-`properties.py` (many points), `mutation/` (the checker, checked).
+The files come in this order: numerical derivatives and the verdicts on a rule at one point; checks of functions; laws
+of ops; many points, drawn by hypothesis; random programs of ops; and `mutation/`, which tests the checker itself.
+
+Read next: `engine/testing/numeric.py`, the numerical derivatives.
 """
 
 from engine.testing.checks import Report, check_vjp, gradcheck

@@ -1,8 +1,8 @@
-"""gradcheck and check_vjp: the derivatives of one function at one point, held against numerical truth.
+"""gradcheck and check_vjp: compare the derivatives of one function at one point with numerical truth.
 
-Order n checks the derivative of order n - 1 as the function that it is, by every mode at every order.
+Order n checks the derivative of order n - 1 like any other function, in every mode at every order.
 
-Read next: `engine/testing/properties.py`, many points instead of one.
+Read next: `engine/testing/snippets.py`.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ MODES = ("reverse", "forward")
 
 @dataclass(frozen=True)
 class Report:
-    """What was checked, where all of it agreed.
+    """The result of a check in which all entries agreed.
 
     Fields:
-        entries: of Jacobians that were compared; of large ones, of their products with random directions.
-        elements: of the arguments that they stand for.
-        modes: by which they were computed.
+        entries: how many entries of Jacobians, or of their products with random directions, were compared.
+        elements: how many elements of the arguments they belong to.
+        modes: the modes that were checked.
         worst: the largest relative error.
     """
 
@@ -54,17 +54,17 @@ def gradcheck(
     subgradient: bool = False,
     seed: int = 0,
 ) -> Report:
-    """Hold the engine's derivatives of f at one point against central differences.
+    """Compare the engine's derivatives of f at one point with central differences.
 
     Args:
         f: a function of tensors, returning a tensor or a tree of them.
         arrays: its arguments: arrays, numbers, tensors, or lists, tuples and dicts of these. Integers are not moved.
         order: of the derivatives; 2 checks the derivatives of the derivatives as well.
-        modes: "reverse", "forward" or both; by default both, but forward only where every op has a jvp rule.
+        modes: "reverse", "forward" or both; by default both, or only reverse if some op has no jvp rule.
         subgradient: at a kink, accept any value between the slopes of the two sides.
         seed: of the random cotangents and tangents.
 
-    Raises GradientError where a derivative is wrong, and Inconclusive, which is one, where that cannot be told.
+    Raises GradientError if a derivative is wrong, and its subclass Inconclusive if that cannot be decided.
     """
     unknown = [mode for mode in modes or () if mode not in MODES]
     if unknown or (modes is not None and not modes) or not isinstance(order, int) or order < 1:
@@ -84,12 +84,12 @@ def gradcheck(
 
 
 def check_vjp(f: Function, vjp: Function, *arrays: Any, subgradient: bool = False, seed: int = 0) -> Report:
-    """Hold a hand-written backward pass against central differences. Any functions of ndarrays will do.
+    """Compare a hand-written backward pass, of any function of ndarrays, with central differences.
 
     Args:
-        f: f(*arrays) returns an array, or a tree of them; anything that `np.asarray` takes counts as an array.
-        vjp: vjp(g, *arrays) returns one cotangent per array, of its shape, or None for no derivative; g is like f's
-            result.
+        f: f(*arrays) returns an array or a tree of arrays; anything that `np.asarray` accepts counts as an array.
+        vjp: vjp(g, *arrays) returns one cotangent per array, of its shape, or None for no derivative; g has the form
+            of f's result.
         arrays, subgradient, seed: as for `gradcheck`.
 
     Raises GradientError and Inconclusive as `gradcheck` does.
@@ -107,18 +107,18 @@ def check_vjp(f: Function, vjp: Function, *arrays: Any, subgradient: bool = Fals
 
 
 def name_of(*functions: Function) -> str:
-    """What reports call a function: the first that has a name of its own."""
+    """The name of a function in reports: that of the first of these whose name is an identifier."""
     names = [str(getattr(f, "name", None) or getattr(f, "__name__", None) or type(f).__name__) for f in functions]
     return next((name for name in names if name.isidentifier()), names[0])
 
 
 def _options(subgradient: bool, seed: int) -> dict[str, Any]:
-    """The options of a call that are not the defaults."""
+    """The options of a call that differ from the defaults."""
     return ({"subgradient": True} if subgradient else {}) | ({"seed": seed} if seed else {})
 
 
 def _modes(f: Function, arrays: Sequence[Any]) -> tuple[str, ...]:
-    """All modes that the ops of f have rules for."""
+    """The modes for which every op in f has a rule."""
     with np.errstate(all="ignore"):
         point = of_engine(name_of(f), f, arrays)
         assert point.push is not None
@@ -134,8 +134,8 @@ def _modes(f: Function, arrays: Sequence[Any]) -> tuple[str, ...]:
 def _check_point(
     at: Callable[[Sequence[Any]], Point], inputs: Inputs, modes: Sequence[str], judge: Judge, seed: int
 ) -> None:
-    """Check at the point in float64, and there the rule in the arguments' own precision, where that is lower."""
-    with np.errstate(all="ignore"):  # a value that is not finite is dealt with, and is no news
+    """Check at the point in float64, and check the rule in the arguments' own precision if that is lower."""
+    with np.errstate(all="ignore"):  # the judge handles values that are not finite
         wide = at(inputs.widened())
         compare(wide, judge, modes, seed)
         if "reverse" in modes and any(x.dtype.itemsize < 8 for x in inputs.xs):
@@ -145,7 +145,7 @@ def _check_point(
 def _check_order(
     f: Function, args: Sequence[Any], order: int, modes: Sequence[str], judge: Judge, seed: int, name: str = ""
 ) -> None:
-    """Check f, then each of its derivatives as a function of lower order."""
+    """Check f, then each of its derivatives, to an order lower by one."""
     subject = name or judge.subject
     judge.subject = subject
     inputs = Inputs(subject, parameters(f), args)

@@ -1,6 +1,6 @@
-"""What an op's rules claim: its gradient and its derivative at one point, by sweeps of the engine over one call.
+"""The derivatives that an op's rules claim at one point, computed by sweeps of the engine over one call.
 
-Read next: `engine/testing/laws/`, which hold these claims against the truth and against one another.
+Read next: `engine/testing/laws/__init__.py`, where these claims are compared with the truth and with one another.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ Function = Callable[..., Any]
 
 
 class Case:
-    """One call of an op, and what its rules claim there.
+    """One call of an op, and the derivatives that its rules claim there.
 
     Attributes:
-        names: of its arguments, as reports write them.
-        wanted: positions of the arguments that have a derivative.
-        g, tangents: a random cotangent, read-only, and random tangents, None for the other arguments.
-        gradients: by position, what the reverse rules claim under g.
+        names: the names of its arguments in reports.
+        moving: the positions of the arguments that have a derivative.
+        g, tangents: a random cotangent, read-only, and random tangents, None for the arguments that are not moving.
+        gradients: the gradients that the reverse rules claim under g, by position.
     """
 
-    rounding = 1e-9  # between two ways of computing the same thing in float64, relative to the largest value
-    slack = 1e-12  # rounding in a rule, whose terms are of the size of the examples: one
+    rounding = 1e-9  # tolerance between two computations of one value in float64, relative to the largest value
+    slack = 1e-12  # the rounding of a rule, whose terms are of size one, like the examples
 
     def __init__(self, primitive: Primitive, arrays: Sequence[Any], metadata: dict[str, Any], seed: int) -> None:
         self.primitive, self.arrays, self.metadata = primitive, list(arrays), metadata
@@ -41,48 +41,48 @@ class Case:
         self.rng = np.random.default_rng([seed, 1])
         named = primitive.signature.arguments
         self.names = [f"{named[0]}{k}" if primitive.signature.variadic else named[k] for k in range(len(arrays))]
-        self.wanted = differentiable(primitive, self.arrays)
+        self.moving = differentiable(primitive, self.arrays)
         self.out = self.value(*self.arrays)
         self.g = random(self.rng, self.out.shape)
         self.g.flags.writeable = False
         self.tangents: list[Any] = [
-            random(self.rng, a.shape) if k in self.wanted else None for k, a in enumerate(self.arrays)
+            random(self.rng, a.shape) if k in self.moving else None for k, a in enumerate(self.arrays)
         ]
         self.gradients = {k: np.asarray(found) for k, found in self.pull(self.g).items()}
 
     def function(self, *args: Any) -> Any:
-        """The op with its metadata given."""
+        """The op with this call's metadata."""
         return self.primitive(*args, **self.metadata)
 
     def value(self, *args: Any) -> Array:
-        """The same of arrays, never a scalar."""
+        """The op of arrays, as an array even if it has no axes."""
         return np.asarray(self.function(*args))
 
     def inputs(self) -> list[Any]:
-        """The arguments of a call: tensors that want a gradient where they can have one."""
-        return inputs_of(self.arrays, self.wanted)
+        """The arguments of a call: tensors that require a gradient for the moving ones, else the arrays."""
+        return inputs_of(self.arrays, self.moving)
 
-    def pull(self, g: Array, wanted: Sequence[int] | None = None) -> dict[int, Any]:
-        """What the reverse rules claim under another cotangent, or when fewer arguments want a gradient."""
-        return pull_back(self.function, self.arrays, self.wanted if wanted is None else wanted, g)
+    def pull(self, g: Array, positions: Sequence[int] | None = None) -> dict[int, Any]:
+        """The gradients that the reverse rules claim under a cotangent, if only the arguments at positions need one."""
+        return pull_back(self.function, self.arrays, self.moving if positions is None else positions, g)
 
-    def moving(self, values: Sequence[Any]) -> tuple[Any, ...]:
-        """Of one value for each argument, those of the arguments that have a derivative."""
-        return tuple(values[k] for k in self.wanted)
+    def of_moving(self, values: Sequence[Any]) -> tuple[Any, ...]:
+        """Of values for all arguments, those of the moving ones."""
+        return tuple(values[k] for k in self.moving)
 
-    def of_moving(self, *xs: Any) -> Any:
-        """The op as a function of the arguments that have a derivative."""
-        given = dict(zip(self.wanted, xs, strict=True))
+    def with_moving(self, *xs: Any) -> Any:
+        """The op as a function of the moving arguments only."""
+        given = dict(zip(self.moving, xs, strict=True))
         return self.function(*[given.get(k, array) for k, array in enumerate(self.arrays)])
 
     def same(self, law: str, at: int | str, found: Any, expected: Any) -> None:
-        """Two ways to compute the same, of an argument or of what is named. Raises GradientError if they differ."""
+        """Compare two computations of one value, that of an argument or a named one. Raises GradientError."""
         name = at if isinstance(at, str) else self.names[at]
         largest = max(float(np.abs(one).max(initial=0)) for one in (np.asarray(expected), *self.gradients.values()))
         self.judge.equal(law, name, found, expected, self.rounding * (1 + largest))
 
     def push(self) -> Array:
-        """What the forward rules claim under the tangents."""
+        """The tangent of the result that the forward rules claim under the tangents."""
         directions = {k: t for k, t in enumerate(self.tangents) if t is not None}
         return push_forward(self.function, self.arrays, directions)
 
@@ -96,37 +96,38 @@ def differentiable(primitive: Primitive, arrays: Sequence[Any]) -> list[int]:
     ]
 
 
-def inputs_of(arrays: Sequence[Any], wanted: Sequence[int]) -> list[Any]:
-    """Tensors that want a gradient in some places, arrays in the others. Tensors stay what they are."""
+def inputs_of(arrays: Sequence[Any], positions: Sequence[int]) -> list[Any]:
+    """Tensors that require a gradient at these positions, arrays at the others. Tensors are left as they are."""
     return [
-        Tensor(a, requires_grad=True) if k in wanted and not isinstance(a, Tensor) else a for k, a in enumerate(arrays)
+        Tensor(a, requires_grad=True) if k in positions and not isinstance(a, Tensor) else a
+        for k, a in enumerate(arrays)
     ]
 
 
 def pull_back(
-    function: Function, arrays: Sequence[Any], wanted: Sequence[int], g: Array, **sweep: Any
+    function: Function, arrays: Sequence[Any], positions: Sequence[int], g: Array, **sweep: Any
 ) -> dict[int, Any]:
-    """Our own gradient of <g, function(arrays)> in each wanted argument."""
-    inputs = inputs_of(arrays, wanted)
+    """The engine's gradient of <g, function(arrays)> in each argument at these positions."""
+    inputs = inputs_of(arrays, positions)
     out = function(*inputs)
     if out.node is None:
-        return {k: np.zeros_like(arrays[k]) for k in wanted}
+        return {k: np.zeros_like(arrays[k]) for k in positions}
     seed = wrap(g, None) if sweep.get("create_graph") else g
     found = reverse_sweep(out.node, seed, **sweep)
-    return {k: arrived(found, inputs[k]) for k in wanted}
+    return {k: value_for(found, inputs[k]) for k in positions}
 
 
 def push_forward(function: Function, arrays: Sequence[Any], tangents: dict[int, Any]) -> Any:
-    """Our own derivative of function(arrays) in the direction of the tangents."""
+    """The engine's derivative of function(arrays) in the direction of the tangents."""
     inputs = inputs_of(arrays, list(tangents))
     with changed(forward=True):
         out = function(*inputs)
     if out.node is None:
         return np.zeros_like(out.array)
     directions = {inputs[k].node: t for k, t in tangents.items()}
-    return arrived(forward_sweep(between(out.node, directions), directions), out)
+    return value_for(forward_sweep(between(out.node, directions), directions), out)
 
 
-def arrived(found: dict[Any, Any], x: Tensor) -> Any:
-    """What a sweep found for a tensor; zeros where nothing arrived."""
+def value_for(found: dict[Any, Any], x: Tensor) -> Any:
+    """The gradient or tangent of a tensor in the result of a sweep; zeros if the sweep did not reach it."""
     return found[x.node] if x.node in found else np.zeros_like(x.array)

@@ -1,12 +1,12 @@
-"""Comparison: the claims of a point, held against numerical truth, whole or in a few directions.
+"""Comparison of a point's claims with numerical truth, entry by entry or in a few directions.
 
-Where the function is small, the whole Jacobian is compared, entry by entry, so that a wrong entry of size 1e-9 is found
-beside one of size 1e9. Where it is large, random directions are (`directions.py`).
+For small functions the whole Jacobian is compared, entry by entry, so that a wrong entry of size 1e-9 is found beside
+one of size 1e9. For large ones random directions are compared (`directions.py`).
 
-Cotangents are random, never ones: under ones softmax and layer norm have no gradient, and a rule that returns zeros
-would pass. float32 rules are not differenced; they are compared with the same rules in float64 (`pulls.py`).
+Cotangents are random, never ones: under ones softmax and layer norm have zero gradient, and a rule that returns zeros
+would pass. float32 rules are not compared with differences but with the same rules in float64 (`pulls.py`).
 
-Read next: `engine/testing/checks.py`, the two public checks made of this.
+Read next: `engine/testing/directions.py`, the comparison for large functions.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ import numpy as np
 from engine.arrays import Array
 from engine.testing.directions import compare_direction
 from engine.testing.hints import hint
-from engine.testing.judge import Entries, Judge
+from engine.testing.judge import Context, Judge
 from engine.testing.numeric import Estimate, jacobian, only
 from engine.testing.points import Point, random, shaken
-from engine.testing.pulls import ROUNDED, hold_linear, linear_to, pulled
+from engine.testing.pulls import RULE_ROUNDING, hold_linear, linear_to, pulled
 from engine.testing.remainder import TINY, Line, along
 from engine.testing.report import Inconclusive, element
 
 __tracebackhide__ = True  # in pytest's tracebacks: what failed is what was checked
 
-SMALL = 256  # elements of arguments and results together, up to which the whole Jacobian is compared
-ROUNDS = 4  # random directions otherwise
-BLIND = 1e-9  # of the largest entry: smaller differences may come from structure finer than any step resolves
+SMALL = 256  # up to this many elements of arguments and results together, the whole Jacobian is compared
+ROUNDS = 4  # how many random directions otherwise
+UNRESOLVED = 1e-9  # of the largest entry: smaller differences may come from structure of f finer than every step
 
 
 def compare(point: Point, judge: Judge, modes: Sequence[str], seed: int) -> None:
-    """Hold the claims of a point against the truth. Raises GradientError."""
+    """Compare the claims of a point with the truth. Raises GradientError."""
     out = point.value(*point.xs)
     if not np.array_equal(out, point.value(*point.xs), equal_nan=True):
         raise Inconclusive(
             f"{point.subject}: inconclusive, two calls with the same arguments differ; fix its randomness"
         )
-    rng = np.random.default_rng([seed, 1])  # not the generator of somebody's test data
+    rng = np.random.default_rng([seed, 1])  # differs from default_rng(seed), which may have made the arguments
     if out.size + sum(x.size for x in point.xs) > SMALL:
         for _ in range(ROUNDS):
             compare_direction(point, out, judge, modes, rng)
@@ -69,14 +69,14 @@ def _compare_pulls(
             i, j = divmod(at, out.size)
             if out.size > 1 and claim.any() and np.array_equal(claim, np.broadcast_to(claim[:, :1], claim.shape)):
                 return "the same for every cotangent: g is ignored"
-            known = {name: x, "the result": out.reshape(x.shape) if out.size == x.size else out}
-            return hint(claim[:, j].reshape(x.shape), truth.value[:, j].reshape(x.shape), i, known)
+            factors = {name: x, "the result": out.reshape(x.shape) if out.size == x.size else out}
+            return hint(claim[:, j].reshape(x.shape), truth.value[:, j].reshape(x.shape), i, factors)
 
-        behind = _entries(point, out, truths, k, judge)
+        context = _context(point, out, truths, k, judge)
         largest = np.abs(claim).max(axis=0, initial=0, keepdims=True, where=np.isfinite(claim))
-        behind.unsure = behind.unsure | (np.abs(claim - truth.value) < BLIND * largest)
-        behind.slack, behind.guess, behind.shaken = ROUNDED * largest, guess, again
-        judge.hold("vjp rule", name, claim, truth, behind)
+        context.unsure = context.unsure | (np.abs(claim - truth.value) < UNRESOLVED * largest)
+        context.slack, context.guess, context.shaken = RULE_ROUNDING * largest, guess, again
+        judge.hold("vjp rule", name, claim, truth, context)
         for other, found in others:
             room = (linear * np.abs(claim) + truth.flat) @ np.abs(other) + TINY
             hold_linear(judge, name, found[k], (claim @ other).reshape(x.shape), room.reshape(x.shape), other)
@@ -88,13 +88,13 @@ def _compare_pushes(point: Point, out: Array, truths: Sequence[Estimate], judge:
         zeros = [np.zeros(other.shape) for other in point.xs]
         rows = [point.push([*zeros[:k], unit, *zeros[k + 1 :]]) for unit in _units(x)]
         claim = np.array(rows, np.float64).reshape(x.size, out.size)
-        behind = _entries(point, out, truths, k, judge)
-        behind.slack = ROUNDED * np.abs(claim).max(axis=1, initial=0, keepdims=True, where=np.isfinite(claim))
-        judge.hold("jvp rule", name, claim, truth, behind)
+        context = _context(point, out, truths, k, judge)
+        context.slack = RULE_ROUNDING * np.abs(claim).max(axis=1, initial=0, keepdims=True, where=np.isfinite(claim))
+        judge.hold("jvp rule", name, claim, truth, context)
 
 
 def _jacobians(point: Point, out: Array, judge: Judge, rng: np.random.Generator | None = None) -> list[Array]:
-    """What the reverse rule claims, one row of results after the other; with rng, where rounding may have put them."""
+    """The Jacobians that the reverse rule claims, one result at a time; with rng, at arguments moved by rounding."""
     units, xs = list(np.eye(out.size)), None
     if rng is not None:
         units, xs = shaken(units, rng), shaken(point.xs, rng)
@@ -104,11 +104,12 @@ def _jacobians(point: Point, out: Array, judge: Judge, rng: np.random.Generator 
     ]
 
 
-def _entries(point: Point, out: Array, truths: Sequence[Estimate], k: int, judge: Judge) -> Entries:
-    """For the Jacobian in one argument: the line behind each entry, where it is, and which cannot be wrong.
+def _context(point: Point, out: Array, truths: Sequence[Estimate], k: int, judge: Judge) -> Context:
+    """The context of the Jacobian in one argument.
 
-    Of a result with a kink in any direction, and along an argument that meets one, no slope is a derivative: a function
-    may be flat along each axis and have a slope in between, as the middle one of three equal eigenvalues.
+    A result with a kink in any argument has no derivative, and neither has any result in an element along which some
+    result has a kink. Slopes along the axes do not decide there: the middle one of three equal eigenvalues is flat
+    along each axis and has a slope between them.
     """
     x, units = point.xs[k], _units(point.xs[k])
 
@@ -120,9 +121,9 @@ def _entries(point: Point, out: Array, truths: Sequence[Estimate], k: int, judge
         i, j = divmod(at, out.size)
         return element(point.names[k], x.shape, i) + (f", for result {j} of {out.size}" if out.size > 1 else "")
 
-    odd = [(truth.jump != 0) | ~np.isfinite(truth.value) for truth in truths]
-    unsure = np.any([one.any(axis=0) for one in odd], axis=0) | odd[k].any(axis=1, keepdims=True)
-    return Entries(line, where, unsure=unsure & (not judge.subgradient), group=max(out.size, 1))
+    kinks = [(truth.jump != 0) | ~np.isfinite(truth.value) for truth in truths]
+    unsure = np.any([kink.any(axis=0) for kink in kinks], axis=0) | kinks[k].any(axis=1, keepdims=True)
+    return Context(line, where, unsure=unsure & (not judge.subgradient), group=max(out.size, 1))
 
 
 def _units(x: Array) -> list[Array]:

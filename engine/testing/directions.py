@@ -1,9 +1,9 @@
-"""Directions: the claims of a point that is too large for its whole Jacobian, along random directions.
+"""Directions: the claims of a point whose Jacobian is too large to compare whole, along random directions.
 
-<g, J t> sees every entry at once. When it disagrees with <J' g, t>, halving the direction t finds the entry that is to
-blame. Results with a kink along t, or without a slope, are left out of g, lest others hide behind them.
+<g, J t> contains every entry. If it differs from <J' g, t>, halving the direction t again and again finds the wrong
+entry. Results with a kink or without a slope along t get a zero in g, so that the other results are still checked.
 
-Read next: `engine/testing/comparison.py`, which calls this.
+Read next: `engine/testing/checks.py`, the two public checks of a function.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from engine.arrays import Array
-from engine.testing.judge import Entries, Judge
+from engine.testing.judge import Context, Judge
 from engine.testing.numeric import Estimate, directional, weighed
 from engine.testing.points import Point, random, shaken
 from engine.testing.pulls import hold_linear, linear_to, pulled
@@ -22,13 +22,13 @@ from engine.testing.report import element
 
 __tracebackhide__ = True  # in pytest's tracebacks: what failed is what was checked
 
-ROUNDING = 1e-10  # of the sum of all terms in absolute value
+ROUNDING = 1e-10  # of a sum, relative to the sum of the absolute values of its terms
 
 
 def compare_direction(point: Point, out: Array, judge: Judge, modes: Sequence[str], rng: np.random.Generator) -> None:
-    """Compare in one random direction of all arguments at once. Raises GradientError."""
+    """Compare along one random direction of all arguments together. Raises GradientError."""
     if not np.isfinite(out).all():
-        judge.leave(out.size, "a result is not a finite number")
+        judge.leave_undecided(out.size, "a result is not a finite number")
         return
     ts = [random(rng, x.shape) for x in point.xs]
     truth = directional(point.value, point.xs, ts)
@@ -38,7 +38,7 @@ def compare_direction(point: Point, out: Array, judge: Judge, modes: Sequence[st
         def line(at: int) -> Line:
             return along(point.value, point.xs, ts, lambda y: y[at])
 
-        judge.hold("jvp rule", "a random direction", point.push(ts), truth, Entries(line, unsure=truth.jump != 0))
+        judge.hold("jvp rule", "a random direction", point.push(ts), truth, Context(line, unsure=truth.jump != 0))
     if "reverse" in modes:
         g = random(rng, out.shape).astype(out.dtype)
         unclear = ~truth.decided | (truth.jump != 0)
@@ -47,14 +47,14 @@ def compare_direction(point: Point, out: Array, judge: Judge, modes: Sequence[st
                 _compare_sum(_Sum(point, judge, g, ts, rng), truth)
             else:
                 count = int(unclear.sum())
-                judge.leave(count, f"{count} of {out.size} results have a kink, or no slope, near the point")
+                judge.leave_undecided(count, f"{count} of {out.size} results have a kink, or no slope, near the point")
             g[unclear] = 0.0
         _compare_sum(_Sum(point, judge, g, ts, rng), truth)
         _compare_linear(point, g, judge, linear_to(out))
 
 
 class _Sum:
-    """<g, J t>, of all elements of the arguments in a row or of some, and what the reverse rule makes of it."""
+    """<g, J t> and the reverse rule's <J' g, t>, where t may be limited to the elements low:high of all arguments."""
 
     def __init__(self, point: Point, judge: Judge, g: Array, ts: Sequence[Array], rng: np.random.Generator) -> None:
         self.point, self.judge, self.g, self.rng = point, judge, g, rng
@@ -66,7 +66,7 @@ class _Sum:
         return np.asarray(self.gradient[low:high] @ self.t[low:high])
 
     def again(self, low: int, high: int) -> Array:
-        """The claim where rounding may have put it."""
+        """The claim at arguments moved by rounding."""
         gradient = _row(pulled(self.point, self.g, self.judge, shaken(self.point.xs, self.rng)))
         return np.asarray(gradient[low:high] @ self.t[low:high])
 
@@ -78,7 +78,7 @@ class _Sum:
         return weighed(Estimate(*(field[seen] for field in truth)), self.g[seen])
 
     def part(self, low: int, high: int) -> list[Array]:
-        """The direction in which only these elements move."""
+        """The direction t with zeros outside low:high."""
         places = np.arange(self.t.size)
         kept = np.where((places >= low) & (places < high), self.t, 0.0)
         pairs = zip(self.ends[:-1], self.ends[1:], self.point.xs, strict=True)
@@ -93,7 +93,7 @@ class _Sum:
         return along(self.point.value, self.point.xs, self.part(low, high), total)
 
     def worst(self) -> int:
-        """The element to blame: one that is no number, or what is left when the direction is halved and halved."""
+        """The wrong element: one whose gradient is not finite, or the one left after halving the direction."""
         broken = np.flatnonzero(~np.isfinite(self.gradient))
         low, high = (int(broken[0]), int(broken[0]) + 1) if broken.size else (0, self.t.size)
         while high - low > 1:
@@ -106,13 +106,13 @@ class _Sum:
         return float(abs(truth.value - self.claimed(low, high)) - truth.error)
 
     def named(self, at: int) -> tuple[str, str]:
-        """The argument that an element belongs to, and the element."""
+        """The names of an element's argument and of the element."""
         k = int(np.searchsorted(self.ends, at, side="right")) - 1
         return self.point.names[k], element(self.point.names[k], self.point.xs[k].shape, at - int(self.ends[k]))
 
 
 def _compare_sum(total: _Sum, truth: Estimate) -> None:
-    """Compare <J' g, t> with <g, J t>, and where they differ one entry of each."""
+    """Compare <J' g, t> with <g, J t>, or the terms of the wrong element alone if the sums differ."""
     low, high, name, place = 0, total.t.size, "a random direction", "a random direction of all arguments"
     whole = total.weigh(truth)
     slack = ROUNDING * float(np.nansum(np.abs(total.gradient * total.t)))
@@ -122,14 +122,14 @@ def _compare_sum(total: _Sum, truth: Estimate) -> None:
         name, place = total.named(low)
         place += ", under a random cotangent"
     line = total.line(low, high)
-    behind = Entries(
+    context = Context(
         lambda _: line, lambda _: place, slack=slack, unsure=whole.jump != 0, shaken=lambda: total.again(low, high)
     )
-    total.judge.hold("vjp rule", name, total.claimed(low, high), whole, behind)
+    total.judge.hold("vjp rule", name, total.claimed(low, high), whole, context)
 
 
 def _compare_linear(point: Point, g: Array, judge: Judge, linear: float) -> None:
-    """Neither the size of a cotangent matters nor its signs."""
+    """Check that the rule is linear in cotangents of other sizes and of other signs."""
     once, rest = pulled(point, g, judge), pulled(point, np.abs(g) - g, judge)
     cases = [(factor * g, [factor * a for a in once]) for factor in (-1024.0, 1 / 1024)]
     for other, expected in (*cases, (np.abs(g), [a + b for a, b in zip(once, rest, strict=True)])):

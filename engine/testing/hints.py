@@ -1,7 +1,9 @@
-"""Hints: mistakes by the traces they leave. A ratio of -1 is a sign, a ratio of n a sum for a mean.
+"""Hints: the known mistake that a wrong gradient looks like. A ratio of -1 is a flipped sign, n a sum for a mean.
 
-Each hint is a guess from one wrong entry and its neighbours, and says so by being a phrase beside the figures, never
-instead of them.
+A hint is a guess from the wrong entry and its neighbours. The report prints it beside the figures, never in their
+place.
+
+Read next: `engine/testing/points.py`, what is checked.
 """
 
 from __future__ import annotations
@@ -13,26 +15,27 @@ import numpy as np
 from engine.arrays import Array
 
 
-def hint(found: Array, truth: Array, at: int, known: Mapping[str, Array]) -> str:
-    """What the difference between a gradient and the truth looks like; empty if like nothing.
+def hint(found: Array, truth: Array, at: int, factors: Mapping[str, Array]) -> str:
+    """The known mistake that explains how a gradient differs from the truth; "" if there is none.
 
     Args:
         found, truth: the gradient in one argument, in that argument's shape.
         at: the flat index of the worst entry.
-        known: values that a mistake may have multiplied or forgotten, by name; those of the argument's shape count.
+        factors: arrays, by name, that a mistake may have left out or multiplied by twice; others than those of the
+            argument's shape are ignored.
     """
     with np.errstate(all="ignore"):
         ratio = found.flat[at] / truth.flat[at]
         return (
-            _of_value(found.flat[at], ratio)
-            or _of_nearness(found, truth, ratio)
-            or _of_places(found, truth)
-            or _of_counts(ratio, found.shape)
-            or _of_factors(found, truth, known)
+            _from_value(found.flat[at], ratio)
+            or _from_nearness(found, truth, ratio)
+            or _from_places(found, truth)
+            or _from_counts(ratio, found.shape)
+            or _from_factors(found, truth, factors)
         )
 
 
-def _of_value(found: float, ratio: float) -> str:
+def _from_value(found: float, ratio: float) -> str:
     if not np.isfinite(found):
         return "not a finite number"
     if found == 0:
@@ -40,8 +43,8 @@ def _of_value(found: float, ratio: float) -> str:
     return "the sign is flipped" if _same(ratio, -1) else ""
 
 
-def _of_places(found: Array, truth: Array) -> str:
-    """The right numbers in the wrong places."""
+def _from_places(found: Array, truth: Array) -> str:
+    """A hint if the right numbers are in the wrong places."""
     if found.size < 3 or not np.isfinite(truth).all() or np.allclose(truth, truth.flat[0]):
         return ""
     if found.ndim > 1 and found.shape == found.T.shape and _same(found, truth.T):
@@ -57,7 +60,7 @@ def _of_places(found: Array, truth: Array) -> str:
     return ""
 
 
-def _of_counts(ratio: float, shape: tuple[int, ...]) -> str:
+def _from_counts(ratio: float, shape: tuple[int, ...]) -> str:
     if _same(ratio, 2):
         return "counted twice, or a half is missing"
     if _same(ratio, 0.5):
@@ -70,9 +73,9 @@ def _of_counts(ratio: float, shape: tuple[int, ...]) -> str:
     return ""
 
 
-def _of_factors(found: Array, truth: Array, known: Mapping[str, Array]) -> str:
-    """A known value is there once too often, or once too seldom."""
-    for name, value in known.items():
+def _from_factors(found: Array, truth: Array, factors: Mapping[str, Array]) -> str:
+    """A hint if one of the factors is missing or there twice."""
+    for name, value in factors.items():
         if value.shape != found.shape or _same(np.abs(value), 1) or not truth.all():
             continue
         if _same(found, truth * value):
@@ -82,7 +85,7 @@ def _of_factors(found: Array, truth: Array, known: Mapping[str, Array]) -> str:
     return ""
 
 
-def _of_nearness(found: Array, truth: Array, ratio: float) -> str:
+def _from_nearness(found: Array, truth: Array, ratio: float) -> str:
     if abs(ratio - 1) < 0.05 and np.allclose(found, truth, rtol=0.05, atol=1e-3 * np.abs(truth).max()):
         return "close: a rounded constant, or an approximation"
     return ""

@@ -1,12 +1,14 @@
-"""Strategies for what may stand in square brackets behind an array, in all its forms.
+"""Strategies for indices of arrays, basic and advanced.
 
-An index is drawn as one part for each axis, of which some are then left to `...`, and `None` is put anywhere between.
-What NumPy refuses never comes: arrays of integers in one index have one shape, and a mask stands with none of them.
+An index is drawn as one part for each axis; then `...` replaces some of the parts, and `None` is inserted anywhere. All
+indices are valid in NumPy: integer arrays in one index have the same shape, and are not combined with a mask.
 
 >>> from hypothesis import find
 >>> x = np.zeros((3, 2))
 >>> find(index_expressions((3, 2)), lambda index: x[index].shape == (3, 2, 1))
 (Ellipsis, None)
+
+Read next: `engine/testing/properties.py`, checks at many points.
 """
 
 from __future__ import annotations
@@ -24,10 +26,10 @@ Shape = tuple[int, ...]
 
 @st.composite
 def index_expressions(draw: st.DrawFn, shape: Shape) -> Any:
-    """What may stand in `x[...]` for an x of this shape.
+    """Indices of an array of this shape.
 
-    Integers, slices with steps, `None` and `...`; arrays of integers, in which a place may occur twice; a boolean mask
-    over one or more axes; and mixtures of these. They shrink towards `()`, and arrays of integers towards zeros.
+    Integers, slices with steps, `None` and `...`; integer arrays, possibly with repeated elements; a boolean mask over
+    one or more axes; and mixtures of these. They shrink towards `()`, and integer arrays towards zeros.
     """
     parts = draw(st.sampled_from([_integers_and_slices, _lookups, _mask]))(draw, shape)
     start = draw(st.integers(0, len(parts)))
@@ -53,17 +55,17 @@ def _integers_and_slices(draw: st.DrawFn, shape: Shape) -> list[Any]:
 
 
 def _lookups(draw: st.DrawFn, shape: Shape) -> list[Any]:
-    """Likewise, with arrays of integers, all of one shape because NumPy broadcasts them."""
-    found = draw(st.sampled_from([(2,), (1,), (3,), (2, 2), (0,)]))
+    """A part of an index for each axis, integer arrays included; those have one shape because NumPy broadcasts them."""
+    common = draw(st.sampled_from([(2,), (1,), (3,), (2, 2), (0,)]))
 
     def lookup(side: int) -> st.SearchStrategy[Array]:
-        return integers(found, -side, side - 1) if side or 0 in found else st.nothing()
+        return integers(common, -side, side - 1) if side or 0 in common else st.nothing()
 
     return [draw(lookup(side) | _slices(side) | _places(side)) for side in shape]
 
 
 def _mask(draw: st.DrawFn, shape: Shape) -> list[Any]:
-    """Likewise, with a mask over some neighbouring axes."""
+    """A part of an index for each axis, with one mask for some neighbouring axes."""
     if not shape:
         return []
     start = draw(st.integers(0, len(shape) - 1))

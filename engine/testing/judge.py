@@ -1,13 +1,13 @@
-"""Judge: holds the gradients that rules claim against numerical truth, and has three verdicts.
+"""Judge: compares the gradients that rules claim with numerical truth, and gives one of three verdicts.
 
-    agrees         within what the truth knows about its own error
-    disagrees      outside, and a second look (`remainder.py`) makes sure that it is the rule's fault
-    inconclusive   the truth does not know: a kink, noise, or no value on one side
+    agrees         the difference is within the estimated error of the truth
+    disagrees      the difference is larger, and the second test (`remainder.py`) confirms that the rule is wrong
+    inconclusive   the truth is not known: a kink, noise, or no value on one side
 
-Every entry gets one. One that disagrees raises GradientError at once, about the worst; what could not be decided is
-remembered, and `finish` raises Inconclusive for it. So nothing undecided is ever a pass.
+Every entry gets a verdict. If any disagrees, `hold` raises GradientError for the worst; undecided entries are counted,
+and `finish` raises Inconclusive if there are any. So an undecided entry is never a pass.
 
-Read next: `engine/testing/comparison.py` for functions, `engine/testing/laws/` for ops.
+Read next: `engine/testing/report.py`, the errors.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ from engine.testing.tally import tally
 
 __tracebackhide__ = True  # in pytest's tracebacks: what failed is what was checked
 
-LOST = 1e-8  # a smaller slope of a function that does not move at all may have been lost in its rounding
-LOOKS = 64  # so many suspicious entries get a second look; what then remains of them is undecided
+LOST_SLOPE = 1e-8  # if f does not change at all, a slope smaller than this may be lost in its rounding
+SECOND_LOOKS = 64  # so many suspicious entries get the second test; the others are undecided
 
 
 @dataclass
-class Entries:
-    """What stands behind the entries of a claim, by their flat indices.
+class Context:
+    """How the entries of a claim are computed and reported. Functions take the flat index of an entry.
 
     Fields:
-        line: the function of one number whose slope at 0 an entry is.
-        where: how to write the place of an entry; as an element of what is judged if None.
-        guess: what a wrong entry looks like, for the report.
-        slack: an error that is allowed in addition, for the rounding of a rule.
-        unsure: entries that cannot be wrong, because the function has no derivative there whatever they are.
-        group: how many entries in a row belong to one element of the inputs.
-        shaken: the same claim with its arguments moved by a unit in the last place, at random. A rule that is then as
-            far from itself as from the truth is not wrong, but ill-conditioned.
+        line: the function of one number whose slope at 0 is the entry.
+        where: the name of the entry in the report; by default its element of the claim.
+        guess: the hint for a wrong entry in the report.
+        slack: an additional error that is allowed, for the rounding of a rule.
+        unsure: the entries at which the function has no derivative, so that no claim is wrong there.
+        group: the number of consecutive entries that belong to one element of the inputs.
+        shaken: computes the claim again with its arguments moved by a unit in the last place, at random. A rule that
+            differs from itself then by as much as from the truth is ill-conditioned, not wrong.
     """
 
     line: Callable[[int], Line]
@@ -59,10 +59,10 @@ class Judge:
     """Judges one function at one point.
 
     Attributes:
-        subject: what is judged, as reports name it.
-        subgradient: at a kink, take any value between the two slopes.
-        entries: how many were compared.
-        checked, undecided: the same by elements of the inputs; one is undecided if any result is, as it moves.
+        subject: the name of the function in reports.
+        subgradient: at a kink, accept any value between the two slopes.
+        entries: the number of entries that were compared.
+        checked, undecided: the numbers of elements of the inputs; an element is undecided if any of its entries is.
         worst: the largest relative error that passed.
     """
 
@@ -73,38 +73,38 @@ class Judge:
         self.worst = 0.0
         self._reason = ""
 
-    def hold(self, law: str, name: str, claim: Any, truth: Estimate, behind: Entries) -> None:
-        """Hold what a law's rule claims of `name` against the truth. Raises GradientError if an entry is wrong."""
+    def hold(self, law: str, name: str, claim: Any, truth: Estimate, context: Context) -> None:
+        """Compare what a rule claims for `name` with the truth. Raises GradientError if an entry is wrong."""
         what = f"{self.subject}: the {law} of {name}"
         claim = self.shaped(what, claim, truth.value.shape)
         with np.errstate(all="ignore"):
-            far, room = distance(claim, truth, self.subgradient), allowed(truth, behind.slack)
+            far, room = distance(claim, truth, self.subgradient), allowed(truth, context.slack)
             smooth = np.isfinite(truth.value) & (self.subgradient | (truth.jump == 0))
             constant = (truth.value == 0) & (truth.scale == 0)
             agrees = smooth & (far <= room) & (truth.decided | (constant & (np.abs(claim) <= truth.flat)))
-            lost = behind.unsure | (constant & (np.abs(claim) < LOST))
+            lost = context.unsure | (constant & (np.abs(claim) < LOST_SLOPE))
             suspects = np.flatnonzero(smooth & ~(far <= room) & ~np.broadcast_to(lost, claim.shape))
             surplus = np.nan_to_num((far - room).flat[suspects], nan=np.inf)
-        for at in map(int, suspects[np.argsort(-surplus)][:LOOKS]):
-            slack = float(np.broadcast_to(behind.slack, claim.shape).flat[at])
-            finding = examine(behind.line(at), float(claim.flat[at]), subgradient=self.subgradient, slack=slack)
-            if finding.verdict == DISAGREES and not _ill_conditioned(claim, far, at, behind):
+        for at in map(int, suspects[np.argsort(-surplus)][:SECOND_LOOKS]):
+            slack = float(np.broadcast_to(context.slack, claim.shape).flat[at])
+            finding = examine(context.line(at), float(claim.flat[at]), subgradient=self.subgradient, slack=slack)
+            if finding.verdict == DISAGREES and not _ill_conditioned(claim, far, at, context):
                 tally.record(self.subject, law)
-                place = behind.where(at) if behind.where else element(name, claim.shape, at)
-                looks = behind.guess(at) if behind.guess else hint(claim, truth.value, at, {})
+                place = context.where(at) if context.where else element(name, claim.shape, at)
+                guess = context.guess(at) if context.guess else hint(claim, truth.value, at, {})
                 raise GradientError(
-                    disagreement(what, place, float(claim.flat[at]), finding.truth, looks, finding.order), law
+                    disagreement(what, place, float(claim.flat[at]), finding.truth, guess, finding.order), law
                 )
             if finding.verdict == AGREES:
                 agrees.flat[at], far.flat[at] = True, abs(claim.flat[at] - finding.truth.value)
-        self._count(law, name, np.where(far > behind.slack, far, 0.0), truth, agrees, behind)
+        self._count(law, name, np.where(far > context.slack, far, 0.0), truth, agrees, context)
 
-    def _count(self, law: str, name: str, far: Array, truth: Estimate, agrees: Array, behind: Entries) -> None:
-        """Remember how many entries agreed, how well, and why one did not."""
-        place_of = behind.where or (lambda at: element(name, agrees.shape, at))
+    def _count(self, law: str, name: str, far: Array, truth: Estimate, agrees: Array, context: Context) -> None:
+        """Count the entries that agreed, with the largest error among them, and keep the reason why one did not."""
+        place_of = context.where or (lambda at: element(name, agrees.shape, at))
         self.entries += agrees.size
-        self.checked += agrees.size // behind.group
-        self.undecided += int((~agrees).reshape(-1, behind.group).any(axis=1).sum())
+        self.checked += agrees.size // context.group
+        self.undecided += int((~agrees).reshape(-1, context.group).any(axis=1).sum())
         worst, place = 0.0, ""
         if agrees.any():
             with np.errstate(all="ignore"):
@@ -118,16 +118,16 @@ class Judge:
         self.worst = max(self.worst, worst)
         tally.record(self.subject, law, conclusive=bool(agrees.all()), error=worst, where=place)
 
-    def leave(self, count: int, reason: str) -> None:
-        """Remember entries that could not be looked at."""
+    def leave_undecided(self, count: int, reason: str) -> None:
+        """Count elements that could not be compared."""
         self.checked += count
         self.undecided += count
         self._reason = reason
 
     def equal(self, law: str, name: str, claim: Any, expected: Any, tolerance: Any) -> None:
-        """Two things that a law says are the same, up to rounding. Raises GradientError naming the worst element.
+        """Compare two values that are equal by a law, up to rounding. Raises GradientError naming the worst element.
 
-        Where what is expected or the tolerance is not a finite number, nothing is compared.
+        Elements whose expected value or tolerance is not finite are not compared.
         """
         what = f"{self.subject}: {law!r} does not hold for {name}"
         expected = np.asarray(getattr(expected, "array", expected))
@@ -136,9 +136,6 @@ class Judge:
         with np.errstate(all="ignore"):
             same = (claim == expected) | ~np.isfinite(expected) | ~np.isfinite(tolerance)
             surplus = np.where(same, -1.0, np.abs(claim - expected) - tolerance)
-            surplus = np.where(
-                same | ~np.isfinite(expected) | (tolerance == np.inf), -1.0, np.abs(claim - expected) - tolerance
-            )
         if not (surplus <= 0).all():
             at = int(np.argmax(np.nan_to_num(surplus, nan=np.inf)))
             raise GradientError(
@@ -167,18 +164,18 @@ class Judge:
             )
 
 
-def _ill_conditioned(claim: Array, far: Array, at: int, behind: Entries) -> bool:
-    """Whether an entry scatters about as much as it is wrong when its arguments are moved by their rounding.
+def _ill_conditioned(claim: Array, far: Array, at: int, context: Context) -> bool:
+    """Whether an entry varies about as much as it is wrong when its arguments are moved by their rounding.
 
-    Two moved points are compared, because a rule may be wrong at one point alone, at 0 perhaps.
+    Two moved points are compared with each other, because a rule may be wrong at one point only, such as 0.
     """
-    if behind.shaken is None or not np.isfinite(claim.flat[at]):
+    if context.shaken is None or not np.isfinite(claim.flat[at]):
         return False
-    return bool(16 * abs(behind.shaken().flat[at] - behind.shaken().flat[at]) >= far.flat[at])
+    return bool(16 * abs(context.shaken().flat[at] - context.shaken().flat[at]) >= far.flat[at])
 
 
 def _why(truth: Estimate, at: int) -> str:
-    """In words, why an entry could not be decided."""
+    """The reason why an entry could not be decided, in words."""
     value, error, jump = (float(field.flat[at]) for field in (truth.value, truth.error, truth.jump))
     if not np.isfinite(value):
         return "has no value on both sides of the point"
@@ -186,6 +183,6 @@ def _why(truth: Estimate, at: int) -> str:
         return f"is at a kink: its slope is {value - jump / 2:.6g} on the left, {value + jump / 2:.6g} on the right"
     if error <= ENOUGH * abs(value):
         return (
-            f"where f does not look smooth: central differences find {value:.6g}, but right and left sides do not meet"
+            f"where f does not look smooth: central differences find {value:.6g}, but the right and left slopes differ"
         )
-    return f"where central differences find a slope of {value:.3g}, give or take {error:.1g}"
+    return f"where central differences find a slope of {value:.3g} with an error of {error:.1g}"

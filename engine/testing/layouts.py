@@ -1,6 +1,6 @@
-"""Layouts: the ways in which the same values can lie in memory. A rule must not care.
+"""Layouts: the ways in which the same values can lie in memory. A rule's result must not depend on them.
 
-Read next: `engine/testing/laws/` and `engine/testing/strategies.py`, which try them.
+Read next: `engine/testing/strategies.py`, how points are drawn.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from engine.arrays import Array
 
 
 def spaced(array: Array) -> Array:
-    """With gaps between the values, which hold nan (or 1) for whoever reads them."""
+    """With gaps between the values, which hold nan (1 in an integer array), so that reading them shows."""
     view: Array = np.full([2 * side for side in array.shape], np.nan if array.dtype.kind == "f" else 1, array.dtype)
     for k in range(array.ndim):
         view = np.moveaxis(np.moveaxis(view, k, 0)[::2], 0, k)
@@ -20,12 +20,12 @@ def spaced(array: Array) -> Array:
 
 
 def turned(array: Array) -> Array:
-    """As the view of an array whose last axis came first: of three axes, neither row by row nor column by column."""
+    """A view of an array whose last axis came first: with three axes, in neither C nor Fortran order."""
     return np.moveaxis(np.array(np.moveaxis(array, -1, 0), order="C"), 0, -1) if array.ndim else array.copy()
 
 
 def repeated(array: Array) -> Array:
-    """With a stride of 0 along each axis on which all values are the same."""
+    """With a stride of 0 along each axis along which all values are the same."""
     small = array
     for k in range(array.ndim):
         first = small.take([0], k) if small.shape[k] else small
@@ -34,7 +34,7 @@ def repeated(array: Array) -> Array:
 
 
 def read_only(array: Array) -> Array:
-    """A view that nobody can write through."""
+    """A read-only view."""
     view = np.asarray(array).view()
     view.flags.writeable = False
     return view

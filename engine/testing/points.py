@@ -1,10 +1,11 @@
-"""Point: a function at one point, with the derivative it claims there, in flat form.
+"""Point: a function at one point, with the derivatives that its rules claim there, in flat form.
 
-Whatever the arguments and results are (arrays, trees of arrays, tensors), the checker sees arrays `xs` that can be
-moved, a function of them with one row of results, and up to two claims: `pull`, the reverse rule, and `push`, the
-forward one. `of_engine` makes one from a function of tensors, `of_callables` from any function with a hand-written vjp.
+Whether arguments and results are arrays, trees of arrays or tensors, the checker sees arrays `xs` that can be moved, a
+function of them that returns all results in one row, and up to two claims: `pull`, the reverse rule, and `push`, the
+forward rule. `of_engine` makes a point from a function of tensors, `of_callables` from a function of arrays and its
+vjp.
 
-Read next: `engine/testing/comparison.py`, where the claims are held against the truth.
+Read next: `engine/testing/pulls.py`, the claims of the reverse rule.
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ class Point:
     """A function at one point.
 
     Fields:
-        subject: its name in reports.
-        names: of the inputs that can be moved, `x` or `params['w'][0]`.
-        xs: their values.
-        value: the function: arrays like `xs` to the results, all in one row.
-        pull: cotangent of that row -> the gradient in each of xs; there, or at other values.
+        subject: the name of the function in reports.
+        names: the names of the inputs that can be moved, such as `x` or `params['w'][0]`.
+        xs: the values of those inputs.
+        value: the function: arrays like `xs` -> all results in one row.
+        pull: a cotangent of that row, and optionally other values of xs -> the gradient in each of xs.
         push: a tangent for each of xs -> the tangent of that row.
     """
 
@@ -46,10 +47,10 @@ class Point:
 
 
 class Inputs:
-    """The arguments of a function: the floating leaves, which can be moved, and how to put others in their place.
+    """The arguments of a function: its floating leaves, which can be moved, and the trees that contain them.
 
-    Fields:
-        names, xs: of the floating leaves, as in `Point`.
+    Attributes:
+        names, xs: the names and values of the floating leaves, as in `Point`.
     """
 
     def __init__(self, subject: str, named: Sequence[str], args: Sequence[Any]) -> None:
@@ -66,7 +67,7 @@ class Inputs:
             raise TypeError(f"{subject}: none of its arguments is a floating array, so nothing can be differentiated")
 
     def arguments(self, xs: Sequence[Any]) -> list[Any]:
-        """The arguments of a call, with these in place of the floating leaves."""
+        """The arguments of a call, with the floating leaves replaced by these."""
         given = iter(xs)
         return [
             trees.with_leaves(tree, [next(given) if leaf.value.dtype.kind == "f" else leaf.value for leaf in leaves])
@@ -78,10 +79,10 @@ class Inputs:
         return self.arguments([x.astype(np.float64) for x in self.xs])
 
     def cotangents(self, returned: Any) -> list[Array]:
-        """What a hand-written vjp returned, one cotangent per argument, sorted out: one for each of xs."""
+        """The cotangents that a hand-written vjp returned, one per argument, as one array for each of xs."""
         given = list(returned) if isinstance(returned, tuple | list) else [returned]
         if len(self.trees) == 1 and len(given) != 1 and isinstance(returned, list | type(self.trees[0])):
-            given = [returned]  # for the only argument: of its form, or a list of numbers
+            given = [returned]  # the only argument's cotangent: a tree of its form, or a list of numbers
         if len(given) != len(self.trees):
             raise GradientError(
                 f"{self.subject}: the vjp returned {len(given)} cotangents for {len(self.trees)} arguments"
@@ -89,14 +90,14 @@ class Inputs:
         return [g for tree, one in zip(self.trees, given, strict=True) for g in self._of_leaves(tree, one)]
 
     def _of_leaves(self, tree: Any, given: Any) -> list[Array]:
-        """The cotangents of the floating leaves of one argument; None stands for no derivative, which is zero."""
+        """The cotangents of the floating leaves of one argument; None means no derivative, and becomes zeros."""
         if isinstance(tree, np.ndarray):
             if tree.dtype.kind != "f":
                 return []
             try:
                 return [np.zeros(tree.shape) if given is None else np.asarray(given)]
             except ValueError as error:
-                raise GradientError(f"{self.subject}: the vjp returned what is no array: {error}") from error
+                raise GradientError(f"{self.subject}: the vjp returned no array: {error}") from error
         children = tree.items() if isinstance(tree, dict) else enumerate(tree or ())
         try:
             if given is not None and len(given) != len(tree or ()):
@@ -110,7 +111,7 @@ class Inputs:
 
 
 def of_engine(subject: str, f: Function, args: Sequence[Any]) -> Point:
-    """The point of a function of tensors, with the engine's derivatives."""
+    """A point of a function of tensors, with the engine's derivatives."""
     inputs = Inputs(subject, parameters(f), args)
 
     def call(*xs: Any) -> Any:
@@ -136,7 +137,7 @@ def of_engine(subject: str, f: Function, args: Sequence[Any]) -> Point:
 
 
 def of_callables(subject: str, f: Function, rule: Function, args: Sequence[Any]) -> Point:
-    """The point of a function of arrays, with a vjp written by hand: rule(g, *args) -> one cotangent per argument."""
+    """A point of a function of arrays, with a vjp written by hand: rule(g, *args) -> one cotangent per argument."""
     inputs = Inputs(subject, parameters(f) or parameters(rule)[1:], args)
 
     def copies(xs: Sequence[Array]) -> list[Array]:
@@ -146,21 +147,21 @@ def of_callables(subject: str, f: Function, rule: Function, args: Sequence[Any])
         return row(f(*inputs.arguments(copies(xs))))
 
     out = f(*inputs.arguments(copies(inputs.xs)))
-    last: list[tuple[Array, Array]] = []  # what the vjp returned when it was called before, and a copy
+    last: list[tuple[Array, Array]] = []  # the arrays that the last call of the vjp returned, each with a copy
 
     def pull(g: Array, xs: Sequence[Array] | None = None) -> list[Array]:
         at = inputs.xs if xs is None else xs
-        given, handed = like(out, g), copies(at)
-        before = row(given)
-        returned = inputs.cotangents(rule(given, *inputs.arguments(handed)))
+        cotangent, passed = like(out, g), copies(at)
+        before = row(cotangent)
+        returned = inputs.cotangents(rule(cotangent, *inputs.arguments(passed)))
         if not all(np.array_equal(one, kept, equal_nan=True) for one, kept in last):
-            raise GradientError(f"{subject}: the vjp wrote into what it had returned before; return new arrays")
+            raise GradientError(f"{subject}: the vjp wrote into an array it had returned before; return new arrays")
         found = copies(returned)
         last[:] = zip(returned, found, strict=True)
-        if not np.array_equal(row(given), before, equal_nan=True):
+        if not np.array_equal(row(cotangent), before, equal_nan=True):
             raise GradientError(f"{subject}: the vjp wrote into the cotangent that it was given")
-        for name, x, own in zip(inputs.names, handed, at, strict=True):
-            if not np.array_equal(x, own, equal_nan=True):
+        for name, x, original in zip(inputs.names, passed, at, strict=True):
+            if not np.array_equal(x, original, equal_nan=True):
                 raise GradientError(f"{subject}: the vjp wrote into its argument {name}")
         return found
 
@@ -168,7 +169,7 @@ def of_callables(subject: str, f: Function, rule: Function, args: Sequence[Any])
 
 
 def parameters(f: Function) -> list[str]:
-    """What a function calls its positional arguments, as far as its code tells."""
+    """The names of a function's positional arguments; empty if it has no Python code."""
     code = getattr(getattr(f, "__wrapped__", f), "__code__", None)
     named = list(code.co_varnames[: code.co_argcount]) if code else []
     return named[1:] if named[:1] == ["self"] else named
@@ -183,7 +184,7 @@ def row(results: Any) -> Array:
 
 
 def like(results: Any, g: Array) -> Any:
-    """A row taken apart into a tree of the results' form, shapes and dtypes."""
+    """The values of a row as a tree with the form, shapes and dtypes of the results."""
     parts, start = [], 0
     for leaf in trees.leaves(results):
         one = _array(leaf.value)
@@ -193,12 +194,12 @@ def like(results: Any, g: Array) -> Any:
 
 
 def random(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
-    """Random directions, never ones; none of their elements is small."""
+    """A random direction: both signs, no element small, not all equal."""
     return np.asarray(rng.uniform(0.25, 3.0, shape) * rng.choice([-1.0, 1.0], shape))
 
 
 def shaken(xs: Sequence[Array], rng: np.random.Generator) -> list[Array]:
-    """Each element moved by one unit in its last place, up or down: as far as rounding may have moved it anyway."""
+    """Each element moved up or down by one unit in its last place, about as far as rounding may have moved it."""
     return [np.asarray(x + (np.spacing(x) * rng.choice([-1, 1], x.shape)).astype(x.dtype)) for x in xs]
 
 
@@ -207,11 +208,11 @@ def _array(value: Any) -> Array:
 
 
 def _arrays(subject: str, arg: Any) -> Any:
-    """A tree with arrays for leaves."""
+    """A tree whose leaves are arrays."""
     values = []
     for leaf in trees.leaves(arg):
         if leaf.parameter:
-            raise TypeError(f"{subject}: a module is no array; check a function of its parameters' values instead")
+            raise TypeError(f"{subject}: a module is not an array; check a function of its parameters' values instead")
         value = _array(leaf.value)
         if value.dtype.kind not in "fiub":
             raise TypeError(f"{subject}: an argument has dtype {value.dtype}; give real numbers")

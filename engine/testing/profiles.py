@@ -1,12 +1,13 @@
-"""How many examples a check looks at, and which: three hypothesis profiles, and what a test run chose instead.
+"""How many examples a check draws, and which: three hypothesis profiles, and the options of a test run.
 
-    gradcheck-dev     20 examples: a look while working
+    gradcheck-dev     20 examples, for quick checks during development
     gradcheck-ci      60 examples, the same ones every time and everywhere
     gradcheck-deep    1,500 examples, at random
 
-A check runs under the profile in force, a project's own one too, but never against the clock: numerical truth is slow.
+A check runs under the current hypothesis profile, a project's own included, but always without a deadline, because
+numerical derivatives are slow.
 
-Read next: `blameflow_pytest.py`, which lets the command line and a marker choose.
+Read next: `engine/testing/tally.py`, what a test run counts.
 """
 
 from __future__ import annotations
@@ -33,12 +34,12 @@ for name, examples, same in (("dev", 20, False), ("ci", 60, True), ("deep", 1500
 
 @dataclass(frozen=True)
 class Options:
-    """What a test run, or one test of it, chose; None leaves the choice to the hypothesis profile in force.
+    """The options of a test run, or of one test; None leaves the choice to the current hypothesis profile.
 
     Fields:
-        profile: the profile to run under, by name.
-        examples: how many examples to draw, whatever the profile says.
-        seed: draws the same examples again, whether or not the profile is a random one.
+        profile: the name of the profile to run under.
+        examples: how many examples to draw, in place of the profile's number.
+        seed: draws the examples from this seed, whether or not the profile is random.
     """
 
     profile: str | None = None
@@ -51,7 +52,7 @@ _chosen = [Options()]
 
 @contextmanager
 def choosing(options: Options) -> Iterator[None]:
-    """Inside, checks run under these options."""
+    """A context in which checks run under these options."""
     _chosen.append(options)
     try:
         yield
@@ -60,7 +61,7 @@ def choosing(options: Options) -> Iterator[None]:
 
 
 def configured(test: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorate a hypothesis test with the settings and the seed that checks run under here and now."""
+    """Decorate a hypothesis test with the current settings and seed of checks."""
     options = _chosen[-1]
     base = settings.get_profile(options.profile) if options.profile else settings()
     examples = base.max_examples if options.examples is None else options.examples

@@ -1,7 +1,7 @@
 """A program as plain data: inputs, and steps that each call one op of the engine on values made before.
 
-Values are known by their numbers, inputs first, so steps can be counted, compared, dropped and renumbered. Two readings
-of the same data agree: calling the program runs it, printing it gives a Python function that can be pasted.
+Values are identified by numbers, inputs first, so steps can be counted, compared, dropped and renumbered. The same data
+has two uses: calling the program runs it, and printing it gives a Python function that can be pasted.
 
 >>> x = Value(0)
 >>> square = Program(shapes=((2,),), steps=(Step("multiply", (x, x)), Step("sum", (Value(1),), {"axis": 0})))
@@ -12,7 +12,7 @@ def program(x0):  # of shape (2,)
 >>> square(engine.Tensor([3.0, 4.0]))
 Tensor(25.)
 
-Read next: `engine/testing/programs.py`, which draws them.
+Read next: `engine/testing/programs.py`, which draws programs at random.
 """
 
 from __future__ import annotations
@@ -57,11 +57,11 @@ class Step:
         return f"engine.{self.op}({', '.join([*operands, *(f'{k}={v!r}' for k, v in self.options.items())])})"
 
     def on(self, numbers: Sequence[int] | dict[int, int]) -> Step:
-        """The same call on other values: those that `numbers` gives for the numbers it has now."""
+        """The same call on other values: value k becomes value numbers[k]."""
         return Step(self.op, _replaced(self.operands, lambda number: Value(numbers[number])), self.options)
 
     def uses(self) -> list[int]:
-        """The numbers of the values it uses, once for each use."""
+        """The numbers of the values it uses, repeated if used repeatedly."""
         used: list[int] = []
         _replaced(self.operands, used.append)
         return used
@@ -69,7 +69,7 @@ class Step:
 
 @dataclass(frozen=True, repr=False)
 class Program:
-    """A function of some arrays: its steps in order; it returns the last value."""
+    """A function of arrays: steps that run in order; it returns the last value."""
 
     shapes: tuple[Shape, ...]
     steps: tuple[Step, ...]
@@ -109,7 +109,7 @@ class Program:
 
 
 def _replaced(operands: Any, by: Callable[[int], Any]) -> Any:
-    """The operands with something else in place of each value."""
+    """The operands with each value replaced by `by(number)`."""
     if isinstance(operands, Value):
         return by(operands.number)
     if isinstance(operands, list | tuple):

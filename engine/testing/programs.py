@@ -1,7 +1,7 @@
-"""Random programs: small graphs of ops with fan-out, diamonds, broadcasting, views and values that nothing uses.
+"""Random programs: small graphs of ops with fan-out, diamonds, broadcasting, views and unused values.
 
-What a sweep can do wrong (the order, the adding up, the freeing, the pruning) shows in no single op. Programs shrink
-towards few steps, simple ops, few inputs of small shapes, and nothing unused:
+Some mistakes of a sweep (in order, accumulation, freeing or pruning) cannot show in a single op. Programs shrink
+towards few steps, simple ops, few inputs of small shapes, and no unused values:
 
 >>> from hypothesis import find
 >>> find(programs().map(Program.pruned), lambda program: "v0, v0" in program.source())
@@ -9,8 +9,10 @@ def program(x0):  # of shape ()
     v0 = engine.negative(x0)
     return engine.add(v0, v0)
 
-The invariant: values and slopes stay small. Each value carries a bound on both, and a step that would exceed the limit
-is left out; all ops are smooth. So central differences are good wherever the inputs are in `unit`.
+The invariant: values and slopes are small. Each value has a bound for both, and a step that would exceed the limit is
+left out; all ops are smooth. So central differences are accurate for all inputs from `unit`.
+
+Read next: `engine/testing/mutation/__init__.py`, tests of the checker itself.
 """
 
 from __future__ import annotations
@@ -28,22 +30,22 @@ from engine.testing.strategies import Shape, arrays, broadcastable_shapes, unit
 
 __all__ = ["Program", "Step", "Value", "calls", "programs"]
 
-LIMIT = 8.0  # of every value, and of how much faster than an input it may move
-SIZE = 27  # of every value, in elements
+LIMIT = 8.0  # of every value, and of its derivative in every input
+SIZE = 27  # the largest number of elements of a value
 
-# ---- the moves: what a step may be -----------------------------------------------------------------------------------
+# ---- the moves: the kinds of steps -----------------------------------------------------------------------------------
 
-X, Y = Value(0), Value(1)  # in a pattern, the operands
+X, Y = Value(0), Value(1)  # the operands in a pattern
 
 
 class Move(NamedTuple):
-    """One way to make a step.
+    """One kind of step.
 
     Fields:
-        patterns: given an array for the first operand, the steps there are, simplest first.
-        bound: of the result; from arrays for the first operand and the result, and the bounds of the operands.
-        arity: of how many values; the second is chosen among those that fit the first.
-        min_dims: of the first.
+        patterns: an array for the first operand -> the possible steps, simplest first.
+        bound: arrays for the first operand and the result, and the bounds of the operands -> the bound of the result.
+        arity: the number of operands; the second is chosen among the values that fit the first.
+        min_dims: the least number of axes of the first operand.
     """
 
     patterns: Callable[[Array], Sequence[Step]]
@@ -53,7 +55,7 @@ class Move(NamedTuple):
 
 
 def _one(op: str, *operands: Any, **options: Any) -> Callable[[Array], Sequence[Step]]:
-    """The only pattern there is."""
+    """A single pattern, the same for every operand."""
     return lambda x: [Step(op, operands, options)]
 
 
@@ -113,13 +115,13 @@ MOVES = (  # simplest first
     Move(_one("layer_norm", X, eps=1.0), lambda x, out, a: 4 * a, min_dims=1),
     Move(_one("scaled_dot_product_attention", X, X, X), lambda x, out, a: 5 * a**3, min_dims=2),
 )
-JOINING = tuple(move for move in MOVES if move.arity > 1)  # these make a graph of a chain
+JOINING = tuple(move for move in MOVES if move.arity > 1)  # with these a program is a graph and not a chain
 
 # ---- the strategies --------------------------------------------------------------------------------------------------
 
 
 class Choice(NamedTuple):
-    """What hypothesis draws for a step: always the same few numbers, so that a step can be simplified or left out."""
+    """The numbers that hypothesis draws for a step: as many for every step, so that steps can be left out."""
 
     move: Move
     first: int
@@ -150,7 +152,7 @@ def calls(draw: st.DrawFn, max_inputs: int = 3, max_steps: int = 10) -> tuple[Pr
 
 
 def _built(shapes: list[Shape], choices: list[Choice], unused: bool) -> Program:
-    """The program that was chosen; without what its result does not depend on, unless `unused`."""
+    """The program of these choices; without `unused`, only the steps and inputs that its result depends on."""
     values, bounds = [np.zeros(shape) for shape in shapes], [1.0] * len(shapes)
     steps = [step for choice in choices if (step := _chosen(choice, values, bounds)) is not None]
     program = Program(tuple(shapes), tuple(steps))
@@ -158,12 +160,12 @@ def _built(shapes: list[Shape], choices: list[Choice], unused: bool) -> Program:
 
 
 def _chosen(choice: Choice, values: list[Array], bounds: list[float]) -> Step | None:
-    """The step that was chosen; None if nothing fits or it exceeds the limits.
+    """The step of this choice; None if no operand fits or the result exceeds the limits.
 
-    `values` are arrays of the shapes that the values so far have; the result's is added, and a bound on it.
+    `values` are arrays with the shapes of the values so far. The result and its bound are appended.
     """
     move = choice.move
-    first = min(choice.first, len(values) - 1)  # mostly the latest
+    first = min(choice.first, len(values) - 1)  # usually the latest value
     x = values[first]
     if x.ndim < move.min_dims:
         return None

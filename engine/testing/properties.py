@@ -1,9 +1,9 @@
 """check_op and assert_gradients: checks at many points, drawn and shrunk by hypothesis.
 
-A point that decides nothing is no pass, and no failure either: it is counted, and when more is undecided than decided,
-the whole check is Inconclusive.
+An inconclusive point is neither a pass nor a failure. Its elements are counted, and if more elements are undecided than
+decided, the whole check is Inconclusive.
 
-Read next: `engine/testing/strategies.py`, how points are drawn.
+Read next: `engine/testing/profiles.py`.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ seeds = st.integers(0, 2**16)
 def check_op(primitive: Primitive) -> None:
     """Check every law of `engine.testing.laws` for one op, at many points drawn from the op's own examples.
 
-    Raises GradientError at the smallest counterexample that hypothesis finds, and Inconclusive where most of what was
-    drawn could not be decided.
+    Raises GradientError at the smallest counterexample that hypothesis finds, and Inconclusive if most elements could
+    not be decided.
     """
 
     if not isinstance(primitive, Primitive):
-        raise TypeError(f"check_op: wants an op, made with @primitive, not {primitive!r}; for a function: gradcheck")
+        raise TypeError(f"check_op: takes an op, made with @primitive, not {primitive!r}; for a function: gradcheck")
 
     def check(example: Any, seed: int) -> int:
         return check_at(primitive, example.arrays, example.metadata, seed)
@@ -60,12 +60,12 @@ def assert_gradients(
         vjp: a hand-written backward pass to check in place of the engine's derivatives, as for `check_vjp`.
         order, modes, subgradient: as for `gradcheck`.
 
-    Raises GradientError at the smallest counterexample that hypothesis finds, and Inconclusive where most of what was
-    drawn could not be decided.
+    Raises GradientError at the smallest counterexample that hypothesis finds, and Inconclusive if most elements could
+    not be decided.
     """
 
     if not isinstance(strategy, st.SearchStrategy):
-        raise TypeError(f"assert_gradients: wants a strategy, not {type(strategy).__name__}; for one point: gradcheck")
+        raise TypeError(f"assert_gradients: takes a strategy, not {type(strategy).__name__}; for one point: gradcheck")
 
     def check(drawn: Any, seed: int) -> int:
         arrays = drawn if isinstance(drawn, tuple) else (drawn,)
@@ -80,7 +80,9 @@ def _everywhere(subject: str, points: st.SearchStrategy[Any], check: Callable[[A
     """Run a check, which returns how many elements it decided, at every point that hypothesis draws."""
     decided = undecided = 0
     last: Inconclusive | None = None
-    broken: str | None = None
+    broken: str | None = None  # the law of the first failure
+
+    # Without random seeds, hypothesis derives the examples from the source of this function, comments included.
 
     @given(points, seeds)
     def holds(point: Any, seed: int) -> None:
@@ -95,11 +97,11 @@ def _everywhere(subject: str, points: st.SearchStrategy[Any], check: Callable[[A
             if error.law == broken:  # shrink what was found, not something else that is wrong as well
                 raise
 
-    holds.__name__ = subject  # hypothesis remembers what failed by it
+    holds.__name__ = subject  # hypothesis stores failing examples under this name
     try:
         configured(holds)()
     except GradientError as error:
-        error.__notes__ = []  # hypothesis's own account of the example; the report has a snippet
+        error.__notes__ = []  # remove hypothesis's text about the example; the report has a snippet
         raise
     if last is not None and undecided > decided:
         raise Inconclusive(

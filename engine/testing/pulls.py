@@ -1,6 +1,8 @@
-"""What the reverse rule of a point claims, and the two laws that need no numerical truth: linearity, and precision.
+"""The gradients that the reverse rule of a point claims, and two laws that need no numerical truth.
 
-Read next: `engine/testing/comparison.py`, where these claims are held against the truth.
+The rule is linear in the cotangent, and in a lower precision it agrees with itself in float64.
+
+Read next: `engine/testing/comparison.py`, where these claims are compared with the truth.
 """
 
 from __future__ import annotations
@@ -16,10 +18,10 @@ from engine.testing.points import Point, random, shaken
 
 __tracebackhide__ = True  # in pytest's tracebacks: what failed is what was checked
 
-ROUNDED = 64 * np.finfo(np.float64).eps  # what a rule may lose of the largest entry it makes
-LINEAR = 1e-6  # relative, since a rule may compute in float32
-SLIGHT = 100.0  # times what rounding explains
-NARROW = 64.0  # units in the last place by which a rule may be off that computes in a lower precision
+RULE_ROUNDING = 64 * np.finfo(np.float64).eps  # the rounding of a rule, relative to the largest entry it computes
+LINEARITY = 1e-6  # relative tolerance of linearity; a rule may compute in float32
+SLIGHT = 100.0  # an error of linearity larger than this many tolerances is a mistake
+NARROW_UNITS = 64.0  # units in the last place by which a rule in a lower precision may be off
 
 
 def pulled(point: Point, g: Array, judge: Judge, xs: Sequence[Array] | None = None) -> list[Array]:
@@ -31,24 +33,24 @@ def pulled(point: Point, g: Array, judge: Judge, xs: Sequence[Array] | None = No
 
 
 def linear_to(out: Array) -> float:
-    """How much two cotangents may differ, relatively, that are the same but for rounding. A rule may use float32."""
-    return max(LINEAR, 64 * precision(out))
+    """The relative tolerance of linearity for results of this dtype."""
+    return max(LINEARITY, 64 * precision(out))
 
 
 def hold_linear(judge: Judge, name: str, found: Array, expected: Array, room: Array, g: Array) -> None:
-    """A mistake in linearity is gross; what is slight may come from a rule that cancels, and is left undecided."""
+    """Check linearity: a large error is a mistake; a slight one may come from cancellation, and is left undecided."""
     off = np.abs(found - expected)
-    gross = np.maximum(SLIGHT * room, ROUNDED * np.abs(g).max(initial=0))
+    gross = np.maximum(SLIGHT * room, RULE_ROUNDING * np.abs(g).max(initial=0))
     if (off > room).any() and (off < gross).all():
-        judge.leave(found.size, f"the vjp of {name} is linear in g to few digits only, so it loses some")
+        judge.leave_undecided(found.size, f"the vjp of {name} is linear in g to a few digits only: it loses precision")
     else:
         judge.equal("linear in g", name, found, expected, room)
 
 
 def compare_narrow(narrow: Point, wide: Point, judge: Judge, seed: int) -> None:
-    """Hold the reverse rule in the arguments' own precision against itself in float64.
+    """Compare the reverse rule in the arguments' own precision with the same rule in float64.
 
-    It may be off by as much as it moves when arguments and cotangent are moved by a unit in the last place.
+    It may be off by as much as it changes when arguments and cotangent are moved by a unit in the last place.
     """
     rng = np.random.default_rng([seed, 2])
     unit, largest = (max(float(getattr(np.finfo(x.dtype), what)) for x in narrow.xs) for what in ("eps", "max"))
@@ -63,6 +65,6 @@ def compare_narrow(narrow: Point, wide: Point, judge: Judge, seed: int) -> None:
             moves = np.max([np.nan_to_num(np.abs(shake[k] - found), posinf=0.0) for shake in shakes], axis=0)
             size = np.abs(truth) + np.abs(truth).max(initial=0, where=np.isfinite(truth))
             least = unit * np.abs(g).max(initial=0) * np.abs(out).max(initial=0, where=np.isfinite(out)) + smallest
-            tolerance = NARROW * (unit * size + moves.max(initial=0)) + 4 * least
-        beyond = ~(np.abs(truth) < largest / 4)  # what overflows in the narrow dtype
-        judge.equal("narrow = wide", narrow.names[k], found, truth, np.where(beyond, np.inf, tolerance))
+            tolerance = NARROW_UNITS * (unit * size + moves.max(initial=0)) + 4 * least
+        overflows = ~(np.abs(truth) < largest / 4)  # in the narrow dtype
+        judge.equal("narrow = wide", narrow.names[k], found, truth, np.where(overflows, np.inf, tolerance))

@@ -1,17 +1,17 @@
-"""A second look at one slope that seems wrong: is it the slope, or is it the difference quotient?
+"""A second test for one slope that seems wrong: is the claim wrong, or the difference quotient?
 
-By Taylor, a right slope a leaves f(h) - f(-h) - 2 a h = O(h^3); a wrong one leaves a term of first order, at every
-scale, whatever the step. So a claim is called wrong only if all of these hold:
+By Taylor's theorem a right slope a leaves the remainder f(h) - f(-h) - 2 a h = O(h^3); a wrong slope leaves a remainder
+of first order at every scale. So a claim is called wrong only if all of these hold:
 
     agreed       two of three families of steps agree on the slope, a hundred times better than with the claim
-    excluded     and both exclude the claim by ten times their own error
-    first order  the remainder falls like h^1 where it stands out from rounding
-    no kink      right and left slope are the same
-    no mirage    the claim is not the slope of f as seen from farther away, as that of round(x, 6) seems to be 1
+    excluded     both exclude the claim by ten times their own error
+    first order  the remainder falls like h^1 where it is larger than rounding
+    no kink      the right and the left slope are the same
+    no mirage    the claim is not the slope of f at larger scales, as 1 is for round(x, 6)
 
-Else it is inconclusive, which is no pass either.
+Otherwise the verdict is inconclusive, which is not a pass either.
 
-Read next: `engine/testing/judge.py`.
+Read next: `engine/testing/judge.py`, the three verdicts.
 """
 
 from __future__ import annotations
@@ -26,20 +26,22 @@ from engine.testing.numeric import FLAT, LEAST, STEP, Estimate, derivative, move
 
 Line = Callable[[float], Any]  # f along a line through the point, the point itself at 0
 
-SAFETY = 10.0  # a claim may be off by this many estimated errors,
-EXACT = 1e-6  # by this much of the slope, since rules round as well,
-ROUNDED = 4.0  # by so many units in the last place of f,
-TINY = 1e-300  # and by what has no full precision any more
-BARELY = 64 * np.finfo(np.float64).eps  # what may be lost where f stands still, if its parts are of size one
+# A claim may differ from the truth by the sum of:
+SAFETY = 10.0  # this many estimated errors,
+EXACT = 1e-6  # this fraction of the slope, because rules round too,
+ROUNDED = 4.0  # this many units in the last place of f,
+TINY = 1e-300  # and this much, because smaller floats lose precision
+BARELY = 64 * np.finfo(np.float64).eps  # a change of f that rounding may hide, if terms of size one cancel in f
 AGREES, DISAGREES, UNDECIDED = "agrees", "disagrees", "inconclusive"
 
-# Steps to begin with, and how fast they shrink: multiples of one another would all meet a fast wave in the same phase.
+# The first step of each family, and the factor by which its steps shrink. Steps that are multiples of one another would
+# all sample a fast oscillation at the same phase.
 FAMILIES = ((STEP, 2.0), (1433 * 2.0**-15, 4.0), (1187 * 2.0**-15, 3.0))
-RUN = 3  # a slope seen at that many scales in a row is a slope
+SCALES = 3  # the same difference quotient at this many scales in a row counts as a slope
 
 
 class Finding(NamedTuple):
-    """What a second look found: a verdict, the slope, and the order of the remainder where it was needed."""
+    """The result of the second test: a verdict, the slope, and the order of the remainder if it was computed."""
 
     verdict: str
     truth: Estimate
@@ -49,24 +51,24 @@ class Finding(NamedTuple):
 def along(
     f: Callable[..., Any], arrays: Sequence[Any], directions: Sequence[Any], weigh: Callable[[Array], Any]
 ) -> Line:
-    """The function of one number that moves the arrays along directions and weighs the result of f."""
+    """The function of one number h that calls f at arrays + h directions and takes `weigh` of the result."""
     like = np.asarray(f(*arrays))
     return lambda h: weigh(np.asarray(moved(f, arrays, directions, h, like)))
 
 
 def allowed(truth: Estimate, slack: Array | float = 0.0) -> Array:
-    """How far from the truth a right claim may be: by the truth's error, its own rounding, and some slack."""
+    """How far a right claim may be from the truth: the truth's error, the claim's rounding, and the slack."""
     return SAFETY * truth.error + EXACT * np.abs(truth.value) + truth.flat / FLAT * ROUNDED + TINY + slack
 
 
 def distance(claim: Array, truth: Estimate, subgradient: bool) -> Array:
-    """How far a claim is from the truth; at a kink, if `subgradient`, from the interval between its two slopes."""
+    """How far a claim is from the truth; with `subgradient`, at a kink, from the interval between the two slopes."""
     far = np.abs(claim - truth.value)
     return np.maximum(far - np.abs(truth.jump) / 2, 0) if subgradient else far
 
 
 def examine(line: Line, claim: float, *, subgradient: bool = False, slack: float = 0.0) -> Finding:
-    """Whether a claimed slope of a line at 0 is certainly wrong, or right after all."""
+    """Decide whether the claimed slope of a line at 0 is right, certainly wrong, or neither."""
     estimates = [derivative(line, step, shrink) for step, shrink in FAMILIES]
     with np.errstate(all="ignore"):
         for one, other in ((0, 1), (1, 2), (0, 2)):
@@ -82,17 +84,17 @@ def examine(line: Line, claim: float, *, subgradient: bool = False, slack: float
                 return Finding(AGREES if all(near) else UNDECIDED, truth)
             if not np.isfinite(claim) or truth.jump != 0:
                 return Finding(DISAGREES, truth)
-            seen = _Slopes(line)
-            order = seen.order(claim)
-            certain = abs(order - 1) < 0.25 and not seen.mirage(claim, float(truth.value))
+            slopes = _Slopes(line)
+            order = slopes.order(claim)
+            certain = abs(order - 1) < 0.25 and not slopes.mirage(claim, float(truth.value))
             return Finding(DISAGREES if certain else UNDECIDED, truth, order)
     return Finding(UNDECIDED, estimates[0])
 
 
 class _Slopes:
-    """Central differences of a line at every scale where it has a value, the largest first.
+    """Central differences of a line at every step at which it is finite, the largest step first.
 
-    Fields: the steps, the slopes, how far rounding may put them off, and how far f moved to the right and to the left.
+    Attributes: the steps, the slopes, the error of each slope by rounding, and how far f moved to the right and left.
     """
 
     def __init__(self, line: Line) -> None:
@@ -106,18 +108,19 @@ class _Slopes:
         self.moves = np.abs(pairs - float(middle))
 
     def order(self, claim: float) -> float:
-        """p, where the remainder falls like h^p: at the smallest scales at which it stands out from rounding."""
+        """The p for which the remainder falls like h^p, at the smallest scales at which it is larger than rounding."""
         size = np.abs(self.slopes - claim)
         clear = (size[1:] > 16 * self.rounding[1:]) & (size[:-1] > 0)
         ratios = np.log2(size[:-1][clear] / size[1:][clear])
         return 1 + float(np.median(ratios[-5:])) if len(ratios) else np.nan
 
     def mirage(self, claim: float, truth: float) -> bool:
-        """Whether f has the claimed slope, not zero, at several larger scales, and the true one only below.
+        """Whether f has the claimed slope, not zero, at several larger scales, and the true slope only at smaller ones.
 
-        Noise, seen in the differences at scales smaller than the best, may hide a slope; so may the rounding of a part
-        of f, of size one, that cancels. Where f moves to both sides, but stands still at small scales, its slope of 0
-        there may come from rounding, as that of round(x, 3) does. On the flat side of a kink it moves to one side only.
+        Noise may hide a slope; it shows in the differences at scales smaller than the best. The rounding of terms of
+        size one that cancel in f may hide one too. If f moves on both sides at large scales, but not at small ones, its
+        slope of 0 may come from rounding, as that of round(x, 3) does; at a kink with one flat side, f moves on one
+        side only.
         """
         off = abs(claim - truth)
         if claim == 0 or not len(self.steps):
@@ -126,10 +129,10 @@ class _Slopes:
         noise = (np.abs(self.slopes - truth) * self.steps)[best + 1 :].max(initial=0)
         if off * STEP <= 16 * noise:
             return True
-        if truth == 0 and not self.moves[-RUN:].any():
+        if truth == 0 and not self.moves[-SCALES:].any():
             grid = (self.moves > 0).all(axis=1) & (np.abs(self.slopes - claim) <= 0.5 * abs(claim))
             if grid.any() or off * STEP < BARELY:
                 return True
         room = min(0.02 * abs(claim), 0.1 * off)
         near = (np.abs(self.slopes - claim) <= room) & (self.rounding <= room)
-        return len(near) >= RUN and bool(np.lib.stride_tricks.sliding_window_view(near, RUN).all(axis=1).any())
+        return len(near) >= SCALES and bool(np.lib.stride_tricks.sliding_window_view(near, SCALES).all(axis=1).any())

@@ -1,4 +1,4 @@
-"""What is said when a gradient is wrong: where, by how much, what that looks like, and how to see it again.
+"""The errors of this package and their report: where a gradient is wrong, by how much, and how to reproduce it.
 
     cube: the vjp rule of x disagrees with central differences
       at       x[1] under the cotangent g
@@ -7,7 +7,7 @@
       ratio    0.667
       taylor   the remainder falls like h^1.00; that of a right slope like h^2 or faster
 
-Read next: `engine/testing/hints.py`, what a ratio looks like; `engine/testing/snippets.py`, how to see it again.
+Read next: `engine/testing/hints.py`, the guess behind the ratio.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class GradientError(AssertionError):
 
     Attributes:
         verdict: "disagrees"; "inconclusive" for the subclass.
-        law: which law is broken, "vjp rule" for one.
+        law: the law that does not hold, such as "vjp rule".
         snippet: Python source that raises this error again.
     """
 
@@ -41,10 +41,10 @@ class GradientError(AssertionError):
 
 
 class Inconclusive(GradientError):  # noqa: N818 (named for its verdict)
-    """Nothing was found wrong, but too much could not be decided for it to be a pass: a kink, noise, or no value there.
+    """No gradient was found wrong, but too many could not be decided: a kink, noise, or a function without a value.
 
     Attributes:
-        undecided, checked: how many entries could not be decided, of how many.
+        undecided, checked: how many elements could not be decided, and how many were checked.
     """
 
     verdict = "inconclusive"
@@ -56,7 +56,7 @@ class Inconclusive(GradientError):  # noqa: N818 (named for its verdict)
 
 
 def disagreement(what: str, where: str, found: float, truth: Estimate, hint: str, order: float | None = None) -> str:
-    """The report on one wrong entry, several lines."""
+    """The report on one wrong entry, in several lines."""
     value, half = float(truth.value), abs(float(truth.jump)) / 2
     ratio = f"{found / value:.6g}" if value and abs(found) < 1e300 and not half else "none"
     numeric = f"{value:.9g} +- {float(truth.error):.1g}"
@@ -75,7 +75,7 @@ def disagreement(what: str, where: str, found: float, truth: Estimate, hint: str
 
 
 def element(name: str, shape: tuple[int, ...], flat: int) -> str:
-    """How to write one element: `x[0, 2]`, or `x` where there are no axes."""
+    """One element as Python writes it: `x[0, 2]`, or `x` if there are no axes."""
     index = []
     for side in reversed(shape):
         flat, place = divmod(flat, side)

@@ -1,7 +1,9 @@
 """Snippets: Python source that repeats a check, to be pasted into a session or a new test.
 
-What can be imported is imported. What cannot (a lambda, a function in another function) is called by its name, with a
-comment that says where it was defined.
+Functions that can be imported are imported. Others (a lambda, a function inside a function) appear by name, with a
+comment that says where they are defined.
+
+Read next: `engine/testing/claims.py`, the checks of an op.
 """
 
 from __future__ import annotations
@@ -14,13 +16,16 @@ import numpy as np
 
 from engine import trees
 
-LONGEST = 64  # elements of an argument that is written out
+LONGEST = 64  # arguments with more elements are not written out
 
 
 def call(check: str, subjects: Mapping[str, Any], arguments: Sequence[Any], **options: Any) -> str:
     """The source of one call of `engine.testing.<check>(*subjects, *arguments, **options)`.
 
-    Subjects are given with the names that they have in the source if they have none of their own.
+    Args:
+        check: the name of the check.
+        subjects: the functions it is called with, by the names to use for those without a name of their own.
+        arguments, options: the other arguments of the call.
     """
     named = [_named(subject, name) for name, subject in subjects.items()]
     imports = {"import numpy as np", f"from engine.testing import {check}", *(line for line, _ in named)} - {""}
@@ -34,7 +39,7 @@ def call(check: str, subjects: Mapping[str, Any], arguments: Sequence[Any], **op
 
 
 def literal(value: Any) -> str:
-    """An array, or a tree of arrays, as source."""
+    """The source of an array, or of a tree of arrays."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key!r}: {literal(child)}" for key, child in value.items()) + "}"
     if isinstance(value, list):
@@ -64,7 +69,7 @@ def _unwritable(value: float) -> str:
 
 
 def _named(subject: Any, otherwise: str) -> tuple[str, str]:
-    """The line that makes a function known, and the name it is called by."""
+    """The line of source that imports a function, or says where it is defined, and the name to call it by."""
     name = str(getattr(subject, "name", None) or getattr(subject, "__name__", ""))
     name = name if name.isidentifier() else otherwise
     module = getattr(subject, "__module__", None)

@@ -1,12 +1,12 @@
-"""Strategies for points to try gradients at, of one's own functions and of every op.
+"""Strategies that draw points at which gradients are checked, for functions and for ops.
 
     assert_gradients(engine.log, arrays(positive))
     assert_gradients(engine.atan2, broadcastable(2, nonzero))
     assert_gradients(lambda x, y: x @ y, st.tuples(arrays(shape=(2, 3)), arrays(shape=(3,))))
 
-The idea: a counterexample is read by a person, so it should shrink to something short. Shapes are drawn first and
-values after, hence axes and sides go first; sides shrink towards 1. Values are dyadic (multiples of 1/8), which float16
-holds exactly; 0 is the simplest, then 2 and the other integers, then the halves.
+The idea: a person reads a counterexample, so it should shrink to a short one. Shapes are drawn before values, so axes
+are removed and sides shortened first; sides shrink towards 1. Values are multiples of 1/8, which are exact in float16;
+0 is the simplest, then 2 and the other integers, then the halves.
 
 >>> from hypothesis import find
 >>> find(arrays(), lambda x: x.size > 1 and x.max() > 1)
@@ -16,9 +16,11 @@ array([0., 2.])
 >>> find(arrays(distinct), lambda x: x.shape == (2,) and x[0] > x[1])
 array([ 0.  , -0.25])
 
-Values stay of moderate size: at 1000 `exp` and its like overflow or are flat, and central differences decide nothing.
+Values are of moderate size: at 1000 functions like `exp` overflow or are flat, and central differences cannot decide.
 
-The abstract `draw` of `engine.examples` is bound to the same strategies at the end of this file.
+At the end of this file the same strategies implement the abstract `Draw` of `engine.examples`.
+
+Read next: `engine/testing/indices.py`.
 """
 
 from __future__ import annotations
@@ -74,9 +76,9 @@ def away_from(*points: float, gap: float = 0.5) -> Domain:
 
 @cache
 def _values(domain: Domain) -> list[float]:
-    """The grid's points in a domain, simplest first: hypothesis shrinks towards the front.
+    """The grid's points in a domain, simplest first, because hypothesis shrinks towards the front.
 
-    1 is the last of the integers, because too many formulas agree there: x, x * x, 1 / x.
+    1 and -1 are the last of the integers, because too many formulas agree there: x, x * x, 1 / x.
     """
     grid = [k / GRID for k in range(ceil(domain.low * GRID), floor(domain.high * GRID) + 1)]
     values = [v for v in grid if all(abs(v - point) >= domain.gap for point in domain.avoid)]
@@ -89,17 +91,17 @@ def _values(domain: Domain) -> list[float]:
 
 
 def shapes(min_dims: int = 0, max_dims: int = 3, min_side: int = 0, max_side: int = 3) -> st.SearchStrategy[Shape]:
-    """Shapes of few axes with short sides. An empty side is rare, since an empty array shows little."""
+    """Shapes of few axes with short sides. A side of 0 is rare, because an empty array tests little."""
     sides = [*range(max(min_side, 1), max_side + 1)]
     if min_side == 0:
-        sides = 4 * sides + max_side * [0]  # one of five
-    counts = [*range(min_dims, max_dims + 1)]  # of axes; the fewest show the least, hence are half as likely
+        sides = 4 * sides + max_side * [0]  # one side in five is 0
+    counts = [*range(min_dims, max_dims + 1)]  # of axes; the smallest count tests the least and is half as likely
     return st.sampled_from(counts + counts[1:]).flatmap(lambda n: st.tuples(*[st.sampled_from(sides)] * n))
 
 
 @st.composite
 def broadcastable_shapes(draw: st.DrawFn, count: int, min_side: int = 0) -> list[Shape]:
-    """Shapes that broadcast with one another, parts of one: leading axes may be missing, others 1."""
+    """Shapes that broadcast with one another: a common shape without some leading axes, and with some sides 1."""
     whole = draw(shapes(min_side=min_side))
     kept = [whole[draw(st.integers(0, len(whole))) :] for _ in range(count)]
     return [tuple(1 if draw(st.booleans()) else side for side in shape) for shape in kept]
@@ -107,7 +109,7 @@ def broadcastable_shapes(draw: st.DrawFn, count: int, min_side: int = 0) -> list
 
 @st.composite
 def _parts_of_a_square(draw: st.DrawFn, count: int) -> list[Shape]:
-    """Shapes that broadcast with one another, on which a sum over the wrong axis has the right shape."""
+    """Shapes that broadcast to a square, for which a sum over the wrong axis has the right shape."""
     side = draw(st.integers(2, 3))
     return [draw(st.sampled_from([(side, side), (side,), (1, side), (side, 1)])) for _ in range(count)]
 
@@ -123,7 +125,7 @@ def axis(ndim: int) -> st.SearchStrategy[int]:
 
 
 def axes(ndim: int) -> st.SearchStrategy[int | tuple[int, ...] | None]:
-    """What a reduction takes as `axis`: None, one, or a tuple of several."""
+    """The `axis` of a reduction: None, one axis, or a tuple of several."""
     if not ndim:
         return st.none()
     several = st.lists(axis(ndim), max_size=ndim, unique_by=lambda k: k % ndim).map(tuple)
@@ -150,11 +152,11 @@ def arrays(
     """Arrays of dyadic values from a domain.
 
     Args:
-        draw: hypothesis gives it.
-        domain: which values; `distinct` ones all differ, for sorting and maxima.
-        shape: one, or a strategy for one; any by default.
-        dtype: one, or a strategy for one.
-        any_layout: whether values lie in memory in any of the ways of `layouts`, or always row by row.
+        draw: passed by hypothesis.
+        domain: the set of values; those of `distinct` all differ, for sorting and maxima.
+        shape: a shape or a strategy for shapes; any shape by default.
+        dtype: a dtype or a strategy for dtypes.
+        any_layout: whether to draw one of the memory layouts of `layouts` too; by default arrays are contiguous.
     """
     sides = shape if isinstance(shape, tuple) else draw(shapes() if shape is None else shape)
     kind = draw(dtype) if isinstance(dtype, st.SearchStrategy) else dtype
@@ -166,13 +168,13 @@ def arrays(
     array = np.array(values, kind).reshape(sides)
     if not any_layout:
         return array
-    if size and sides and not domain.distinct and draw(st.booleans()):  # something to repeat
+    if size and sides and not domain.distinct and draw(st.booleans()):  # repeated values
         array = np.array(np.broadcast_to(array.take([0], draw(axis(len(sides)))), sides))
     return draw(layouts(array))
 
 
 def broadcastable(count: int, domain: Domain | Sequence[Domain] = real) -> st.SearchStrategy[tuple[Array, ...]]:
-    """Tuples of arrays whose shapes broadcast with one another; of one domain, or of one each."""
+    """Tuples of arrays whose shapes broadcast with one another, from one domain or each from its own."""
     domains = [domain] * count if isinstance(domain, Domain) else domain
 
     def filled(sides: list[Shape]) -> st.SearchStrategy[tuple[Array, ...]]:
@@ -185,10 +187,9 @@ def broadcastable(count: int, domain: Domain | Sequence[Domain] = real) -> st.Se
 
 
 def layouts(array: Array) -> st.SearchStrategy[Array]:
-    """The same values, laid out in memory in each of the ways that NumPy knows.
+    """The same values in different memory layouts.
 
-    Row by row, column by column, with the axes turned, with gaps, backwards, repeated by a stride of 0 where they do
-    repeat, and read-only.
+    C order, Fortran order, permuted axes, gaps, negative strides, strides of 0 along axes with equal values, read-only.
     """
     return st.sampled_from(LAYOUTS).map(lambda lay_out: lay_out(array))
 

@@ -1,4 +1,7 @@
-"""The tally in words: four lines, or a row for each law and each subject as well. Plain text, 80 columns."""
+"""The tally in words: four lines, or a row for each law and each subject as well. Plain text, 80 columns.
+
+Read next: `engine/testing/program.py`, functions made of several ops.
+"""
 
 from __future__ import annotations
 

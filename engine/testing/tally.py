@@ -1,7 +1,7 @@
-"""Tally: what was checked, how often, how close it came. Only reports read it.
+"""Tally: how often each law was checked, and how close a check came to failing, for the summary of a test run.
 
-One row for each subject (an op, or the name of a function) and law: checks made, how many of them decided nothing, and
-the largest relative error that passed, with where that was.
+One entry for each subject (an op, or the name of a function) and law: the number of checks, how many of them were
+inconclusive, and the largest relative error that passed, with its place.
 
 Read next: `engine/testing/summary.py`, the tally in words.
 """
@@ -31,12 +31,12 @@ class Entry:
 
 @dataclass
 class Tally:
-    """Counts of a whole run.
+    """Counts of a whole test run.
 
     Fields:
-        examples: points drawn by hypothesis, each checked under every law that applies there.
-        entries: what came of it, by subject and law.
-        subject: counts in place of the subject a check names, while it is not empty.
+        examples: the number of points drawn by hypothesis, each checked under every law that applies there.
+        entries: the counts, by subject and law.
+        subject: replaces the subject that a check names, if not empty.
     """
 
     examples: int = 0
@@ -53,7 +53,7 @@ class Tally:
 
     @contextmanager
     def under(self, subject: str) -> Iterator[None]:
-        """Inside, every check counts for this subject."""
+        """A context in which every check counts for this subject."""
         outer, self.subject = self.subject, subject
         try:
             yield
@@ -61,7 +61,7 @@ class Tally:
             self.subject = outer
 
     def add(self, other: Tally) -> None:
-        """Count what another process counted."""
+        """Add the counts of another process."""
         self.examples += other.examples
         for key, entry in other.entries.items():
             self.entries.setdefault(key, Entry()).add(entry)

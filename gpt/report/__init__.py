@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from gpt import checkpoint
-from gpt.checkpoint import Run, write_whole
+from gpt import runs
 from gpt.report import attention, embedding, examples, gradients, metrics, overview, parameters, training
 from gpt.report.markup import Section
 from gpt.report.metrics import Metrics
+from gpt.runs import Run, write_whole
 from viz.charts import STYLE
 from viz.page import page
 
@@ -28,7 +28,7 @@ NAME = "report.html"
 
 def report(path: str | Path) -> str:
     """The page for a run folder. Raises CheckpointError if that is not one."""
-    run = checkpoint.load(path)
+    run = runs.load(path)
     told = metrics.read(run.path / "metrics.jsonl")
     with np.errstate(all="ignore"):  # a model whose numbers overflowed is shown as it is
         sections = _sections(run, told)

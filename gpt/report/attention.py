@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from engine.arrays import Array
-from gpt.checkpoint import Run
 from gpt.report.markup import Section, code, figure, paragraph, place, shown
+from gpt.runs import Run
 from viz.charts import LinearScale, Ticks, heatmap, legend
 
 _TITLE = "Where the heads look"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from engine.arrays import Array
-from gpt.checkpoint import Run
 from gpt.report.markup import Section, figure, paragraph, shown
+from gpt.runs import Run
 from viz.charts import plane, short
 
 

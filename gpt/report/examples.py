@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass
 
 from gpt import calculator
-from gpt.blame import Verdict, blame
+from gpt.blame import TracedAnswer, blame
 from gpt.calculator import Problem
-from gpt.checkpoint import Run
 from gpt.report.markup import Section, code, figure, paragraph, place, shown
 from gpt.report.pictures import inline
+from gpt.runs import Run
 from gpt.sampling import exactly_right, generate
 from viz import BlameFlow, NoGraphviz
 from viz.charts import Bar, bars, short, strip
@@ -33,7 +33,7 @@ class Example:
     kind: str
     problem: Problem
     said: str
-    verdict: Verdict
+    verdict: TracedAnswer
 
     @property
     def right(self) -> bool:

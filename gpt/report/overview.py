@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from gpt.checkpoint import Run
 from gpt.report.markup import figure, paragraph, table
 from gpt.report.metrics import Metrics
+from gpt.runs import Run
 from viz.charts import Bar, bars
 from viz.charts.marks import escaped
 

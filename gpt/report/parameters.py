@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from gpt.checkpoint import Run
 from gpt.report.markup import Section, paragraph, table
+from gpt.runs import Run
 from viz.charts import short
 
 

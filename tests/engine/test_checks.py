@@ -131,8 +131,8 @@ def test_a_few_kinks_do_not_matter_but_nothing_but_kinks_does() -> None:
         (lambda: check_vjp(square, lambda g, x: (g, g), X), GradientError, "returned 2 cotangents for 1 argument"),
         (lambda: check_vjp(square, lambda g, x: [[1.0], [1.0, 2.0]], X), GradientError, "returned"),
         (lambda: check_vjp(square, lambda g, x: g[0], X), GradientError, r"has shape \(3,\), and should have \(2, 3\)"),
-        (lambda: check_op(ANYTHING), TypeError, "check_op: wants an op"),
-        (lambda: assert_gradients(square, ANYTHING), TypeError, "assert_gradients: wants a strategy, not object"),
+        (lambda: check_op(ANYTHING), TypeError, "check_op: takes an op"),
+        (lambda: assert_gradients(square, ANYTHING), TypeError, "assert_gradients: takes a strategy, not object"),
     ],
 )
 def test_mistakes_are_named_in_one_line(call: Any, error: type[Exception], message: str) -> None:

@@ -102,7 +102,7 @@ def test_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
 
 
 def test_a_rule_without_an_end_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.testing.mutation.trial.PATIENCE", 0.5)
+    monkeypatch.setattr("engine.testing.mutation.trial.TIME_LIMIT", 0.5)
     (endless,) = [m for name, m in mutants().items() if name.startswith("scans._recurrence: ⟦by *= 2 → pass⟧")]
     assert isinstance(endless, Mutant)
     assert "no end" in judge(endless).how

@@ -1,4 +1,4 @@
-"""The generated data: what is in it, how it is split, and what the loss counts."""
+"""The generated data: its problems, its split, and the characters that the loss counts."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_rows_are_cut_to_the_longest_of_them() -> None:
     assert ids.shape == labels.shape == (1, data.lengths.min())
 
 
-def test_the_tokenizer_goes_round_and_names_what_it_does_not_know() -> None:
+def test_the_tokenizer_decodes_what_it_encodes_and_names_unknown_characters() -> None:
     tokenizer = calculator.tokenizer()
     assert tokenizer.decode(tokenizer.encode("two plus")) == "two plus"
     with pytest.raises(TokenError, match="'!', '2'"):

@@ -1,4 +1,4 @@
-"""The command line, as a user runs it: in a process of its own."""
+"""The command line, run in a process of its own as a user would."""
 
 from __future__ import annotations
 
@@ -115,11 +115,11 @@ def test_mistakes_end_in_one_line_and_status_2(run: Path, tmp_path: Path) -> Non
     assert "there is no folder nowhere" in blameflow(
         "blame", run, "--prompt", "two ", "--out", "nowhere/x.svg", status=2
     )
-    assert "a file stands where" in blameflow("train", "--out", run / "config.json", status=2)
+    assert "is a file, and a run needs a folder" in blameflow("train", "--out", run / "config.json", status=2)
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "pickle", "other model", "no json"])
-def test_a_damaged_checkpoint_is_refused(run: Path, tmp_path: Path, damage: str) -> None:
+def test_a_damaged_run_is_refused(run: Path, tmp_path: Path, damage: str) -> None:
     broken = tmp_path / "broken"
     broken.mkdir()
     for path in run.iterdir():

@@ -17,7 +17,7 @@ import pytest
 
 import gpt
 from engine import Tensor, scope
-from gpt import calculator, checkpoint, report
+from gpt import calculator, report, runs
 from gpt.blame import blame
 from gpt.model import GPT, GPTConfig
 from gpt.report import metrics, overview
@@ -89,9 +89,9 @@ def train(out: Path, steps: int = 120, **changes: Any) -> Path:
     out.mkdir(parents=True)
     model = new_model(lambda: GPT(shape), seed=0)
     trainer = Trainer(model, settings, learned, held_out[:200], out / "metrics.jsonl")
-    for _ in trainer.run():
+    for _ in trainer.all_steps():
         pass
-    checkpoint.save(out, model, tokenizer, asdict(settings))
+    runs.save(out, model, tokenizer, asdict(settings))
     append_metrics(out / "metrics.jsonl", {"step": steps, "held_out": trainer.accuracy(), "problems": 200})
     return out
 
@@ -146,7 +146,7 @@ def test_the_same_run_gives_the_same_page_wherever_it_lies(text: str, copy: Path
 def test_hostile_characters_are_shown_and_not_obeyed(copy: Path) -> None:
     tokenizer = CharTokenizer(calculator.tokenizer().characters + "<>&\"'\x1b\u202e{")
     model = GPT(GPTConfig(len(tokenizer), 64, n_layer=1, n_head=1, n_embd=8))
-    checkpoint.save(copy, model, tokenizer, {"batch_size": "</script><b>", "<i>": "]]>"})
+    runs.save(copy, model, tokenizer, {"batch_size": "</script><b>", "<i>": "]]>"})
     page = Page(report.report(copy))
     for shown in ("<", ">", "&", "\\x1b", "\\u202e", "</script><b>", "<i>"):
         assert shown in page.said
@@ -309,7 +309,7 @@ def test_numbers_that_are_not_finite_are_survived(copy: Path) -> None:
     rewrite(copy, broken)
     loaded = gpt.load(copy)
     loaded.model.head.weight.assign(np.full(loaded.model.head.weight.shape, np.nan))
-    checkpoint.save(copy, loaded.model, loaded.tokenizer, loaded.config["training"])
+    runs.save(copy, loaded.model, loaded.tokenizer, loaded.config["training"])
     page = Page(report.report(copy))
     assert "Exploding gradients: head (not finite at step 50)" in page.said
     assert "1 of 4 values are not drawn" in page.said

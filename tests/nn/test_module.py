@@ -1,4 +1,4 @@
-"""Modules: names, trees, summaries, state, and the scopes they open."""
+"""Modules: names, trees, summaries, state, and the scopes that calls open."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_calling_a_module_opens_a_scope_with_its_path() -> None:
     assert ("feed_forward", "contract") in scopes
 
 
-def test_state_goes_round_and_a_mismatch_assigns_nothing() -> None:
+def test_state_is_saved_and_loaded_and_a_mismatch_assigns_nothing() -> None:
     a, b = Pair(), Pair()
     b.load_state_dict(a.state_dict())
     for name, value in a.state_dict().items():
@@ -70,7 +70,7 @@ def test_tree_and_summary_show_where_the_parameters_are() -> None:
     assert summary.splitlines()[-1].split() == ["total", "872"]
 
 
-def test_training_mode_reaches_every_module_and_dropout_obeys_it() -> None:
+def test_training_mode_reaches_every_module_and_dropout_follows_it() -> None:
     model = nn.Sequential(nn.Linear(4, 4), nn.Dropout(0.5))
     x = Tensor(np.ones((8, 4), np.float32))
     assert (model(x).numpy() == 0).any()
@@ -79,7 +79,7 @@ def test_training_mode_reaches_every_module_and_dropout_obeys_it() -> None:
 
 
 @pytest.mark.parametrize(("p", "expected"), [(0.0, 1.0), (1.0, 0.0)])
-def test_dropout_at_its_ends(p: float, expected: float) -> None:
+def test_dropout_with_probability_0_and_1(p: float, expected: float) -> None:
     x = Tensor(np.ones(3), requires_grad=True)
     y = nn.Dropout(p)(x)
     np.testing.assert_array_equal(y.numpy(), np.full(3, expected))

@@ -1,4 +1,4 @@
-"""Optimizers against their formulas written out anew, clipping and schedules."""
+"""Optimizers compared with their formulas in plain NumPy, clipping and schedules."""
 
 from __future__ import annotations
 

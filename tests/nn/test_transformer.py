@@ -1,4 +1,4 @@
-"""What makes a transformer one: it is causal, and rotary scores see relative positions only."""
+"""The transformer: attention is causal, and rotary scores depend on relative positions only."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_rotated_vectors_have_inner_products_that_see_only_the_distance() -> Non
         np.testing.assert_allclose(diagonal, diagonal[0], rtol=1e-10)
 
 
-def test_attention_is_the_average_it_says() -> None:
+def test_attention_is_the_weighted_average_of_the_values() -> None:
     rng = np.random.default_rng(1)
     q, k, v = (rng.normal(size=(2, 5, 3)) for _ in range(3))
     found: Any = engine.scaled_dot_product_attention(q, k, v, causal=True)
@@ -50,7 +50,7 @@ def test_attention_is_the_average_it_says() -> None:
 
 @pytest.mark.parametrize("causal", [True, False])
 @pytest.mark.parametrize("rotary", [True, False])
-def test_the_weights_to_look_at_are_those_that_average_the_values(causal: bool, rotary: bool) -> None:
+def test_attention_weights_are_those_that_average_the_values(causal: bool, rotary: bool) -> None:
     engine.random.seed(0)
     attention = nn.MultiHeadAttention(8, 2, causal=causal, rotary=nn.RotaryPositions(16, 4) if rotary else None)
     x = engine.random.normal((3, 5, 8))
@@ -65,7 +65,7 @@ def test_the_weights_to_look_at_are_those_that_average_the_values(causal: bool, 
 
 
 @pytest.mark.parametrize("norm", ["pre", "post"])
-def test_a_block_tells_the_weights_of_what_its_attention_reads(norm: str) -> None:
+def test_attention_weights_of_a_block_are_those_of_its_attention(norm: str) -> None:
     engine.random.seed(0)
     block = nn.TransformerBlock(8, 2, norm=norm)
     x = engine.random.normal((1, 4, 8))

@@ -1,34 +1,34 @@
-"""The laws every op obeys, checked at one point each.
+"""The laws that every op obeys, each checked at one point.
 
-Of its rules (`rules.py`):
+Laws of its rules (`rules.py`):
 
-    vjp rule, jvp rule       against central differences, under a random cotangent or tangent
-    no rule                  an argument without a rule has no derivative, numerically too
-    transpose                <u, J v> = <J' u, v>: the two rules, written independently, against each other
-    linear in g              the vjp of v / 1000 - u is a thousandth of that of v less that of u
-    alone = together         an argument's gradient does not depend on which others want one
-    twice = 2 x once         where one tensor is used by two calls, both contributions arrive
-    swept again              a second sweep over a retained graph finds the same: no rule writes what was saved
-    fused = reference        value and gradient of a fused op against the composed one
+    vjp rule, jvp rule       equal to central differences, under a random cotangent or tangent
+    no rule                  an argument without a rule has a numerical derivative of zero
+    transpose                <u, J v> = <J' u, v>: the two rules, written independently, agree
+    linear in g              the vjp of v / 1000 - u is a thousandth of the vjp of v, minus that of u
+    alone = together         an argument's gradient does not depend on which others require one
+    twice = 2 x once         if two calls use one tensor, its gradient is the sum of both contributions
+    swept again              a second sweep over a retained graph gives the same: no rule writes into a saved value
+    fused = reference        value and gradient of a fused op equal those of its reference
 
-Of the same rules on tensors (`recorded.py`):
+Laws of the same rules on tensors (`recorded.py`):
 
-    recorded = raw           the sweep run on tensors gives what it gives on arrays
-    second derivative        reverse over reverse = numeric; forward over reverse and reverse over forward are the same
-    recorded in g, in t      the pullback, differentiated in its cotangent, pushes forward; the push, in t, pulls back
+    recorded = raw           the sweep gives the same on tensors as on arrays
+    second derivative        reverse over reverse = numeric; forward over reverse and reverse over forward give the same
+    recorded in g, in t      the derivative of <J' g, t> in g is J t, and that of <g, J t> in t is J' g
 
-Of the op's call (`calls.py`):
+Law of the call (`calls.py`):
 
-    shortcut = call          the short call of an op of one or two arrays remembers what the general call does
+    shortcut = call          the short call of an op of one or two arrays records what the general call does
 
-Of what they do to memory (`storage.py`):
+Laws of memory (`storage.py`):
 
-    layouts                  arguments in any memory layout, read-only, give what contiguous ones give
-    float32                  the rules in float32 against those in float64, in the argument's dtype
-    mixed dtypes             each argument's gradient has its own dtype
-    kept                     neither arguments nor results are written, and nothing outlives the sweep
+    layouts                  arguments in any memory layout, and read-only, give the same as contiguous ones
+    float32                  the rules in float32 agree with those in float64 and return float32
+    mixed dtypes             each argument's gradient has that argument's dtype
+    kept                     no argument or result is written into, and no array outlives the sweep
 
-Read next: `engine/testing/properties.py`, where the points come from.
+Read next: `engine/testing/laws/rules.py`.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ LAWS: tuple[Callable[[Case], None], ...] = (
 
 
 def check_at(primitive: Primitive, arrays: Sequence[Any], metadata: dict[str, Any] | None = None, seed: int = 0) -> int:
-    """Check every law for one op at one point. Returns how many entries were held against numerical truth.
+    """Check every law for one op at one point. Returns how many elements were compared with numerical truth.
 
     Args:
         primitive: the op.
@@ -79,7 +79,7 @@ def check_at(primitive: Primitive, arrays: Sequence[Any], metadata: dict[str, An
         metadata: its other arguments, by name.
         seed: of the random cotangents and tangents.
 
-    Raises GradientError naming the op, the law and the worst element; Inconclusive where that cannot be told.
+    Raises GradientError naming the op, the law and the worst element, and Inconclusive if that cannot be decided.
     """
     try:
         case = Case(primitive, arrays, metadata or {}, seed)
@@ -88,7 +88,7 @@ def check_at(primitive: Primitive, arrays: Sequence[Any], metadata: dict[str, An
         case.judge.finish()
         return case.judge.checked
     except (GradientError, RuntimeError) as error:
-        if not isinstance(error, GradientError):  # a rule failed, and the engine says which
+        if not isinstance(error, GradientError):  # a rule raised an error; the engine's message names the rule
             error = GradientError(str(error), "rule failed").with_traceback(error.__traceback__)
         given = [list(arrays), *([metadata] if metadata else [])]
         error.snippet = call("check_at", {"op": primitive}, given, **({"seed": seed} if seed else {}))

@@ -1,4 +1,7 @@
-"""The laws of what an op's rules do to memory: layout, dtype, and what is left behind."""
+"""The laws of memory: layout, dtype, writing into arrays, and arrays that outlive a sweep.
+
+Read next: `engine/testing/layouts.py`.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +16,17 @@ from engine.graph import between
 from engine.recording import changed
 from engine.sweeps import forward_sweep, reverse_sweep
 from engine.tensor import wrap
-from engine.testing.claims import Case, arrived, pull_back, push_forward
+from engine.testing.claims import Case, pull_back, push_forward, value_for
 from engine.testing.layouts import LAYOUTS, read_only
 from engine.testing.report import GradientError
 
-FEW = 4  # layouts tried at each point
-NARROW = 1e-5  # between float32 and float64, relative to the largest value
+TRIED = 4  # layouts at each point
+FLOAT32_ERROR = 1e-5  # tolerance between float32 and float64, relative to the largest value
 
 
 def any_layout(case: Case) -> None:
-    """layouts: all arguments, cotangent and tangents laid out in each of a few ways, drawn from many, and read-only."""
-    for k in case.rng.permutation(len(LAYOUTS))[:FEW]:
+    """Law: layouts. Arguments, cotangent and tangents, all read-only, in each of a few layouts drawn at random."""
+    for k in case.rng.permutation(len(LAYOUTS))[:TRIED]:
         _one_layout(case, LAYOUTS[k])
 
 
@@ -32,63 +35,61 @@ def _one_layout(case: Case, lay_out: Callable[[Array], Array]) -> None:
         return [read_only(lay_out(a)) if isinstance(a, np.ndarray) else a for a in values]
 
     arrays, inputs = laid_out(case.arrays), case.inputs()
-    handed = [wrap(arrays[k], x.node) if k in case.wanted else arrays[k] for k, x in enumerate(inputs)]
-    out = case.function(*handed)
+    passed = [wrap(arrays[k], x.node) if k in case.moving else arrays[k] for k, x in enumerate(inputs)]
+    out = case.function(*passed)
     case.same("layouts", "the value", out, case.out)
     if out.node is None:
         return
     found = reverse_sweep(out.node, read_only(lay_out(case.g)))
-    for k in case.wanted:
-        case.same("layouts", k, arrived(found, inputs[k]), case.gradients[k])
+    for k in case.moving:
+        case.same("layouts", k, value_for(found, inputs[k]), case.gradients[k])
     if case.primitive.jvp is not None:
         tangents = dict(enumerate(laid_out(case.tangents)))
-        pushed = push_forward(case.function, handed, {k: tangents[k] for k in case.wanted})
+        pushed = push_forward(case.function, passed, {k: tangents[k] for k in case.moving})
         case.same("layouts", "the tangent", pushed, case.push())
 
 
 def float32(case: Case) -> None:
-    """float32: never differenced; dtype and shape are the argument's."""
-    if not case.wanted:
+    """Law: float32. Compared with float64, never with differences; the gradient has the argument's dtype and shape."""
+    if not case.moving:
         return
     arrays = [_single(a) for a in case.arrays]
-    metadata = {
-        k: np.dtype(np.float32) if isinstance(v, np.dtype) else v for k, v in case.metadata.items()
-    }  # of astype
+    metadata = {k: np.dtype(np.float32) if isinstance(v, np.dtype) else v for k, v in case.metadata.items()}  # astype's
 
     def function(*args: Any) -> Any:
         return case.primitive(*args, **metadata)
 
-    found = pull_back(function, arrays, case.wanted, _single(case.g))
+    found = pull_back(function, arrays, case.moving, _single(case.g))
     named = [("the result", np.asarray(function(*arrays)), case.out)]
-    named += [(case.names[k], found[k], case.gradients[k]) for k in case.wanted]
+    named += [(case.names[k], found[k], case.gradients[k]) for k in case.moving]
     if case.primitive.jvp is not None:
-        tangents = {k: _single(case.tangents[k]) for k in case.wanted}
+        tangents = {k: _single(case.tangents[k]) for k in case.moving}
         named.append(("the tangent", np.asarray(push_forward(function, arrays, tangents)), case.push()))
     for name, narrow, wide in named:
         if narrow.dtype != np.float32:
             raise GradientError(f"{case.primitive.name}: float32 in, but {narrow.dtype} for {name}", "float32")
-        case.judge.equal("float32", name, narrow, wide, NARROW * (1 + np.abs(wide).max(initial=0)))
+        case.judge.equal("float32", name, narrow, wide, FLOAT32_ERROR * (1 + np.abs(wide).max(initial=0)))
 
 
 def mixed_dtypes(case: Case) -> None:
-    """mixed dtypes: one argument of a broadcasting op, or of a cast, in float32; the others and g in float64."""
+    """Law: mixed dtypes. One argument of a broadcasting op, or of a cast, in float32; the others and g in float64."""
     casts = any(isinstance(value, np.dtype) for value in case.metadata.values())
-    if not case.wanted or not (case.primitive.broadcasts or casts):
+    if not case.moving or not (case.primitive.broadcasts or casts):
         return
-    one = case.wanted[case.rng.integers(len(case.wanted))]
+    one = case.moving[case.rng.integers(len(case.moving))]
     arrays = [_single(a) if k == one else a for k, a in enumerate(case.arrays)]
-    for k, found in pull_back(case.function, arrays, case.wanted, case.g).items():
+    for k, found in pull_back(case.function, arrays, case.moving, case.g).items():
         if found.dtype != arrays[k].dtype:
             raise GradientError(
                 f"{case.primitive.name}: {case.names[k]} is {arrays[k].dtype}, its gradient {found.dtype}",
                 "mixed dtypes",
             )
         wide = case.gradients[k]
-        case.judge.equal("mixed dtypes", case.names[k], found, wide, NARROW * (1 + np.abs(wide).max(initial=0)))
+        case.judge.equal("mixed dtypes", case.names[k], found, wide, FLOAT32_ERROR * (1 + np.abs(wide).max(initial=0)))
 
 
 def nothing_is_written_or_left(case: Case) -> None:
-    """kept: arguments and results are as they were, and all is freed by reference counting once nobody holds it."""
+    """Law: kept. Arguments and results keep their values, and reference counting frees all arrays after the sweep."""
     before = [a.copy() if isinstance(a, np.ndarray) else a for a in case.arrays]
     inputs, g = case.inputs(), case.g.copy()
     out = case.function(*inputs)
@@ -98,29 +99,29 @@ def nothing_is_written_or_left(case: Case) -> None:
         case.judge.equal("kept", "the cotangent", g, case.g, 0.0)
         reverse_sweep(out.node, g)
     case.judge.equal("kept", "the result", out, kept, 0.0)
-    for name, own, x, array in zip(case.names, case.arrays, inputs, before, strict=True):
+    for name, array, x, copy in zip(case.names, case.arrays, inputs, before, strict=True):
         if isinstance(array, np.ndarray):
-            case.judge.equal("kept", name, own, array, 0.0)
-            case.judge.equal("kept", name, x, array, 0.0)
-    if case.primitive.jvp is not None and case.wanted:
+            case.judge.equal("kept", name, array, copy, 0.0)
+            case.judge.equal("kept", name, x, copy, 0.0)
+    if case.primitive.jvp is not None and case.moving:
         _nothing_is_written_or_left_by_a_push(case)
     watched = {"its result": weakref.ref(out.array), "the cotangent": weakref.ref(g)}
-    watched |= {case.names[k]: weakref.ref(inputs[k].array) for k in case.wanted}
+    watched |= {case.names[k]: weakref.ref(inputs[k].array) for k in case.moving}
     del out, g, inputs, x
     _all_freed(case, watched)
 
 
 def _nothing_is_written_or_left_by_a_push(case: Case) -> None:
-    expected = case.push()  # now: a rule that keeps what it was given last shall have been given what is watched here
-    inputs, tangents = case.inputs(), {k: case.tangents[k].copy() for k in case.wanted}
+    expected = case.push()  # before the sweeps below, so that arrays kept by a rule's last call are the watched ones
+    inputs, tangents = case.inputs(), {k: case.tangents[k].copy() for k in case.moving}
     with changed(forward=True):
         out = case.function(*inputs)
     if out.node is None:
         return
     kept, directions = np.array(out.array), {inputs[k].node: t for k, t in tangents.items()}
-    for _ in range(2):  # what a rule wrote shows in the second
+    for _ in range(2):  # a value that a rule has written into changes the second sweep
         found = forward_sweep(between(out.node, directions), dict(directions))
-        case.same("kept", "the tangent", arrived(found, out), expected)
+        case.same("kept", "the tangent", value_for(found, out), expected)
     case.judge.equal("kept", "the result", out, kept, 0.0)
     watched = {"its result": weakref.ref(out.array)}
     for k, t in tangents.items():

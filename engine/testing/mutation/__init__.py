@@ -1,12 +1,12 @@
-"""The checker checked: wrong rules are planted in every op, and each must be found by `check_op` as it is shipped.
+"""Tests of the checker: wrong rules are planted in every op, and `check_op` must find each of them by its defaults.
 
-    python -m engine.testing.mutation                     all of them
+    python -m engine.testing.mutation                     all mutants
     python -m engine.testing.mutation exp --kind sign     some
 
-A mutant that survives shows a law that is missing. What cannot be found because it is no mistake is declared, with the
-reason, in `equivalent.py`.
+A mutant that survives shows that a law is missing. Mutants that compute the same function as the right rule cannot be
+found; `equivalent.py` declares them, with reasons.
 
-Read next: `mutant.py`, `sites.py`, `mistakes.py`, `generic.py`; then `functions.py`, `changes.py`, `source.py`.
+Read next: `engine/testing/mutation/mutant.py`.
 """
 
 from engine.testing.mutation.equivalent import EQUIVALENT, stale

@@ -1,6 +1,9 @@
-"""`python -m engine.testing.mutation`: plant wrong rules everywhere and see whether the checker finds them.
+"""`python -m engine.testing.mutation`: plant wrong rules in every op and report which of them the checker finds.
 
-Exit status 1 if one survived, if a right rule was found fault with, or if a declared equivalent is none.
+The exit status is 1 if a mutant survived, if the checker reported a right rule, or if a declaration in `equivalent.py`
+is wrong.
+
+Read next: `nn/__init__.py`.
 """
 
 from __future__ import annotations
@@ -14,20 +17,20 @@ from engine.testing.mutation.run import mutants, run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run with these arguments, the command line's by default; returns the exit status."""
+    """Run with these arguments, by default those of the command line; returns the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m engine.testing.mutation", description="Check the checker: plant wrong rules and look for them."
     )
     parser.add_argument("ops", nargs="*", metavar="op", help="only the mutants of these ops (default: all)")
     parser.add_argument("--kind", action="append", help="only mutants of this kind, such as sign; may be repeated")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: one per core)")
-    parser.add_argument("--list", action="store_true", help="print the names of the mutants, and plant none")
+    parser.add_argument("--list", action="store_true", help="only print the names of the mutants")
     given = parser.parse_args(arguments)
     kinds = {mutant.kind for mutant in mutants().values()}
-    for what, asked, known in (("op", given.ops, registry), ("kind", given.kind or [], kinds)):
+    for what, asked, existing in (("op", given.ops, registry), ("kind", given.kind or [], kinds)):
         for name in asked:
-            if name not in known:
-                parser.error(f"no {what} named {name!r}; there are {', '.join(sorted(known))}")
+            if name not in existing:
+                parser.error(f"no {what} named {name!r}; there are {', '.join(sorted(existing))}")
     names = [
         name
         for name, mutant in mutants().items()

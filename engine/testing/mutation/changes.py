@@ -1,12 +1,12 @@
-"""What may stand in place of a piece of source: for each kind of node, the slips of the pen that still compile.
+"""The changes that source-level mutants make: for each kind of syntax node, small mistakes that still compile.
 
     arithmetic    + for -, * for /, // for %, & for |, += for -=     constant    n + 1 for n
-    comparison    < for <= and for >, == for !=, is for is not       axis        the same for an axis
+    comparison    < for <= and for >, == for !=, is for is not       axis        n + 1 for an axis n
     forgotten     an operand, a call, a minus, a statement           boolean     False for True
-    exchanged     arguments of a call, branches of a choice          keepdims    likewise
+    exchanged     arguments of a call, branches of an if expression  keepdims    False for keepdims=True
     negated       the condition of an if or a while
 
-Read next: `engine/testing/mutation/functions.py`.
+Read next: `engine/testing/mutation/source.py`.
 """
 
 from __future__ import annotations
@@ -40,16 +40,15 @@ _COMPARISONS: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
     ast.IsNot: (ast.Is,),
 }
 
-# What only makes sure of a type, and does nothing to most values.
+# Calls that only ensure a type, and do not change most values.
 _CONVERSIONS = {"as_operand", "asarray", "float", "int", "tuple", "list", "isinstance", "len", "astype", "tolist"}
 
-
-# Whose arguments may as well stand the other way round.
+# Calls whose arguments can be exchanged.
 _COMMUTATIVE = {"add", "multiply", "hypot", "maximum", "minimum", "max", "min", "swapaxes", "broadcast_shapes"}
 
 
-def changes(node: ast.AST, parent: ast.AST, field: str) -> Changed:
-    """Pairs of kind and node to put in place of this one."""
+def changes(node: ast.AST, parent: ast.AST) -> Changed:
+    """Pairs of a kind and the node that replaces this one."""
     match node:
         case ast.BinOp(left, op, right):
             if type(op) in _OPERATORS:
@@ -68,18 +67,18 @@ def changes(node: ast.AST, parent: ast.AST, field: str) -> Changed:
             for other in _COMPARISONS.get(type(op), ()):
                 yield "comparison", ast.Compare(left, [other()], comparators)
         case ast.Constant():
-            yield from _of_constant(node, parent)
+            yield from _constant_changes(node, parent)
         case ast.Call():
-            yield from _of_call(node)
+            yield from _call_changes(node)
         case ast.IfExp(test, body, orelse):
             yield "exchanged", ast.IfExp(test, orelse, body)
         case ast.If(test, body, orelse) | ast.While(test, body, orelse) if not isinstance(body[0], ast.Raise):
             yield "negated", type(node)(ast.UnaryOp(ast.Not(), test), body, orelse)
 
 
-def _of_constant(node: ast.Constant, parent: ast.AST) -> Changed:
+def _constant_changes(node: ast.Constant, parent: ast.AST) -> Changed:
     name = parent.arg if isinstance(parent, ast.keyword) else None
-    if name == "strict":  # of zip: only makes sure
+    if name == "strict":  # of zip: only an assertion
         return
     if isinstance(node.value, bool):
         yield "keepdims" if name == "keepdims" else "boolean", ast.Constant(not node.value)
@@ -87,7 +86,7 @@ def _of_constant(node: ast.Constant, parent: ast.AST) -> Changed:
         yield "axis" if name in ("axis", "axis1", "axis2", "axes") else "constant", ast.Constant(node.value + 1)
 
 
-def _of_call(node: ast.Call) -> Changed:
+def _call_changes(node: ast.Call) -> Changed:
     called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", None)
     if len(node.args) >= 2 and called not in _CONVERSIONS | _COMMUTATIVE:
         *before, one, other = node.args

@@ -1,9 +1,9 @@
-"""Mutants that are no mistakes: the changed rule is the same function, each with the reason why.
+"""Equivalent mutants: those whose changed rule is the same function as the right one, each with the reason.
 
-An entry is held to its word. One that names no mutant any more, or one that is found after all, is stale, and a stale
-entry fails the run as a survivor does.
+An entry is stale if no mutant has its name any more, or if its mutant is found; the run fails for a stale entry as for
+a survivor.
 
-Read next: `engine/testing/laws/`, what all of this puts to the test.
+Read next: `engine/testing/mutation/run.py`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def because(reason: str, *mutants: str) -> None:
 
 
 def stale(names: Collection[str], verdicts: Sequence[Verdict]) -> Iterator[str]:
-    """What is wrong with the table, given the names of all mutants and what became of those that were judged."""
+    """The stale entries, given the names of all mutants and the verdicts on those that were judged."""
     for name in EQUIVALENT:
         if name not in names:
             yield f"no such mutant: {name}"
@@ -30,23 +30,23 @@ def stale(names: Collection[str], verdicts: Sequence[Verdict]) -> Iterator[str]:
             yield f"found by {verdict.found_by}: {verdict.mutant}"
 
 
-# ---- rules as a whole ------------------------------------------------------------------------------------------------
+# ---- generic mutants -------------------------------------------------------------------------------------------------
 
-_ALWAYS_ZERO = ("sign", "doubled", "a thousandth off", "zero", "ignores g", "clips g", "forgets g", "rolled")
+_ALWAYS_ZERO = ("sign", "doubled", "a thousandth off", "zero", "ignores g", "clips g", "averages g", "rolled")
 
 because(
-    "the derivative is zero everywhere, whatever is done to it",
+    "the derivative is zero everywhere, and stays zero with this change",
     *(f"sign.{way}(x): {kind}" for way in ("vjp", "jvp") for kind in (*_ALWAYS_ZERO, "wrong in float32", "detached")),
     *(f"sign.{way}(x): {kind}" for way in ("vjp", "jvp") for kind in ("wrong on tensors", "wrong on a strided g")),
     "sign.jvp(x): missing",
 )
 because(
-    "the two rules are the same function of g alone",
+    "the two rules are the same function of g",
     "add.vjp(x) and (y): exchanged",
     "add.jvp(x) and (y): exchanged",
 )
 because(
-    "the rule reads its values for places and signs only, which are constants",
+    "the rule reads only positions and signs from its values, and these have zero derivative",
     *(
         f"{op}.{way}({argument}): detached factor"
         for op, arguments in (
@@ -59,44 +59,44 @@ because(
     ),
 )
 
-# ---- places in the source --------------------------------------------------------------------------------------------
+# ---- source-level mutants --------------------------------------------------------------------------------------------
 
 because(
-    "a stand-in for a value that is not used: what it makes is multiplied by zero, or divides zero",
+    "a placeholder for a value that has no effect: the result is multiplied by zero, or divides zero",
     "powers._pow_base: x = where(constant & np.isinf(np.power(as_operand(x), -1.0)), ⟦1.0 → 2.0⟧, x)",
     "trigonometry._nonzero: return where(zero, ⟦1.0 → 2.0⟧, r) if zero.any() else r",
     "reductions.divisor: return where(as_operand(x) == 0, ⟦1.0 → 2.0⟧, x)",
 )
 because(
-    "a stand-in for an infinite shift of values that are all -inf, and stay so",
+    "a placeholder for an infinite shift of values that are all -inf, and stay -inf",
     "reductions._weights: e = exp(x - spread(np.where(out == -np.inf, ⟦0 → 1⟧, out), x.shape, axis))",
     "attention._reference: e = exp(subtract(scores, np.where(np.isfinite(largest), largest, ⟦0 → 1⟧)"
     ".astype(scores.dtype)))",
     "softmax._shifted: return x - np.where(np.isfinite(largest), largest, ⟦0 → 1⟧).astype(largest.dtype)",
 )
 because(
-    "the same added to all scores that a row may look at is no difference to softmax",
+    "softmax does not change if the same number is added to all scores that a row may attend to",
     "attention._bias: given = np.where(mask, ⟦0 → 1⟧, -np.inf) if mask.dtype == bool else mask",
 )
 because(
-    "only a row that holds inf is another, and its softmax is nan",
+    "only rows that contain inf change, and their softmax is nan either way",
     "softmax._shifted: return x - np.where(⟦np.isfinite(largest) → largest⟧, largest, 0).astype(largest.dtype)",
 )
 because(
-    "without channels all scores are zero, whatever they are scaled by",
+    "without channels all scores are zero, and scaling does not change them",
     "attention._default_scale: return 1 / math.sqrt(query.shape[-1] or ⟦1 → 2⟧) if scale is None else float(scale)",
 )
 because(
-    "before its first value a recurrence is zero, whatever that is multiplied by",
+    "a recurrence is zero before its first value, so the factor there has no effect",
     "scans._cumprod_backward: later = _recurrence(delayed(backward, axis, fill=⟦0.0 → 1.0⟧), flip(g, axis=axis), axis)",
     "scans._recurrence: a = a * delayed(a, axis, fill=⟦0.0 → 1.0⟧, by=by)",
 )
 because(
-    "one round of doubling too many adds zeros",
+    "one more round of doubling adds zeros",
     "scans._recurrence: while ⟦by < v.shape[axis] → by <= v.shape[axis]⟧:",
 )
 because(
-    "the sweep sums over the axis that is left",
+    "the sweep sums over the remaining axis",
     "linalg._matmul_left: return ⟦reshape(product, shape=(*product.shape[:-2], product.shape[-1])) → product⟧"
     " if len(x_shape) == 1 else product",
     "linear.vjp(bias): lambda g: ⟦np.ones(rows(g).shape[0], g.dtype) @ rows(g) → rows(g)⟧",
@@ -117,7 +117,7 @@ because(
     " ⟦np.broadcast_to(of_bias, (*x.shape[:-1], weight.shape[0])) → of_bias⟧]",
 )
 because(
-    "the last axis either way",
+    "this is the last axis in both forms",
     "linalg._matmul_right: product = matmul(expand_dims(x, axis=⟦-1 → 1⟧) if x.ndim == 1"
     " else swapaxes(x, axis1=-1, axis2=-2), g)",
     "cross_entropy._backward: return result.reshape(*labels.shape, probabilities.shape[⟦-1 → 1⟧])",
@@ -125,12 +125,12 @@ because(
     " * _weights(labels, ignore_index, reduction, t.dtype)",
 )
 because(
-    "to the end either way",
+    "the slice goes to the end in both forms",
     "attention._rotary_reference: a, b = (getitem(pairs, (..., slice(0, 1))),"
     " getitem(pairs, (..., slice(1, ⟦2 → 3⟧))))",
 )
 because(
-    "NumPy takes any negative side for the unknown one",
+    "NumPy accepts any negative number for the unknown side",
     "cross_entropy._backward: scale = g.reshape(-⟦1 → 2⟧) * _weights(labels, ignore_index, reduction, g.dtype)",
     "cross_entropy._weights: counts = (labels.reshape(-⟦1 → 2⟧) != ignore_index).astype(dtype)",
     "cross_entropy._picked: return np.where(labels == ignore_index, 0, labels).reshape(-⟦1 → 2⟧)",
@@ -139,7 +139,7 @@ because(
     "embedding._backward: flat, cotangents = (np.asarray(ids).reshape(-⟦1 → 2⟧), rows(g))",
 )
 because(
-    "the same, only slower",
+    "the same result, only slower",
     "linear.vjp(x): lambda g, weight: (⟦rows(g) → g⟧ @ weight).reshape(*g.shape[:-1], weight.shape[1])",
     "embedding._backward: ⟦if size <= _SMALL_TABLE: → if not size <= _SMALL_TABLE:⟧",
     "embedding._backward: if ⟦size <= _SMALL_TABLE → size < _SMALL_TABLE⟧:",
@@ -159,7 +159,7 @@ because(
     "sweeps.reverse_sweep: pending = [(⟦-root.serial → root.serial⟧, root)]",
 )
 because(
-    "what the rule keeps is an index or a condition: a copy the engine made, in order, and no floating array",
+    "the saved value is an index or a condition: a contiguous copy made by the engine, and not a floating array",
     *(
         f"{op}.{way}({argument}): {kind}"
         for op, arguments in (("take", "x"), ("take_along_axis", "x"), ("embedding", "weight"), ("where", "x y"))
@@ -169,26 +169,26 @@ because(
     ),
 )
 because(
-    "of nothing, one too many is broadcast away by what it is multiplied with",
+    "on an axis of length 0 the extra element disappears when the result is multiplied by an empty array",
     "scans.delayed: by = ⟦min(by, x.shape[axis]) → by⟧",
 )
 because(
-    "softmax does not see a number added to all the scores of a row",
+    "softmax does not change if the same number is added to all scores of a row",
     "attention._bias: bias = np.where(np.tri(queries, keys, dtype=bool), ⟦0 → 1⟧, -np.inf).astype(dtype)",
 )
 because(
-    "the rule sums for itself, and nothing is left to un-broadcast",
+    "the rule itself sums over the batch, so the sweep has no axis left to sum over",
     "linear.vjp(bias): summed over the wrong axis",
 )
 because(
-    "never of nothing: a row without values is refused",
-    *(f"{op}.vjp({argument}): fails on nothing" for op, argument in (("layer_norm", "weight"), ("layer_norm", "bias"))),
-    *(f"{op}.jvp({argument}): fails on nothing" for op, argument in (("layer_norm", "weight"), ("layer_norm", "bias"))),
-    "rms_norm.vjp(weight): fails on nothing",
-    "rms_norm.jvp(weight): fails on nothing",
+    "the contribution never has size 0, because rows without values raise an error",
+    *(f"{op}.vjp({argument}): fails on size 0" for op, argument in (("layer_norm", "weight"), ("layer_norm", "bias"))),
+    *(f"{op}.jvp({argument}): fails on size 0" for op, argument in (("layer_norm", "weight"), ("layer_norm", "bias"))),
+    "rms_norm.vjp(weight): fails on size 0",
+    "rms_norm.jvp(weight): fails on size 0",
 )
 because(
-    "what is kept is a tuple of all the arrays, and this mistake is made with arrays only",
+    "the saved value is a tuple of all arrays, and this mistake affects arrays only",
     "concat.jvp(tensors): wrong on a strided value",
     "concat.jvp(tensors): writes a value",
 )

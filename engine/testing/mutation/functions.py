@@ -1,12 +1,12 @@
-"""The functions that derivatives are made of: rules, references, the helpers these call, and the heart of the sweeps.
+"""The functions that compute derivatives: rules, references, the helpers that these call, and functions of the sweeps.
 
 A `Subject` is one function object with its syntax tree and the ops that run it. Functions are found by walking from the
-rules of every op along the global names their code loads. Other ops end the walk, since their rules are
-subjects themselves, and so does everything outside `engine.ops`.
+rules of every op along the global names that their code loads. The walk does not enter other ops, whose rules are
+subjects themselves, nor functions outside `engine.ops`.
 
-The invariant: a subject's tree is the text the function was compiled from.
+The invariant: a subject's tree is parsed from the text that the function was compiled from.
 
-Read next: `engine/testing/mutation/source.py`.
+Read next: `engine/testing/mutation/changes.py`.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ from engine.primitive import Primitive
 
 Tree = ast.FunctionDef | ast.Lambda
 
-HEART: tuple[Any, ...] = (sweeps.reverse_sweep, rules.fit, zero_cotangent.Alarm.mend, rules._as_tensors)
-PANEL = ("multiply", "sigmoid", "clip", "concat", "astype", "layer_norm")  # these take every way through it
+SWEEP_FUNCTIONS: tuple[Any, ...] = (sweeps.reverse_sweep, rules.fit, zero_cotangent.Alarm.mend, rules._as_tensors)
+# These ops together take every branch of the sweep functions.
+SWEEP_OPS = ("multiply", "sigmoid", "clip", "concat", "astype", "layer_norm")
 
 
 @dataclass
@@ -36,21 +37,21 @@ class Subject:
 
     Fields:
         name: "multiply.vjp(y)" for a lambda, "powers._pow_base" for a function with a name.
-        function, tree: what it is at run time, and in the source.
-        ops: names of the ops that run it going backward (or forward with a tangent).
-        beyond: whether it is part of more than rules: of a forward pass, so that an op itself may become another one,
-            or of the sweeps.
+        function, tree: the function object and its syntax tree.
+        ops: names of the ops whose derivatives it computes.
+        shared: whether it is not only part of rules but also of a forward pass, so that a change may change what an op
+            computes, or of the sweeps.
     """
 
     name: str
     function: FunctionType
     tree: Tree
     ops: list[str] = field(default_factory=list)
-    beyond: bool = False
+    shared: bool = False
 
 
 def subjects(ops: Sequence[Primitive]) -> list[Subject]:
-    """All functions behind the rules of these ops, and the heart of the sweeps, each once."""
+    """All functions that the rules of these ops run, and the functions of the sweeps, each once."""
     found: dict[Any, Subject] = {}
 
     def visit(function: Any, name: str, op: str) -> None:
@@ -65,11 +66,11 @@ def subjects(ops: Sequence[Primitive]) -> list[Subject]:
             visit(root, name, op.name)
             for helper in helpers(root):
                 visit(helper, _qualified(helper), op.name)
-    for function in HEART:
-        for op_name in PANEL:
+    for function in SWEEP_FUNCTIONS:
+        for op_name in SWEEP_OPS:
             visit(function, _qualified(function), op_name)
     for subject in found.values():
-        subject.beyond = subject.function in forward or subject.function in HEART
+        subject.shared = subject.function in forward or subject.function in SWEEP_FUNCTIONS
     return list(found.values())
 
 
@@ -87,13 +88,13 @@ def roots(op: Primitive) -> Iterator[tuple[str, Any]]:
 
 
 def helpers(function: Any) -> set[Any]:
-    """The plain functions of `engine.ops` that a function leads to, itself left out."""
+    """The plain functions of `engine.ops` that a function calls, directly or not, without itself."""
     found: set[Any] = set()
     stack = [function]
     while stack:
-        at = stack.pop()
-        for name in _globals_loaded(at.__code__):
-            value = at.__globals__.get(name)
+        caller = stack.pop()
+        for name in _globals_loaded(caller.__code__):
+            value = caller.__globals__.get(name)
             if inspect.isfunction(value) and value.__module__.startswith("engine.ops") and value not in found:
                 found.add(value)
                 stack.append(value)
@@ -124,11 +125,11 @@ def tree_of(function: FunctionType) -> Tree:
     if code.co_name == "<lambda>":
         fitting: list[Tree] = [node for node in _trees(module) if isinstance(node, ast.Lambda) and _holds(node, code)]
     else:
-        known = (code.co_name, code.co_firstlineno)
-        fitting = [n for n in _trees(module) if isinstance(n, ast.FunctionDef) and (n.name, n.lineno) == known]
+        place = (code.co_name, code.co_firstlineno)
+        fitting = [n for n in _trees(module) if isinstance(n, ast.FunctionDef) and (n.name, n.lineno) == place]
     if not fitting:
         raise LookupError(f"{_qualified(function)}: its source has changed since it was imported")
-    return fitting[-1]  # of lambdas in one another, the innermost
+    return fitting[-1]  # the innermost of nested lambdas
 
 
 @cache
@@ -137,10 +138,10 @@ def _trees(module: ModuleType) -> list[Tree]:
 
 
 def _holds(node: ast.Lambda, code: CodeType) -> bool:
-    """Whether all of the code comes from the body of this lambda; a line can hold several."""
+    """Whether all of the code comes from the body of this lambda; a line can contain several lambdas."""
     body = node.body
     first, last = (body.lineno, body.col_offset), (body.end_lineno or 0, body.end_col_offset or 0)
-    spans = [span for span in code.co_positions() if span[3]]  # entering and leaving have no columns
+    spans = [span for span in code.co_positions() if span[3]]  # the first and last instructions have no columns
     return all(first <= (line or 0, column or 0) and (end or 0, stop or 0) <= last for line, end, column, stop in spans)
 
 

@@ -1,13 +1,13 @@
-"""Generic mutants: every mistake of `mistakes.py` in every rule of an op, and what can be wrong with an op as a whole.
+"""Generic mutants: every mistake of `mistakes.py` in every rule of an op, and mistakes in an op as a whole.
 
-    control             a rule wrapped and not changed: has to survive, or the planting itself is at fault
-    <a mistake>         the rule of one argument, or its part in a joint rule
-    missing             no rule where there should be one
-    exchanged           the rules of two arguments in each other's place
-    does not broadcast  an op that does, and does not say so
-    reference ...       a fused op whose reference is another function, or the same with another gradient
+    control             a rule wrapped without a change: if it is found, the planting itself is wrong
+    <a mistake>         in the rule of one argument, or in its part of a joint rule
+    missing             no rule for an argument that has a derivative
+    exchanged           the rules of two arguments exchanged
+    does not broadcast  an op that broadcasts, declared without `broadcasts=True`
+    reference ...       a fused op whose reference has another value, or the same value and another gradient
 
-Read next: `engine/testing/mutation/source.py`.
+Read next: `engine/testing/mutation/functions.py`.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from engine.plan import Joint
 from engine.primitive import Primitive
 from engine.tensor import Tensor
 from engine.testing.mutation.mistakes import MISTAKES
-from engine.testing.mutation.mutant import CONTROL, Mutant, exchanged
-from engine.testing.mutation.sites import Metadata, Run, Site, Values, altered, rebuilt, sites
+from engine.testing.mutation.mutant import CONTROL, Mutant, op_replaced
+from engine.testing.mutation.sites import Metadata, RightRule, Site, Values, altered, rebuilt, sites
 
 
 def generic_mutants(op: Primitive) -> Iterator[Mutant]:
-    """All of one op; the controls come first."""
+    """All generic mutants of one op; the controls come first."""
 
     def mutant(name: str, kind: str, make: Callable[[], Primitive]) -> Mutant:
-        return Mutant(f"{name}: {kind}", kind, (op.name,), partial(exchanged, op, make))
+        return Mutant(f"{name}: {kind}", kind, (op.name,), partial(op_replaced, op, make))
 
     found = list(sites(op))
     for site in found:
@@ -51,12 +51,12 @@ def generic_mutants(op: Primitive) -> Iterator[Mutant]:
         yield mutant(op.name, "reference's gradient doubled", partial(_other_reference, op, _steeper))
 
 
-def _unchanged(run: Run, g: Any, values: Values, metadata: Metadata) -> Any:
-    return run(g, values, metadata)
+def _unchanged(rule: RightRule, g: Any, values: Values, metadata: Metadata) -> Any:
+    return rule(g, values, metadata)
 
 
 def _exchanged(one: Site, other: Site) -> Primitive:
-    """The op with two rules, or two parts of a joint rule, in each other's place."""
+    """The op with two rules, or two parts of a joint rule, exchanged."""
     if not one.joint:
         return one.with_rules({one.argument: other.rule, other.argument: one.rule})
     way, i, j = one.way, one.argument, other.argument
@@ -66,15 +66,17 @@ def _exchanged(one: Site, other: Site) -> Primitive:
         several[i], several[j] = several[j], several[i]
         return tuple(several)
 
-    def change(run: Run, g: Any, values: Values, metadata: Metadata) -> Any:
+    def change(rule: RightRule, g: Any, values: Values, metadata: Metadata) -> Any:
         if way == "vjp":
-            return swapped(run(g, values, metadata))
-        return run(swapped(g), values, metadata)
+            return swapped(rule(g, values, metadata))
+        return rule(swapped(g), values, metadata)
 
     return rebuilt(one.op, **{way: Joint(altered(one.rule, change))})
 
 
 def _other_reference(op: Primitive, change: Callable[[Any], Any]) -> Primitive:
+    """The op with this change of its reference's result."""
+
     def reference(*args: Any, **metadata: Any) -> Any:
         assert right is not None
         return change(right(*args, **metadata))

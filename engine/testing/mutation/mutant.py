@@ -1,11 +1,11 @@
 """A mutant: one wrong rule, and a context in which the engine has it.
 
-The idea: nothing of the engine is copied. Planting exchanges the inside of what is there already, an op's attributes
-or a function's code, so whoever holds the op or the function meets the wrong one.
+The idea: planting copies nothing. It replaces an op's attributes or a function's code inside the existing object, so
+every reference to the op or the function gets the wrong one.
 
-The invariant: outside the context everything is as it was, whatever happened inside.
+The invariant: after the context everything is as before, even if an error was raised in it.
 
-Read next: `generic.py` and `source.py`, the two families.
+Read next: `engine/testing/mutation/sites.py`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from types import CodeType, FunctionType
 
 from engine.primitive import Primitive
 
-CONTROL = "control"  # the kind of a mutant that changes nothing: it has to survive, or planting itself is at fault
+CONTROL = "control"  # the kind of a mutant that changes nothing: if it is found, the planting itself is wrong
 
 
 @dataclass(frozen=True)
@@ -25,23 +25,23 @@ class Mutant:
     """One wrong rule.
 
     Fields:
-        name: where it is and what is wrong there, "multiply.vjp(y): doubled"; the same in every run.
-        kind: what is wrong, one word for many mutants: "doubled", "comparison".
-        ops: names of the ops by whose checks it should be found.
-        planted: makes a context in which the engine is wrong in this way.
-        beyond: whether more than a rule is wrong: the mutated function is part of a forward pass, or of the sweeps.
+        name: the place and the mistake, such as "multiply.vjp(y): doubled"; the same in every run.
+        kind: the kind of mistake, shared by many mutants, such as "doubled" or "comparison".
+        ops: names of the ops whose checks should find it.
+        planted: makes a context in which the engine has this mistake.
+        shared: whether the mutated function is part of a forward pass or of the sweeps too, not only of rules.
     """
 
     name: str
     kind: str
     ops: tuple[str, ...]
     planted: Callable[[], AbstractContextManager[None]]
-    beyond: bool = False
+    shared: bool = False
 
 
 @contextmanager
-def exchanged(op: Primitive, make: Callable[[], Primitive]) -> Iterator[None]:
-    """A context in which `op` is, in everything but identity, what `make` returns."""
+def op_replaced(op: Primitive, make: Callable[[], Primitive]) -> Iterator[None]:
+    """A context in which `op` has all attributes of the op that `make` returns."""
     before = dict(vars(op))
     wrong = vars(make())
     try:
@@ -53,7 +53,7 @@ def exchanged(op: Primitive, make: Callable[[], Primitive]) -> Iterator[None]:
 
 
 @contextmanager
-def recoded(function: FunctionType, make: Callable[[], CodeType]) -> Iterator[None]:
+def code_replaced(function: FunctionType, make: Callable[[], CodeType]) -> Iterator[None]:
     """A context in which `function` runs the code that `make` returns."""
     before = function.__code__
     try:

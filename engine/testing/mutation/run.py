@@ -1,6 +1,8 @@
-"""All mutants of the engine, judged by several processes, and what came of it in words.
+"""All mutants of the engine, judged by several processes, and a table of the results.
 
-Each process is a fresh one that knows the mutants by name, since what plants them cannot be sent.
+Processes are started fresh and get the names of mutants, because the functions that plant them cannot be sent.
+
+Read next: `engine/testing/mutation/__main__.py`.
 """
 
 from __future__ import annotations
@@ -28,8 +30,8 @@ def mutants() -> dict[str, Mutant]:
 
 
 def judged(names: Sequence[str], jobs: int) -> Iterator[Verdict]:
-    """The verdicts, as they come."""
-    processes = multiprocessing.get_context("spawn")  # also where forking is not to be had
+    """The verdicts on these mutants, in the order in which they are ready."""
+    processes = multiprocessing.get_context("spawn")  # works on systems that cannot fork, too
     with processes.Pool(jobs) as pool:
         yield from pool.imap_unordered(_judge, names, chunksize=4)
 
@@ -39,32 +41,32 @@ def _judge(name: str) -> Verdict:
 
 
 def run(names: Sequence[str], jobs: int) -> bool:
-    """Judge these mutants and print what came of it; whether every mistake was found and every declaration holds."""
+    """Judge these mutants and print the results. Returns whether all mistakes were found and all declarations hold."""
     verdicts = []
     for verdict in judged(names, jobs):
         verdicts.append(verdict)
         if sys.stderr.isatty() or len(verdicts) % 500 == 0:
             print(f"\r{len(verdicts)} of {len(names)}", end="" if sys.stderr.isatty() else "\n", file=sys.stderr)
     verdicts.sort(key=lambda verdict: names.index(verdict.mutant))
-    ill = [v for v in verdicts if mutants()[v.mutant].kind == CONTROL and v.found_by]
-    survivors = [v.mutant for v in verdicts if _fate(v) == "survived"]
-    old = list(stale(mutants(), verdicts))
+    false_alarms = [v for v in verdicts if mutants()[v.mutant].kind == CONTROL and v.found_by]
+    survivors = [v.mutant for v in verdicts if _outcome(v) == "survived"]
+    stale_entries = list(stale(mutants(), verdicts))
     print("\n".join(table(verdicts)))
     for heading, lines in (
-        ("survived", [name + " (not only in a rule)" * mutants()[name].beyond for name in survivors]),
-        ("right, and yet found fault with", [f"{v.mutant}: {v.how}" for v in ill]),
-        ("stale in engine/testing/mutation/equivalent.py", old),
+        ("survived", [name + " (not only in a rule)" * mutants()[name].shared for name in survivors]),
+        ("right, but reported as wrong", [f"{v.mutant}: {v.how}" for v in false_alarms]),
+        ("stale in engine/testing/mutation/equivalent.py", stale_entries),
     ):
         if lines:
             print(f"\n{heading}:")
             print("\n".join(f"  {line}" for line in lines))
-    return not (ill or survivors or old)
+    return not (false_alarms or survivors or stale_entries)
 
 
-FATES = ("check_op", "another seed", "the traps", "other tests", "equivalent", "survived")
+OUTCOMES = ("check_op", "another seed", "the traps", "other tests", "equivalent", "survived")
 
 
-def _fate(verdict: Verdict) -> str:
+def _outcome(verdict: Verdict) -> str:
     if verdict.found_by:
         return verdict.found_by
     if mutants()[verdict.mutant].kind == CONTROL:
@@ -73,13 +75,13 @@ def _fate(verdict: Verdict) -> str:
 
 
 def table(verdicts: Sequence[Verdict]) -> Iterator[str]:
-    """Counts by kind of mutant: how many were found, and by whom."""
+    """Counts by kind of mutant: how many there are, and how many each check found."""
     counts: dict[str, Counter[str]] = {}
     for verdict in verdicts:
         kind = mutants()[verdict.mutant].kind
         if kind != CONTROL:
-            counts.setdefault(kind, Counter())[_fate(verdict)] += 1
+            counts.setdefault(kind, Counter())[_outcome(verdict)] += 1
     total: Counter[str] = sum(counts.values(), Counter())
-    yield f"{'kind':30}{'mutants':>10}" + "".join(f"{fate:>14}" for fate in FATES)
+    yield f"{'kind':30}{'mutants':>10}" + "".join(f"{outcome:>14}" for outcome in OUTCOMES)
     for kind, row in [*counts.items(), ("total", total)]:
-        yield f"{kind:30}{row.total():10}" + "".join(f"{row[fate]:14}" for fate in FATES)
+        yield f"{kind:30}{row.total():10}" + "".join(f"{row[outcome]:14}" for outcome in OUTCOMES)

@@ -1,12 +1,12 @@
 """Where a rule can be wrong: one site for each rule and argument of an op, and the op with that rule altered.
 
-The idea: `altered` wraps a rule in a function that has the rule's own parameters, because a plan reads from these what
-a node must keep. What the wrapper does is given as a `Change`, which sees the rule as `run(g, values, metadata)`.
+The idea: `altered` wraps a rule in a function with the rule's own parameters, because a plan reads from their names
+what a node must save. The wrapper calls a `Change`, which gets the right rule as `rule(g, values, metadata)`.
 
-A rule marked LINEAR is written out first. Of a joint vjp rule the contribution to one argument is altered; of a joint
-jvp rule, which is linear in all tangents, the tangent of one argument before the rule sees it.
+A rule marked LINEAR is replaced by an equal function first. In a joint vjp rule the contribution to one argument is
+altered; in a joint jvp rule, which is linear in all tangents, the tangent of one argument before the rule gets it.
 
-Read next: `engine/testing/mutation/generic.py`.
+Read next: `engine/testing/mutation/mistakes.py`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from engine.signature import Names
 
 Values = tuple[Any, ...]
 Metadata = dict[str, Any]
-Run = Callable[[Any, Values, Metadata], Any]
-Change = Callable[[Run, Any, Values, Metadata], Any]
+RightRule = Callable[[Any, Values, Metadata], Any]
+Change = Callable[[RightRule, Any, Values, Metadata], Any]
 
 
 class Site(NamedTuple):
@@ -40,7 +40,7 @@ class Site(NamedTuple):
 
     @property
     def names(self) -> Names:
-        """What the rule asks for."""
+        """The names of the values that the rule reads."""
         return Names.of(self.rule)
 
     def with_change(self, change: Change) -> Primitive:
@@ -51,11 +51,11 @@ class Site(NamedTuple):
         return rebuilt(self.op, **{self.way: Joint(altered(self.rule, whole))})
 
     def with_rule(self, rule: Rule | None) -> Primitive:
-        """The op with another rule here."""
+        """The op with another rule at this site."""
         return self.with_rules({self.argument: rule})
 
     def with_rules(self, rules: dict[int, Rule | None]) -> Primitive:
-        """The op with other rules for some arguments, on the way this one goes."""
+        """The op with other vjp rules, or jvp rules if this is one, for some arguments."""
         right = _rules(self.op, getattr(self.op, self.way))
         return rebuilt(self.op, **{self.way: tuple(rules.get(k, rule) for k, rule in enumerate(right))})
 
@@ -73,7 +73,7 @@ def sites(op: Primitive) -> Iterator[Site]:
 
 def rebuilt(op: Primitive, **other: Any) -> Primitive:
     """An op of the same class that differs in the given attributes; it is not registered."""
-    knowledge: dict[str, Any] = {
+    attributes: dict[str, Any] = {
         "vjp": op.vjp,
         "jvp": op.jvp,
         "examples": op.examples,
@@ -83,21 +83,21 @@ def rebuilt(op: Primitive, **other: Any) -> Primitive:
         "reference": op.reference,
         "name": op.name,
     }
-    return type(op)(op.forward, **{**knowledge, **other})
+    return type(op)(op.forward, **{**attributes, **other})
 
 
 def altered(rule: Rule, change: Change) -> Rule:
-    """The rule as `change` makes it, with the parameters of the rule itself."""
+    """The rule with a change made, and with the parameters of the rule itself."""
     names = Names.of(rule)
 
-    def run(g: Any, values: Values, metadata: Metadata) -> Any:
+    def right(g: Any, values: Values, metadata: Metadata) -> Any:
         return rule(g, *values, **metadata)
 
-    return _with_parameters(names, lambda g, values, metadata: change(run, g, values, metadata))
+    return _with_parameters(names, lambda g, values, metadata: change(right, g, values, metadata))
 
 
-def _with_parameters(names: Names, body: Run) -> Rule:
-    """A function with these parameters that hands them on to `body`."""
+def _with_parameters(names: Names, body: RightRule) -> Rule:
+    """A function with these parameters that passes them to `body`."""
     first, *values = names.positional
     parameters = ", ".join([*names.positional, *(["*"] if names.keywords else []), *names.keywords])
     metadata = ", ".join(f"{name!r}: {name}" for name in names.keywords)
@@ -107,14 +107,14 @@ def _with_parameters(names: Names, body: Run) -> Rule:
 
 
 def _rules(op: Primitive, given: Any) -> tuple[Rule | None, ...]:
-    """One rule per argument, LINEAR ones written out."""
+    """One rule per argument, LINEAR ones as functions."""
     count = len(op.signature.arguments)
     rules = (LINEAR,) * count if given is LINEAR else tuple(given)
-    return tuple(_written_out(op, k) if rule is LINEAR else rule for k, rule in enumerate(rules))
+    return tuple(_linear_rule(op, k) if rule is LINEAR else rule for k, rule in enumerate(rules))
 
 
-def _written_out(op: Primitive, argument: int) -> Rule:
-    """What LINEAR stands for: the op with the tangent in place of the argument."""
+def _linear_rule(op: Primitive, argument: int) -> Rule:
+    """The rule that LINEAR means: the op with the tangent in place of the argument."""
     arguments = op.signature.arguments
     names = Names(("t", *arguments[:argument], *arguments[argument + 1 :]), frozenset(), op.signature.metadata, None)
 
@@ -125,20 +125,24 @@ def _written_out(op: Primitive, argument: int) -> Rule:
 
 
 def _contribution(change: Change, argument: int) -> Change:
-    def together(run: Run, g: Any, values: Values, metadata: Metadata) -> Any:
-        found = list(run(g, values, metadata))
-        if found[argument] is not None:
-            found[argument] = change(lambda *given: run(*given)[argument], g, values, metadata)
-        return tuple(found)
+    """The change of a joint vjp rule that makes this change in the contribution to one argument."""
 
-    return together
+    def joint(rule: RightRule, g: Any, values: Values, metadata: Metadata) -> Any:
+        contributions = list(rule(g, values, metadata))
+        if contributions[argument] is not None:
+            contributions[argument] = change(lambda *given: rule(*given)[argument], g, values, metadata)
+        return tuple(contributions)
+
+    return joint
 
 
 def _tangent(change: Change, argument: int) -> Change:
-    def together(run: Run, tangents: Any, values: Values, metadata: Metadata) -> Any:
+    """The change of a joint jvp rule that makes this change in the tangent of one argument."""
+
+    def joint(rule: RightRule, tangents: Any, values: Values, metadata: Metadata) -> Any:
         given = list(tangents)
         if given[argument] is not None:
             given[argument] = change(lambda t, *_: t, given[argument], values, metadata)
-        return run(given, values, metadata)
+        return rule(given, values, metadata)
 
-    return together
+    return joint

@@ -1,13 +1,13 @@
-"""Source-level mutants: one small change in the text of a rule, of a reference, or of a helper they call.
+"""Source-level mutants: one small change in the text of a rule, of a reference, or of a helper that they call.
 
-The idea: walk the syntax tree of the function, put something else in one place, compile, and give the function that
-code. Every place has the changes that `changes.py` knows for it.
+The idea: walk the syntax tree of the function, replace one node, compile the tree, and give the function the new code.
+`changes.py` lists the replacements of a node.
 
-The name of a mutant is the statement it is in, with the change marked, so that it survives every edit elsewhere:
+A mutant is named by the statement it is in, with the change marked, so edits elsewhere do not change its name:
 
     relu.vjp(x): lambda g, out: g * (⟦out > 0 → out >= 0⟧)
 
-Nothing is changed in what speaks to the user only: messages, `raise`, the conditions of a lone `raise`.
+Error handling is not changed: messages, `raise`, and the condition of an `if` that only raises.
 
 Read next: `engine/testing/mutation/trial.py`.
 """
@@ -25,20 +25,20 @@ from typing import Any, NamedTuple
 from engine.primitive import Primitive
 from engine.testing.mutation.changes import changes
 from engine.testing.mutation.functions import Subject, code_of, subjects
-from engine.testing.mutation.mutant import Mutant, recoded
+from engine.testing.mutation.mutant import Mutant, code_replaced
 
 
 class Place(NamedTuple):
-    """A node of a syntax tree, where it hangs, and the statement (or lambda) to show it in."""
+    """A node of a syntax tree, the field of the parent that holds it (and at which number), and its statement."""
 
     node: ast.AST
     parent: ast.AST
     field: str
     number: int | None
-    home: ast.AST
+    statement: ast.AST
 
     def put(self, node: ast.AST) -> None:
-        """Hang another node here."""
+        """Put another node in this place."""
         if self.number is None:
             setattr(self.parent, self.field, node)
         else:
@@ -46,22 +46,22 @@ class Place(NamedTuple):
 
 
 def source_mutants(ops: Sequence[Primitive]) -> Iterator[Mutant]:
-    """One for every change in every function behind the rules of these ops."""
+    """A mutant for every change in every function that the rules of these ops run."""
     for subject in subjects(ops):
         seen: Counter[str] = Counter()
         for place in places(subject.tree):
-            for kind, node in changes(place.node, place.parent, place.field):
+            for kind, node in changes(place.node, place.parent):
                 text = f"{subject.name}: {described(place, node)}"
                 seen[text] += 1
                 if seen[text] > 1:
                     text += f" ({seen[text]})"
-                plant = partial(recoded, subject.function, partial(_code_with, subject, place, node))
-                yield Mutant(text, kind, tuple(subject.ops), plant, subject.beyond)
+                plant = partial(code_replaced, subject.function, partial(_code_with, subject, place, node))
+                yield Mutant(text, kind, tuple(subject.ops), plant, subject.shared)
 
 
-def places(tree: ast.AST, home: ast.AST | None = None) -> Iterator[Place]:
-    """Every place where something may be changed, from the outside in."""
-    home = home or tree
+def places(tree: ast.AST, statement: ast.AST | None = None) -> Iterator[Place]:
+    """Every place where a node may be changed, outer ones first."""
+    statement = statement or tree
     for field, value in ast.iter_fields(tree):
         if field in ("args", "decorator_list", "returns", "annotation", "type_comment") and not isinstance(
             tree, ast.Call
@@ -69,15 +69,15 @@ def places(tree: ast.AST, home: ast.AST | None = None) -> Iterator[Place]:
             continue
         several = isinstance(value, list)
         for index, node in enumerate(value if several else [value]):
-            if not isinstance(node, ast.AST) or _speaks(node) or _asks_to_raise(tree, field):
+            if not isinstance(node, ast.AST) or _is_left_alone(node) or _is_condition_of_raise(tree, field):
                 continue
-            inner = node if isinstance(node, ast.stmt) else home
+            inner = node if isinstance(node, ast.stmt) else statement
             yield Place(node, tree, field, index if several else None, inner)
             yield from places(node, inner)
 
 
-def _speaks(node: ast.AST) -> bool:
-    """Whether it is a message, documentation, or a question about types."""
+def _is_left_alone(node: ast.AST) -> bool:
+    """Whether it is error handling, documentation, or a test of a type."""
     if isinstance(node, ast.Expr):
         return isinstance(node.value, ast.Constant)
     if isinstance(node, ast.Call):
@@ -85,24 +85,24 @@ def _speaks(node: ast.AST) -> bool:
     return isinstance(node, ast.Raise | ast.Assert | ast.JoinedStr | ast.ExceptHandler)
 
 
-def _asks_to_raise(tree: ast.AST, field: str) -> bool:
+def _is_condition_of_raise(tree: ast.AST, field: str) -> bool:
     return isinstance(tree, ast.If) and field == "test" and isinstance(tree.body[0], ast.Raise)
 
 
 def described(place: Place, node: ast.AST) -> str:
-    """The statement around a place, with the change marked."""
+    """The statement that contains a place, with the change marked."""
     mark = f"⟦{_text(place.node)} → {_text(node)}⟧"
-    if place.node is place.home:
+    if place.node is place.statement:
         return mark
     place.put(ast.Name(mark))
     try:
-        return _text(place.home)
+        return _text(place.statement)
     finally:
         place.put(place.node)
 
 
 def _text(node: ast.AST) -> str:
-    """The source of an expression or of a simple statement; of a compound one its first line."""
+    """The source of an expression or of a simple statement, or the first line of a compound statement."""
     if isinstance(node, ast.If | ast.For | ast.While | ast.With | ast.Try | ast.FunctionDef):
         node = copy.copy(node)
         node.body = [ast.Pass()]

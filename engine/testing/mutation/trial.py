@@ -1,13 +1,14 @@
-"""Whether a mutant is found: by `check_op` as it is shipped, else by tests of exact values, if they are there.
+"""Whether a mutant is found: by `check_op` with its defaults, or else by tests of exact values, if they are installed.
 
-The examples of an op stay away from kinks and ties, where no numerical derivative can be trusted. What a rule does
-there is written down in the tests of the awkward cases, so these are part of the checker. Where more than a rule
-is wrong, because a forward pass uses the mutated function too, the other tests of values have their say.
+The examples of an op avoid kinks and ties, where numerical derivatives are not reliable. Tests of the awkward cases
+state a rule's exact values there, so these tests are part of the checker. If the mutated function is part of a forward
+pass or of the sweeps too, the other tests of values may also find it.
 
-Any error counts as found, also one inside the rule, also that it does not come to an end. hypothesis draws as many
-examples as ever but does not shrink what it finds. A mutant that the first draws miss gets others and is counted apart.
+Every error counts as found, also one raised inside the rule, and a check that does not end. hypothesis draws the usual
+number of examples but does not shrink. A mutant that the first examples miss is tried with others and counted
+separately.
 
-Read next: `engine/testing/mutation/run.py`.
+Read next: `engine/testing/mutation/equivalent.py`.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from engine.testing import check_op
 from engine.testing.mutation.mutant import CONTROL, Mutant
 from engine.testing.profiles import Options, choosing
 
-PATIENCE = 20.0  # seconds of computing for one check, which takes about one
+TIME_LIMIT = 20.0  # seconds of processor time for one check, which takes about one second
 ROOT = Path(engine.__file__).parent.parent
 
 
@@ -42,8 +43,8 @@ def _tests(names: str) -> tuple[Path, ...]:
 TRAPS = _tests("traps_values traps_shapes traps_between fused_empty zero_cotangent")
 OTHERS = _tests("primitive traps_graph sweeps backward transforms tensor elementwise reductions shapes linalg")
 _OPTIONS = ["-x", "-c", str(ROOT / "pyproject.toml"), "-p", "no:cacheprovider"]
-_OPTIONS += ["--assert=plain", "-p", "no:hypothesispytest"]  # which come too late to a process that runs already
-_OPTIONS += ["-k", "not million and not thousand"]  # these take their time
+_OPTIONS += ["--assert=plain", "-p", "no:hypothesispytest"]  # these must be set up before modules are imported
+_OPTIONS += ["-k", "not million and not thousand"]  # slow tests
 
 settings.register_profile(
     "mutation",
@@ -57,7 +58,7 @@ settings.register_profile(
 
 
 class Verdict(NamedTuple):
-    """What became of a mutant: who found it ("" for nobody), and the first line of how."""
+    """The result for a mutant: the check that found it, or "", and the first line of its error."""
 
     mutant: str
     found_by: str
@@ -71,9 +72,9 @@ def judge(mutant: Mutant) -> Verdict:
         if error is not None:
             return Verdict(mutant.name, judges, f"{type(error).__name__}: {error}".partition("\n")[0])
     for judges, files in (("the traps", TRAPS), ("other tests", OTHERS)):
-        if mutant.kind == CONTROL or (files is OTHERS and not mutant.beyond):
+        if mutant.kind == CONTROL or (files is OTHERS and not mutant.shared):
             break
-        if can_tell(files):
+        if available(files):
             with mutant.planted():
                 if not _pass(files):
                     return Verdict(mutant.name, judges)
@@ -81,11 +82,11 @@ def judge(mutant: Mutant) -> Verdict:
 
 
 def _found_by_check(mutant: Mutant, draws: Options) -> Exception | None:
-    """What `check_op` raises at the first of the ops that should notice."""
+    """The error that `check_op` raises for the first of the mutant's ops that has one."""
     with mutant.planted(), choosing(draws):
         for name in mutant.ops:
             try:
-                with limited(PATIENCE), quiet():
+                with time_limit(TIME_LIMIT), silenced():
                     settings.load_profile("mutation")
                     check_op(registry[name])
             except Exception as error:
@@ -94,10 +95,10 @@ def _found_by_check(mutant: Mutant, draws: Options) -> Exception | None:
 
 
 @contextlib.contextmanager
-def limited(seconds: float) -> Iterator[None]:
-    """A context that raises TimeoutError when its computing takes longer, and again as long as it goes on.
+def time_limit(seconds: float) -> Iterator[None]:
+    """A context that raises TimeoutError after so much processor time, and again every two seconds until it ends.
 
-    Where the system has no such signal, nothing is limited.
+    On systems without the signal SIGVTALRM there is no limit.
     """
     if not hasattr(signal, "SIGVTALRM"):
         yield
@@ -116,8 +117,8 @@ def limited(seconds: float) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """A context in which nothing is printed, and nothing warns: wrong rules have much to say."""
+def silenced() -> Iterator[None]:
+    """A context in which nothing is printed and warnings are ignored, because wrong rules cause many."""
     with (
         warnings.catch_warnings(),
         contextlib.redirect_stdout(io.StringIO()),
@@ -131,8 +132,8 @@ def quiet() -> Iterator[None]:
 
 
 @cache
-def can_tell(files: tuple[Path, ...]) -> bool:
-    """Whether these tests are there. To be asked while nothing is planted: RuntimeError if they fail even then."""
+def available(files: tuple[Path, ...]) -> bool:
+    """Whether these tests are installed. Call it while no mutant is planted: raises RuntimeError if a test fails."""
     if not all(file.exists() for file in files):
         return False
     if not _pass(files):
@@ -141,10 +142,10 @@ def can_tell(files: tuple[Path, ...]) -> bool:
 
 
 def _pass(files: tuple[Path, ...]) -> bool:
-    """Whether all of these tests pass, run in this very process."""
-    pytest = importlib.import_module("pytest")  # whoever has the tests has it
+    """Whether all of these tests pass, run in this process."""
+    pytest = importlib.import_module("pytest")  # installed wherever the tests are
     try:
-        with limited(PATIENCE), quiet(), _imported_anew("tests"):
+        with time_limit(TIME_LIMIT), silenced(), _reimported("tests"):
             status = pytest.ExitCode(pytest.main([*_OPTIONS, *map(str, files)]))
     except TimeoutError:
         return False
@@ -154,8 +155,8 @@ def _pass(files: tuple[Path, ...]) -> bool:
 
 
 @contextlib.contextmanager
-def _imported_anew(package: str) -> Iterator[None]:
-    """A context in which a package beside the engine is imported as for the first time: its random numbers too."""
+def _reimported(package: str) -> Iterator[None]:
+    """A context in which a package beside `engine` is imported again, so that its random numbers are the same too."""
     before = {name: module for name, module in sys.modules.items() if name.split(".")[0] == package}
     for name in before:
         del sys.modules[name]

@@ -1,12 +1,15 @@
-"""A run is a folder: what was trained, how it went, and the result.
+"""Run folders: save and load a training's model, settings and measurements.
 
     config.json        the model's shape and the training settings
     tokenizer.json     the alphabet
     model.safetensors  the parameters: plain arrays with names, no code in it
-    metrics.jsonl      one line per measurement; `gpt/report/metrics.py` says what is in it
-    report.html        all of this as one page, and what the model does
+    metrics.jsonl      one line per measurement; `gpt/report/metrics.py` lists its fields
+    report.html        all of this as one page, with examples of what the model does
 
-Files are written beside their place and then moved over it, so there is always the old one or the new one, whole.
+A file is written under a temporary name and then renamed, so under its own name there is always the old file or the new
+one, complete.
+
+Read next: `gpt/errors.py`.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ from gpt.tokenizer import CharTokenizer
 
 @dataclass(frozen=True)
 class Run:
-    """A loaded run: the model in evaluation mode, its tokenizer, and all that config.json says."""
+    """A loaded run: the model in evaluation mode, its tokenizer, and the content of config.json."""
 
     path: Path
     model: GPT
@@ -36,7 +39,7 @@ class Run:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that a crash leaves the old one or the new one, never a part."""
+    """Write a file so that a crash leaves the old file or the new one, never a part of one."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with temporary.open("wb") as file:
@@ -76,7 +79,7 @@ def _read_json(path: Path, run: Path) -> Any:
 
 
 def load(path: str | Path) -> Run:
-    """Load a run folder. Raises CheckpointError, in one line, for anything that is not a whole run."""
+    """Load a run folder. Raises CheckpointError, in one line, if a file is missing, damaged or of another model."""
     run = Path(path)
     config = _read_json(run / "config.json", run)
     characters = _read_json(run / "tokenizer.json", run)
@@ -84,15 +87,15 @@ def load(path: str | Path) -> Run:
         model = GPT(GPTConfig(**config["model"]))
         tokenizer = CharTokenizer(characters["characters"])
     except (TypeError, KeyError, ValueError) as error:
-        raise CheckpointError(f"{run}: config.json or tokenizer.json is not one of a run: {error}") from None
+        raise CheckpointError(f"{run}: config.json or tokenizer.json is not that of a run: {error}") from None
     weights = run / "model.safetensors"
     data = _read(weights, run)
     try:
         state = safetensors.numpy.load(data)
         model.load_state_dict(state)
     except safetensors.SafetensorError as error:
-        raise CheckpointError(f"{weights}: not a checkpoint: {error}") from None
+        raise CheckpointError(f"{weights}: not a safetensors file: {error}") from None
     except ValueError as error:
-        raise CheckpointError(f"{weights}: of another model: {error}") from None
+        raise CheckpointError(f"{weights}: does not fit the model of config.json: {error}") from None
     model.eval()
     return Run(run, model, tokenizer, config)
