@@ -68,7 +68,7 @@ def plan(of: Imports) -> Digraph:
     }
     for package, targets in reduced(between).items():
         for target in sorted(targets):
-            drawing.edge(_top(of, package), target, ltail=f"cluster_{package}", lhead=f"cluster_{target}", penwidth="2")
+            drawing.edge(_top(of, package), target, ltail=f"cluster_{package}", lhead=f"cluster_{target}", penwidth="2", minlen="3")
     return drawing
 
 
