@@ -37,12 +37,13 @@ class Recording:
         keeping: whether nodes keep their values.
         scope: the names of the modules that are running, outermost first.
         outer: the entry below.
+        context: the context manager that made this entry, which will remove it.
         frame: the generator that made this entry, or None; the entry holds only while the generator runs.
         left: whether its `with` block has ended although another entry was on top.
         plain: whether ops only have to record for a reverse sweep, as in nearly every call.
     """
 
-    __slots__ = ("anomaly", "enabled", "forward", "frame", "keeping", "left", "outer", "plain", "scope")
+    __slots__ = ("anomaly", "context", "enabled", "forward", "frame", "keeping", "left", "outer", "plain", "scope")
 
     def __init__(
         self,
@@ -52,6 +53,7 @@ class Recording:
         keeping: bool = False,
         scope: tuple[str, ...] = (),
         outer: Recording | None = None,
+        context: changed | None = None,
         frame: FrameType | None = None,
     ) -> None:
         self.enabled = enabled
@@ -60,6 +62,7 @@ class Recording:
         self.keeping = keeping
         self.scope = scope
         self.outer = outer
+        self.context = context
         self.frame = frame
         self.left = False
         self.plain = enabled and not (forward or anomaly or keeping) and frame is None
@@ -77,31 +80,62 @@ def current() -> Recording:
     return now
 
 
-class changed:  # noqa: N801 (reads as a statement: with changed(enabled=False))
-    """Context manager (and decorator of functions) under which some settings have other values."""
+def _kept(entry: Recording) -> Recording:
+    """This entry, or if it was left the topmost one below that was not."""
+    while entry.left and entry.outer is not None:
+        entry = entry.outer
+    return entry
 
-    def __init__(self, **changes: Any) -> None:
+
+class changed:  # noqa: N801 (reads as a statement: with changed(enabled=False))
+    """Context manager (and decorator of functions) under which some settings have other values.
+
+    One object may be entered again, also while it is entered already, by another thread or by another generator: it
+    keeps nothing of an entry itself.
+
+    Args:
+        inside: names to put at the end of the scope path that is in force where the context is entered.
+        changes: the other values, by field of `Recording`.
+    """
+
+    def __init__(self, *inside: str, **changes: Any) -> None:
+        self.inside = inside
         self.changes = changes
-        self.entries: list[Recording] = []
 
     def __enter__(self) -> None:
-        now = current()
-        fields = {name: getattr(now, name) for name in ("enabled", "forward", "anomaly", "keeping", "scope")}
-        entry = Recording(**{**fields, **self.changes}, outer=now, frame=generator_of(sys._getframe(1)))
-        self.entries.append(entry)
+        now, new = current(), self.changes.get
+        scope = new("scope", now.scope)
+        entry = Recording(
+            new("enabled", now.enabled),
+            new("forward", now.forward),
+            new("anomaly", now.anomaly),
+            new("keeping", now.keeping),
+            (*scope, *map(ScopeName, self.inside)) if self.inside else scope,
+            _kept(stack.get()),
+            self,
+            generator_of(sys._getframe(1)),
+        )
         stack.set(entry)
 
     def __exit__(self, *_: object) -> None:
-        entry = self.entries.pop()
-        if stack.get() is not entry:
-            # The `with` blocks of a generator and its caller overlap: `current` will skip this entry.
-            entry.left, entry.plain = True, False
+        top, frame = stack.get(), sys._getframe(1)
+        if top.context is self and top.frame is generator_of(frame) and top.outer is not None:
+            stack.set(_kept(top.outer))
             return
-        assert entry.outer is not None
-        stack.set(entry.outer)
+        # The `with` blocks of a generator and its caller overlap: `current` will skip the entry that ends here.
+        mine: list[Recording] = []
+        entry: Recording | None = top
+        while entry is not None:
+            if entry.context is self and not entry.left:
+                mine.append(entry)
+            entry = entry.outer
+        ended = [one for maker in (frame, None) for one in mine if one.frame is maker][:1]
+        for one in ended:  # none where a generator ends in another thread than it began in
+            one.left, one.plain = True, False
 
     def __call__(self, function: F) -> F:
-        if inspect.isgeneratorfunction(function) or inspect.iscoroutinefunction(function):
+        suspends = (inspect.isgeneratorfunction, inspect.iscoroutinefunction, inspect.isasyncgenfunction)
+        if any(is_one(function) for is_one in suspends):
             raise TypeError(
                 f"{function.__name__} is a generator or a coroutine: decorating would cover its creation only; "
                 "open the context inside it"
@@ -109,7 +143,7 @@ class changed:  # noqa: N801 (reads as a statement: with changed(enabled=False))
 
         @wraps(function)
         def inside(*args: Any, **kwargs: Any) -> Any:
-            with changed(**self.changes):  # a new one: the function may run in several threads at once
+            with self:
                 return function(*args, **kwargs)
 
         return inside  # type: ignore[return-value]
@@ -157,5 +191,10 @@ class ScopeName(str):
 
 
 def scope(name: str) -> changed:
-    """Context manager that puts `name` at the end of the scope path of every node recorded inside."""
-    return changed(scope=(*current().scope, ScopeName(name)))
+    """Context manager (and decorator) that puts `name` at the end of the scope path of every node recorded inside.
+
+    The path is that of where the context is entered, and each time it is entered is a call of its own.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"scope: the name must be a string, as in scope('encoder'), not {type(name).__name__}")
+    return changed(name)
