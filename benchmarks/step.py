@@ -78,7 +78,8 @@ def pytorch(name: str) -> Callable[[], float]:
     config = GPTConfig(**MODELS[name][0])
     model = TorchGPT(config)
     state = new_model(lambda: GPT(config), seed=0).state_dict()
-    model.load_state_dict({key: torch.from_numpy(value) for key, value in state.items()})
+    tied = {"head.weight": state["embedding.weight"]} if config.tie else {}  # PyTorch wants it under both paths
+    model.load_state_dict({key: torch.from_numpy(value) for key, value in {**state, **tied}.items()})
     optimizer = torch.optim.AdamW(model.parameters(), **SETTINGS)
     ids, labels = (torch.from_numpy(array) for array in batch(name))
 

@@ -4,13 +4,15 @@ Read next: `nn/module.py`, the base class of every layer.
 """
 
 from nn import init, losses, optim, schedules
-from nn.layers import Dropout, Embedding, LayerNorm, Linear, RMSNorm
-from nn.module import Module, ModuleList, Sequential
-from nn.optim import clip_grad_norm
+from nn.clipping import clip_grad_norm
+from nn.containers import ModuleList, Sequential
+from nn.layers import GELU, Dropout, Embedding, LayerNorm, Linear, ReLU, RMSNorm, SiLU
+from nn.module import Module
 from nn.positions import LearnedPositions, RotaryPositions, SinusoidalPositions
 from nn.transformer import FeedForward, MultiHeadAttention, TransformerBlock
 
 __all__ = [
+    "GELU",
     "Dropout",
     "Embedding",
     "FeedForward",
@@ -21,8 +23,10 @@ __all__ = [
     "ModuleList",
     "MultiHeadAttention",
     "RMSNorm",
+    "ReLU",
     "RotaryPositions",
     "Sequential",
+    "SiLU",
     "SinusoidalPositions",
     "TransformerBlock",
     "clip_grad_norm",

@@ -1,6 +1,6 @@
 """Initial values of parameters. Each function makes a new parameter; random values come from `engine.random`.
 
-Read next: `nn/layers.py`.
+Read next: `nn/settings.py`.
 """
 
 from __future__ import annotations

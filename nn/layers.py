@@ -11,6 +11,7 @@ import engine
 from engine import Tensor
 from nn import init
 from nn.module import Module
+from nn.settings import choice, flag, positive, probability, sizes
 
 
 class Linear(Module):
@@ -25,8 +26,9 @@ class Linear(Module):
     bias: Tensor | None
 
     def __init__(self, inputs: int, outputs: int, *, bias: bool = True) -> None:
+        inputs, outputs = sizes("Linear", inputs=inputs, outputs=outputs)
         self.weight = init.fan_in_uniform(outputs, inputs)
-        self.bias = init.zeros(outputs) if bias else None
+        self.bias = init.zeros(outputs) if flag("Linear", "bias", bias) else None
 
     def forward(self, x: Any) -> Any:
         return engine.linear(x, self.weight, self.bias)
@@ -46,7 +48,7 @@ class Embedding(Module):
     weight: Tensor
 
     def __init__(self, size: int, channels: int) -> None:
-        self.weight = init.normal(size, channels, std=1.0)
+        self.weight = init.normal(*sizes("Embedding", size=size, channels=channels), std=1.0)
 
     def forward(self, ids: Any) -> Any:
         return engine.embedding(ids, self.weight)
@@ -69,9 +71,10 @@ class LayerNorm(Module):
     eps: float
 
     def __init__(self, channels: int, *, bias: bool = True, eps: float = 1e-5) -> None:
+        (channels,) = sizes("LayerNorm", channels=channels)
         self.weight = init.ones(channels)
-        self.bias = init.zeros(channels) if bias else None
-        self.eps = eps
+        self.bias = init.zeros(channels) if flag("LayerNorm", "bias", bias) else None
+        self.eps = positive("LayerNorm", "eps", eps)
 
     def forward(self, x: Any) -> Any:
         return engine.layer_norm(x, self.weight, self.bias, eps=self.eps)
@@ -92,8 +95,8 @@ class RMSNorm(Module):
     eps: float
 
     def __init__(self, channels: int, *, eps: float = 1e-5) -> None:
-        self.weight = init.ones(channels)
-        self.eps = eps
+        self.weight = init.ones(*sizes("RMSNorm", channels=channels))
+        self.eps = positive("RMSNorm", "eps", eps)
 
     def forward(self, x: Any) -> Any:
         return engine.rms_norm(x, self.weight, eps=self.eps)
@@ -108,10 +111,37 @@ class Dropout(Module):
     p: float
 
     def __init__(self, p: float = 0.5) -> None:
-        self.p = p
+        self.p = probability("Dropout", "p", p)
 
     def forward(self, x: Any) -> Any:
         return engine.dropout(x, p=self.p, rng=engine.random.generator()) if self.training else x
 
     def extra_repr(self) -> str:
         return f"p={self.p:g}"
+
+
+class ReLU(Module):
+    """max(x, 0), elementwise."""
+
+    def forward(self, x: Any) -> Any:
+        return engine.relu(x)
+
+
+class GELU(Module):
+    """x times the probability that a standard normal number is below x, elementwise; "tanh" is its approximation."""
+
+    def __init__(self, approximate: str = "none") -> None:
+        self.approximate = choice("GELU", "approximate", approximate, ("none", "tanh"))
+
+    def forward(self, x: Any) -> Any:
+        return engine.gelu(x, approximate=self.approximate)
+
+    def extra_repr(self) -> str:
+        return f"approximate={self.approximate!r}"
+
+
+class SiLU(Module):
+    """x * sigmoid(x), elementwise."""
+
+    def forward(self, x: Any) -> Any:
+        return engine.silu(x)

@@ -16,6 +16,7 @@ import engine
 from engine import Tensor
 from nn import init
 from nn.module import Module
+from nn.settings import positive, sizes
 
 
 class LearnedPositions(Module):
@@ -28,7 +29,7 @@ class LearnedPositions(Module):
     weight: Tensor
 
     def __init__(self, block: int, channels: int) -> None:
-        self.weight = init.normal(block, channels)
+        self.weight = init.normal(*sizes("LearnedPositions", block=block, channels=channels))
 
     def forward(self, x: Any) -> Any:
         return x + self.weight[: x.shape[-2]]
@@ -43,7 +44,8 @@ class SinusoidalPositions(Module):
     """Adds fixed sines and cosines of the position (Vaswani et al. 2017): (batch, time, channels) to the same shape."""
 
     def __init__(self, block: int, channels: int, *, base: float = 10000.0) -> None:
-        angles = _angles(block, (channels + 1) // 2, base)
+        block, channels = sizes("SinusoidalPositions", block=block, channels=channels)
+        angles = _angles(block, (channels + 1) // 2, positive("SinusoidalPositions", "base", base))
         table = np.stack([np.sin(angles), np.cos(angles)], axis=-1).reshape(block, -1)
         self._table = Tensor(table[:, :channels].tolist())
 
@@ -62,15 +64,17 @@ class RotaryPositions(Module):
     """
 
     def __init__(self, block: int, channels: int, *, base: float = 10000.0) -> None:
+        block, channels = sizes("RotaryPositions", block=block, channels=channels)
         if channels % 2:
             raise ValueError(
                 f"RotaryPositions: rotates pairs of channels, so needs an even number per head, not {channels}"
             )
-        self._phases = np.exp(1j * _angles(block, channels // 2, base))
-        self.base = base
+        self.channels = channels
+        self.base = positive("RotaryPositions", "base", base)
+        self._phases = np.exp(1j * _angles(block, channels // 2, self.base))
 
     def forward(self, x: Any) -> Any:
         return engine.rotary(x, phases=self._phases[: x.shape[-2]])
 
     def extra_repr(self) -> str:
-        return f"{2 * self._phases.shape[1]}, base={self.base:g}"
+        return f"{self.channels}, base={self.base:g}"

@@ -8,12 +8,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from nn.settings import not_negative, size
+
 Schedule = Callable[[int], float]
 
 
 def warmup_cosine(peak: float, *, warmup: int, total: int, floor: float = 0.0) -> Schedule:
     """Rise linearly to `peak` over `warmup` steps, then fall along half a cosine to `floor` at step `total`."""
-    if not 0 <= warmup < total:
+    peak, floor = not_negative("warmup_cosine", "peak", peak), not_negative("warmup_cosine", "floor", floor)
+    size("warmup_cosine", "warmup", warmup, least=0)
+    if not warmup < size("warmup_cosine", "total", total):
         raise ValueError(f"warmup_cosine: needs 0 <= warmup < total, got warmup={warmup}, total={total}")
 
     def rate(step: int) -> float:

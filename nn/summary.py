@@ -1,6 +1,6 @@
 """A module as text: the tree of its submodules, and a table of its parameters.
 
-Read next: `nn/init.py`.
+Read next: `nn/containers.py`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ def table(parameters: Iterable[tuple[str, Tensor]]) -> str:
     shape_width = max([len(shape) for _, shape, _ in rows] + [len("shape")])
     lines = [f"{'parameter':<{width}}  {'shape':<{shape_width}}  {'values':>10}  {'share':>6}"]
     lines += [
-        f"{path:<{width}}  {shape:<{shape_width}}  {size:>10,}  {size / total:>6.1%}" for path, shape, size in rows
+        f"{path:<{width}}  {shape:<{shape_width}}  {size:>10,}  {size / max(total, 1):>6.1%}"
+        for path, shape, size in rows
     ]
     lines.append(f"{'total':<{width}}  {'':<{shape_width}}  {total:>10,}")
     return "\n".join(lines)

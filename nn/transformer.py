@@ -20,6 +20,7 @@ import engine
 from nn.layers import Dropout, LayerNorm, Linear
 from nn.module import Module
 from nn.positions import RotaryPositions
+from nn.settings import choice, flag, probability, size, sizes
 
 ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "gelu": lambda x: engine.gelu(x, approximate="tanh"),
@@ -46,16 +47,22 @@ class MultiHeadAttention(Module):
         dropout: float = 0.0,
         rotary: RotaryPositions | None = None,
     ) -> None:
+        channels, heads = sizes("MultiHeadAttention", channels=channels, heads=heads)
         if channels % heads:
             raise ValueError(f"MultiHeadAttention: {channels} channels do not divide into {heads} heads")
+        if rotary is not None and (not isinstance(rotary, RotaryPositions) or rotary.channels != channels // heads):
+            raise ValueError(
+                f"MultiHeadAttention: rotary must be nn.RotaryPositions(block, {channels // heads}), the channels of a "
+                f"head, not {rotary!r}"
+            )
         self.heads = heads
-        self.causal = causal
+        self.causal = flag("MultiHeadAttention", "causal", causal)
         self.query = Linear(channels, channels, bias=bias)
         self.key = Linear(channels, channels, bias=bias)
         self.value = Linear(channels, channels, bias=bias)
         self.rotary = rotary
         self.output = Linear(channels, channels, bias=bias)
-        self.dropout = Dropout(dropout) if dropout else None
+        self.dropout = Dropout(dropout) if probability("MultiHeadAttention", "dropout", dropout) else None
 
     def forward(self, x: Any) -> Any:
         query, key = self._query_and_key(x)
@@ -109,13 +116,12 @@ class FeedForward(Module):
         dropout: float = 0.0,
         activation: str = "gelu",
     ) -> None:
-        if activation not in ACTIVATIONS:
-            raise ValueError(f"FeedForward: activation must be one of {[*ACTIVATIONS]}, not {activation!r}")
-        self.activation = activation
-        hidden = 4 * channels if hidden is None else hidden
+        channels = size("FeedForward", "channels", channels)
+        hidden = 4 * channels if hidden is None else size("FeedForward", "hidden", hidden)
+        self.activation = choice("FeedForward", "activation", activation, [*ACTIVATIONS])
         self.expand = Linear(channels, hidden, bias=bias)
         self.contract = Linear(hidden, channels, bias=bias)
-        self.dropout = Dropout(dropout) if dropout else None
+        self.dropout = Dropout(dropout) if probability("FeedForward", "dropout", dropout) else None
 
     def forward(self, x: Any) -> Any:
         out = self.contract(ACTIVATIONS[self.activation](self.expand(x)))
@@ -139,9 +145,7 @@ class TransformerBlock(Module):
         activation: str = "gelu",
         rotary: RotaryPositions | None = None,
     ) -> None:
-        if norm not in ("pre", "post"):
-            raise ValueError(f'TransformerBlock: norm must be "pre" or "post", not {norm!r}')
-        self.norm = norm
+        self.norm = choice("TransformerBlock", "norm", norm, ["pre", "post"])
         self.attention_norm = LayerNorm(channels, bias=bias)
         self.attention = MultiHeadAttention(channels, heads, bias=bias, dropout=dropout, rotary=rotary)
         self.feed_forward_norm = LayerNorm(channels, bias=bias)

@@ -79,7 +79,7 @@ def test_clipping_scales_all_gradients_together() -> None:
     np.testing.assert_allclose(x.grad.item(), 0.6, rtol=1e-6)
 
 
-def test_clipping_keeps_float32_and_refuses_a_negative_bound_and_a_norm_that_overflows() -> None:
+def test_clipping_keeps_float32_and_refuses_a_negative_bound() -> None:
     x = Tensor([3.0, 4.0], requires_grad=True)
     (x * x).sum().backward()
     nn.clip_grad_norm([x], np.float64(5))
@@ -88,9 +88,6 @@ def test_clipping_keeps_float32_and_refuses_a_negative_bound_and_a_norm_that_ove
     np.testing.assert_allclose(x.grad.numpy(), [3, 4], rtol=1e-6)
     with pytest.raises(ValueError, match="max_norm must not be negative, and is -1"):
         nn.clip_grad_norm([x], -1.0)
-    (x * 1e30).sum().backward()
-    with pytest.raises(FloatingPointError, match="the norm of the gradients is not finite"):
-        nn.clip_grad_norm([x], 1.0)
 
 
 def test_warmup_rises_and_the_cosine_falls() -> None:
