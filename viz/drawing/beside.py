@@ -10,11 +10,11 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from viz.colors import LogScale
 from viz.data import Edge, Node
 from viz.digits import short
 from viz.drawing.frames import Frames
 from viz.drawing.picture import Picture, picture
+from viz.figures import fill_scale
 
 SIDES = ("a_", "b_")  # before the ids of either flow
 MUCH = 2.0  # what changed by less than this factor is not marked,
@@ -45,7 +45,7 @@ def beside(
         arrivals={**left.arrivals, **right.arrivals},
         fills=fills,
         folded=left.folded or right.folded,
-        scale=LogScale.of(fills),
+        scale=fill_scale(fills),
         largest=max(left.largest, right.largest),
         spine=left.spine | right.spine,
         bands=[*left.bands, *right.bands],

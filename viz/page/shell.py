@@ -6,6 +6,8 @@ forbids everything else, all network included; data travels as JSON in a block t
 character that could end the block escaped.
 
 Text in `body` must come escaped (`html.escape`); what a script shows, it must set as text, never as markup.
+
+Read next: `viz/charts/__init__.py`, the charts of the report.
 """
 
 from __future__ import annotations

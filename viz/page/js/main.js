@@ -1,8 +1,6 @@
 /* main: what the reader has opened, chosen and reached; and how the picture follows.
 
-   Everything that changes what is visible ends in `render`; everything else only marks what is there.
-
-   Read next: events.js, which key and which button does what. */
+   Everything that changes what is visible ends in `render`; everything else only marks what is there. */
 
 const state = { open: new Set(), view: null, chosen: null, step: 0, found: [], hit: -1, playing: 0 };
 
@@ -18,9 +16,8 @@ function render(fixed) {
     const [x, y] = [fixed.origin[0] * camera.scale, fixed.y * camera.scale];
     moveTo(before[0] - x, before[1] - y, camera.scale, false);
   }
-  choose(state.chosen ? visibleFor(state.chosen, state.view) : state.view.boxes[0], hadFocus);
+  choose(state.chosen ? shownAs(state.chosen, state.open) : state.view.boxes[0], hadFocus);
   look();
-  drawLegend(state.view);
   applyThreshold(state.view);
   markFound(state.view, state.found, state.hit);
   markSteps(state.view, state.step);
@@ -57,7 +54,7 @@ function goTo(thing, focus) {
   choose(thing, focus);
 }
 
-/** Make a thing the one the panel tells of, and the one the tabulator leads to. */
+/** Make a thing the one that the panel shows and that the tab key reaches. */
 function choose(thing, focus) {
   world.querySelector(".chosen")?.setAttribute("tabindex", -1);
   world.querySelector(".chosen")?.classList.remove("chosen");
@@ -78,7 +75,7 @@ function goToStep(at, aloud = true) {
     reveal(step.target);
   }
   markSteps(state.view, state.step);
-  tellStep(state.step, aloud);
+  showStep(state.step, aloud);
   if (step) show(state.view.shown.get(step.source), state.view.shown.get(step.target));
 }
 
@@ -101,7 +98,7 @@ function play(on) {
 function search(words) {
   [state.found, state.hit] = [matches(words), -1];
   markFound(state.view, state.found, state.hit);
-  tellFound(state.found, state.hit);
+  showFound(state.found, state.hit);
 }
 
 function goToFound(direction) {
@@ -109,7 +106,7 @@ function goToFound(direction) {
   state.hit = Math.max(0, state.hit + direction + state.found.length) % state.found.length;
   goTo(state.found[state.hit], false);
   markFound(state.view, state.found, state.hit);
-  tellFound(state.found, state.hit);
+  showFound(state.found, state.hit);
 }
 
 function setTheme(dark) {
