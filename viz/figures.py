@@ -21,7 +21,7 @@ SYMBOLS = {"add": "+", "subtract": "−", "multiply": "×", "divide": "/", "matm
 LONGEST_NAME = 30  # columns, in a box; tooltips and panels have all of it
 _LONGEST_NUMBERS = 26  # columns
 _MOST_NUMBERS = 4
-_DECADES = 6  # of the colour scale, at most
+_NEARLY_ZERO = 1e-6  # of the largest gradient
 
 FILL = "fill: root mean square of the gradient dL/dx"
 ZERO = "white: a gradient of zero"
@@ -166,9 +166,12 @@ def _few(numbers: Numbers | None, shape: Sequence[int]) -> str:
 
 
 def fill_scale(sizes: Iterable[float]) -> LogScale:
-    """The scale of colours for these sizes: one gradient that is nearly zero must not make all others look alike."""
-    scale = LogScale.of(sizes)
-    return LogScale(max(scale.low, scale.high / 10.0**_DECADES), scale.high)
+    """The scale of colours for these sizes, of which those far below the largest do not count.
+
+    They are rounding errors of gradients that are zero, and would make all others look alike.
+    """
+    finite = [size for size in sizes if math.isfinite(size)]
+    return LogScale.of(size for size in finite if size >= max(finite) * _NEARLY_ZERO)
 
 
 def fill(node: Node, scale: LogScale, is_loss: bool) -> tuple[str, str]:

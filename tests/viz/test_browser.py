@@ -18,6 +18,7 @@ import nn
 import viz
 from engine import Tensor
 from tests.viz.pages import ARIA_LABELS, CROSSINGS, Open, a_gpt
+from tests.viz.test_figures import an_expression
 from tests.viz.views import on_picture
 from viz.text import printable
 
@@ -100,7 +101,7 @@ def a_long_recurrence() -> viz.BlameFlow:
     return viz.trace((state * first).sum())
 
 
-@pytest.mark.parametrize("flow", [a_gpt, a_long_recurrence], ids=["a transformer", "a long recurrence"])
+@pytest.mark.parametrize("flow", [a_gpt, a_long_recurrence, an_expression], ids=lambda flow: flow.__name__)
 def test_no_edge_runs_through_a_box_and_no_label_lies_on_one(flow: Callable[[], viz.BlameFlow], show: Open) -> None:
     page = show(flow())
     for button in ("#collapse", "#expand"):

@@ -151,7 +151,7 @@ def test_one_gradient_that_is_nearly_zero_does_not_use_up_the_colours() -> None:
     x = Tensor([1.0, 2.0], requires_grad=True)
     y = Tensor([1.0, 3.0], requires_grad=True)
     scale = data_of(viz.trace((x * 0.5 + y * 1e-30).sum()).html())["legend"]["scale"]
-    assert (scale[0][0], scale[-1][0]) == ("1e-6", "1")
+    assert [text for text, *_ in scale] == ["0.1", "1"]
 
 
 def test_every_file_of_the_program_is_in_the_page_is_short_and_sets_text_as_text() -> None:

@@ -44,7 +44,7 @@ function layOutFrame(frame, links, view) {
   }
   const entering = rows[0].map((cell) => cell.x);
   const header = frame === ROOT ? null : headerPlace(headerWidth(frame, view), -left, right, entering);
-  const heights = rowHeights(rows, frame === ROOT ? 0 : HEADER);
+  const heights = rowHeights(rows, frame === ROOT ? 0 : HEADER, view);
   const end = heights.at(-1).bottom + (frame === ROOT ? 0 : 6);
   frame.ports = ports;
   frame.header = header;
@@ -53,18 +53,25 @@ function layOutFrame(frame, links, view) {
 }
 
 /** Top and bottom of each row; edges that run far sideways, and labels side by side, need a higher gap above. */
-function rowHeights(rows, start) {
+function rowHeights(rows, start, view) {
   let y = start;
   return rows.map((row, index) => {
     const sideways = Math.max(0, ...row.flatMap((cell) => cell.up.map((joint) => Math.abs(run(joint)))));
     const height = Math.max(0, ...row.map((cell) => cell.thing?.box.height ?? 0));
     const atBorder = index === 1 || index === rows.length - 1;  // between ports and boxes
-    const crowd = Math.max(0, ...row.map((cell) => cell.up.length - 2));
-    const gap = index === 0 ? 0 : Math.min(WIDEST_GAP, (atBorder ? PAD : GAP) + 0.16 * sideways + 8 * crowd);
+    const crowd = Math.max(0, ...row.map((cell) => labelRows(cell, view)));
+    const gap = index === 0 ? 0 : Math.min(WIDEST_GAP, (atBorder ? PAD : GAP) + 0.16 * sideways + 16 * crowd);
     const top = y + gap;
     y = top + height;
     return { top, bottom: y, gap };
   });
+}
+
+/** How many labels of edges into a cell have no room beside the others, and need a row of their own. */
+function labelRows(cell, view) {
+  const texts = cell.up.map(({ link }) => view.labels.get(link.edge)).filter(Boolean);
+  const wide = texts.reduce((sum, text) => sum + textWidth(text, "small") + 12, 0);
+  return wide > cell.left + cell.right ? texts.length - 1 : 0;
 }
 
 function run({ above, below, aboveAt, belowAt }) {

@@ -63,7 +63,8 @@ function labelPlace(edge, text, points, taken) {
       places.push([x + beside, y], [x - beside - width, y]);
     }
   }
-  const [x, y] = places.find(([px, py]) => taken.isFree(px, py - 7, width, 14)) ?? places[0] ?? points.at(-1);
+  const isFree = ([x, y]) => taken.isFree(x, y - 7, width, 14);
+  const [x, y] = places.find(isFree) ?? places[0] ?? points.at(-1);
   taken.add(x, y - 7, width + 2, 14);
   return { text, x: round(x), y: round(y + 4) };
 }
