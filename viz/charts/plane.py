@@ -81,5 +81,5 @@ def _apart(places: list[Place]) -> list[Place]:
 
 
 def _inside(x: float, y: float) -> Place:
-    """The nearest place at which no edge cuts the circle off; the lower edge moves with the points."""
+    """The nearest place where the left, right and upper edges do not cut the circle; the chart grows downwards."""
     return min(max(x, _RADIUS + 1), _SIZE - _RADIUS - 1), max(y, _RADIUS + 1)
