@@ -1,7 +1,7 @@
 """Figures: the words and numbers that stand for a node or an edge, the same in every picture and on every page.
 
-Python writes them once. A picture puts them into Graphviz's labels and tooltips, a page carries them as data; neither
-rounds a number or chooses a word itself. Names from outside are still as they were given: whoever shows one makes it
+They are written here only. A picture puts them into Graphviz's labels and tooltips, a page carries them as data;
+neither rounds a number nor chooses a word. Names from outside are unchanged; the code that shows one makes it
 printable.
 
 Read next: `viz/strokes.py`, the lines of edges.
@@ -18,7 +18,7 @@ from viz.digits import percent, short
 from viz.text import shortened
 
 SYMBOLS = {"add": "+", "subtract": "−", "multiply": "×", "divide": "/", "matmul": "@", "pow": "**"}
-LONGEST_NAME = 30  # columns, in a box; tooltips and panels have all of it
+LONGEST_NAME = 30  # columns, in a box; tooltips and panels show all of it
 _LONGEST_NUMBERS = 26  # columns
 _MOST_NUMBERS = 4
 _NEARLY_ZERO = 1e-6  # of the largest gradient
@@ -29,7 +29,7 @@ NOT_FINITE = "double frame: a gradient with nan or infinite numbers"
 
 
 def symbol(node: Node) -> str:
-    """The op as people write it."""
+    """The op as it is written in formulas."""
     return SYMBOLS.get(node.op, node.op)
 
 
@@ -106,7 +106,7 @@ def norm_of(edge: Edge) -> str:
 
 
 def path_of(node: Node) -> str:
-    """A node's name with its way through the modules."""
+    """The path of a node: its modules and its name."""
     return ".".join(node.scope) if node.op == "module" else ".".join((*node.scope, node.name or node.op))
 
 
@@ -171,7 +171,8 @@ def fill_scale(sizes: Iterable[float]) -> LogScale:
     They are rounding errors of gradients that are zero, and would make all others look alike.
     """
     finite = [size for size in sizes if math.isfinite(size)]
-    return LogScale.of(size for size in finite if size >= max(finite) * _NEARLY_ZERO)
+    least = max(finite, default=0.0) * _NEARLY_ZERO
+    return LogScale.of(size for size in finite if size >= least)
 
 
 def fill(node: Node, scale: LogScale, is_loss: bool) -> tuple[str, str]:

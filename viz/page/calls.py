@@ -1,8 +1,8 @@
 """calls: the tree of module calls in a flow, so that a page can open and close each of them by itself.
 
-A call is a stretch of the recording during which one module worked, exactly as in `viz/fold.py`; the stretches of inner
-modules lie inside those of outer ones, so they make a tree. Whichever calls are closed to boxes, each box is a stretch,
-and stretches follow one another in time: no picture made of them has a cycle.
+A call is a stretch of the recording during which one module ran, exactly as in `viz/fold.py`; the stretches of inner
+modules lie inside those of outer ones, so they make a tree. Whichever calls are closed, their boxes are stretches that
+follow one another in time, so no picture made of them has a cycle.
 
 A leaf belongs to the innermost call that holds all of its users: it is drawn when that call is open.
 

@@ -33,7 +33,8 @@ def content(loss: float, nodes: Sequence[Node], edges: Sequence[Edge]) -> dict[s
     largest = largest_norm(one.edge for one in joined if one.source != one.target)
     fills = [node.rms for number, node in enumerate(every) if number not in losses and node.op != "other"]
     scale = figures.fill_scale(fills)
-    drawn = Drawn(loss, losses, scale, every, edges)
+    folded = any(node.op == "module" for node in every)
+    drawn = Drawn(loss, folded, losses, scale, every, edges)
     values = [drawn.value(number, calls, home[node.id]) for number, node in enumerate(nodes)]
     return {
         "summary": f"loss {short(loss)} · {_counts(nodes, edges)}",

@@ -1,8 +1,8 @@
 """edges: every edge that a page may have to draw, whichever calls are open.
 
-A value is shown by itself, or as one of the calls around it. All contributions from A into B, whatever these are shown
-as, become one edge, as in `viz/fold.py`; what else is open makes no difference to it. So all edges are known before
-anything is opened, and a page draws those between what is visible.
+A value is shown by itself, or as one of the calls around it. All contributions from A into B become one edge, as in
+`viz/fold.py`, and no other call changes this edge by being open or closed. So all edges are known in advance, and a
+page draws those between visible things.
 
 Read next: `viz/page/things.py`, boxes and their texts.
 """
@@ -24,8 +24,8 @@ class Joined:
 
     Fields:
         source, target: the number of each: values come first, then calls. Equal for what a thing receives from itself.
-        edge: what it carries.
-        contributions, steps: what it joins, in the order of the sweep, and their numbers.
+        edge: its norm and share.
+        contributions, steps: what it joins, in the order of the sweep, and the numbers of these.
     """
 
     source: int

@@ -20,12 +20,12 @@ from viz.text import printable
 
 
 class _Arrived:
-    """What has arrived in one node so far.
+    """The sum of the contributions to one node so far.
 
     Fields:
         count: of contributions.
         share: the sum of their shares.
-        each: the sum of their numbers; None where these are not known.
+        each: the sum of their numbers; None if these are unknown.
     """
 
     def __init__(self, node: Node) -> None:
@@ -47,16 +47,15 @@ class _Arrived:
         if self.each is not None and node.gradient is not None and node.gradient.each is not None:
             whole = listed(node.gradient.each, node.shape)
             return f"In {label} so far {listed(self.each, node.shape)} of {whole}: {many}."
-        norm = "" if math.isnan(edge.gathered) else f"norm {short(edge.gathered)} of {short(node.norm)}"
-        share = "" if math.isnan(self.share) else f"{percent(self.share)} of its gradient"
-        return f"In {label} so far {', '.join(part for part in (norm, share) if part)}: {many}."
+        norm = "" if math.isnan(edge.gathered) else f" norm {short(edge.gathered)} of {short(node.norm)},"
+        return f"In {label} so far{norm} {percent(self.share)} of its gradient: {many}."
 
 
 def steps(nodes: Sequence[Node], edges: Sequence[Edge], labels: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    """The data of each step; `labels` says what the nodes are called, by id.
+    """The data of each step; `labels` are those of the nodes, by id.
 
-    A step has the numbers of its source and target, three terms (gradient x derivative = contribution, each a text and
-    a caption), its size and rule, and of what has arrived in the target a text, and the part for a meter, 0 to 1.
+    A step has the numbers of its source and target; three terms (gradient x derivative = contribution), each a text and
+    a caption; its size and rule; and for the sum in the target so far a text, and its part of the whole, 0 to 1.
     """
     place = {node.id: number for number, node in enumerate(nodes)}
     arrived = {node.id: _Arrived(node) for node in nodes}

@@ -1,4 +1,4 @@
-"""things: how a page draws a value or a closed call, and what its panel says of it.
+"""things: the texts and colours of a value or a closed call, in its box and in the panel.
 
 Read next: `viz/page/steps.py`, the sweep in words and numbers.
 """
@@ -42,6 +42,7 @@ class Drawn:
 
     Fields:
         loss: the value of the loss.
+        folded: whether there are modules, so that ops beside them are drawn small.
         losses: the numbers of the value that is the loss, and of the calls that hold it.
         scale: of the colours.
         things: the nodes, and then the boxes of the calls.
@@ -49,6 +50,7 @@ class Drawn:
     """
 
     loss: float
+    folded: bool
     losses: Collection[int]
     scale: LogScale
     things: Sequence[Node]
@@ -84,7 +86,7 @@ class Drawn:
         )
 
     def _common(self, number: int, label: str, path: Sequence[str], around: Sequence[str]) -> dict[str, Any]:
-        """What both kinds of things have; `around` is the path of the call they are drawn in."""
+        """The fields of both kinds of things; `around` is the path of the call that the thing is drawn in."""
         node, is_loss = self.things[number], number in self.losses
         title = (
             ".".join(path[len(around) :]) if node.op == "leaf" else label if node.op == "module" else node.name or ""
@@ -110,7 +112,7 @@ class Drawn:
         }
 
     def _small(self, node: Node, is_loss: bool) -> str:
-        """The second line of a box, but for shares."""
+        """The second line of a box, without its shares."""
         if is_loss and node.op != "module":
             return figures.loss_line(node)
         if node.op == "other":
@@ -121,8 +123,7 @@ class Drawn:
     def _is_sign(self, number: int) -> bool:
         """Whether a symbol in a circle is enough, beside the boxes of modules."""
         node = self.things[number]
-        plain = figures.is_sign(node) and node.count == 1 and number not in self.losses
-        return plain and any(thing.op == "module" for thing in self.things)
+        return self.folded and figures.is_sign(node) and node.count == 1 and number not in self.losses
 
 
 def _spoken(path: Sequence[str], kind: str, node: Node) -> str:

@@ -1,4 +1,4 @@
-/* draw: what was laid out, as SVG. Text from outside is only ever set as text.
+/* draw: the view as SVG, once it is laid out. Names from outside are set as text, never as markup.
 
    From back to front: frames, edges, labels, boxes. Every box and the header of every frame is an item of a tree for a
    screen reader; the tab key reaches exactly one of them, and the arrow keys lead on from there. */

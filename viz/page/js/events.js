@@ -1,4 +1,4 @@
-/* events: which key, button and movement does what; and the beginning. */
+/* events: what keys, buttons and the pointer do; and the start of the program. */
 
 /** The box or header, or the edge, that an event happened on. */
 function thingAt(event) {
@@ -24,7 +24,7 @@ function onHover(event) {
   else showInPanel(state.chosen, state.view);
 }
 
-/** Keys that work everywhere, but for fields and buttons that have a use for them. */
+/** Keys that work everywhere except in fields and buttons that use them. */
 const KEYS = {
   ArrowRight: () => goToStep(state.step + 1),
   ArrowLeft: () => goToStep(state.step - 1),

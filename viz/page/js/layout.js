@@ -1,8 +1,8 @@
 /* layout: a place for every visible thing, frame by frame from the inside outwards.
 
    A frame is laid out by itself, in rows (layers.js) and columns (places.js), and then stands in the frame around it
-   like a box, with ports where edges cross its border. `box` holds what is known of a thing there: left, right and
-   height around its point of reference. At the end all places become absolute. */
+   like a box, with ports where edges cross its border. The `box` of a thing has its size: left and right of its point
+   of reference, and height. At the end all places become absolute. */
 
 const GAP = 30;  // between rows, at least
 const WIDEST_GAP = 84;
@@ -52,7 +52,7 @@ function layOutFrame(frame, links, view) {
   frame.places = placesIn(rows, links, lanes, laneOf, heights);
 }
 
-/** Top and bottom of each row; edges that run far sideways, and labels side by side, need a higher gap above. */
+/** Top and bottom of each row; edges that run far sideways, and labels in rows of their own, need a higher gap. */
 function rowHeights(rows, start, view) {
   let y = start;
   return rows.map((row, index) => {
@@ -96,7 +96,7 @@ function headerPlace(width, left, right, entering) {
   return { at: right, right: right + width };
 }
 
-/** Functions that write down the absolute places of a frame's children, once its own is known. */
+/** Functions that set the absolute places of a frame's children, once its own is known. */
 function placesIn(rows, links, lanes, laneOf, heights) {
   const things = rows.flatMap((row, index) => row.filter((cell) => cell.thing).map((cell) => (x, y) => {
     const { thing } = cell;
