@@ -25,7 +25,7 @@ class Stroke:
     Fields:
         name: of the kind.
         color, style: of the line.
-        word, meaning: the legend's line, a word in that colour and the rest.
+        word, meaning: a picture's legend, the colour in words and the rest; on a page a line replaces the word.
     """
 
     name: str

@@ -1,5 +1,7 @@
 """legend: what colours, lines and texts of one page mean, with units. It has no line for what is not there.
 
+The page draws a sample of each kind of edge, where the legend of a picture names its colour.
+
 Read next: `viz/page/shell.py`, the document around the data.
 """
 
@@ -44,7 +46,7 @@ def legend(
         "fill": figures.FILL if has_colors else "",
         "scale": [[short(tick), scale.color(tick), scale.ink(tick)] for tick in scale.ticks()] if has_colors else [],
         "notes": notes,
-        "strokes": [[kind.name, kind.style, kind.word, kind.meaning] for kind in STROKES if kind in drawn],
+        "strokes": [[kind.name, kind.style, kind.meaning] for kind in STROKES if kind in drawn],
         "width": figures.width_legend(largest) if largest else "",
         "widths": [[width_of(part, 1.0), short(part * largest, 3)] for part in _PARTS] if largest else [],
         "kind": ADDING.name,

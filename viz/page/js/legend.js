@@ -15,8 +15,7 @@ function drawLegend() {
   legend.replaceChildren(
     ...(fill ? [line(fill), colors] : []),
     ...notes.map(line),
-    ...strokes.map(([name, style, word, meaning]) => html("p", {},
-      sample(name, style, 3), html("span", { class: `word ${name}` }, word), ` ${meaning}`)),
+    ...strokes.map(([name, style, meaning]) => html("p", {}, sample(name, style, 3), meaning)),
     ...(width ? [line(width)] : []),
     html("p", {}, ...widths.map(([wide, text]) => html("span", { class: "width" }, sample(kind, "solid", wide), text))),
     ...texts.map(line),
