@@ -94,10 +94,10 @@ def contributions(count: int) -> str:
 
 def at_edge(share: str, edge: Edge) -> str:
     """A share, and the contribution in brackets if it is one number; empty if the gradient comes by this edge alone."""
-    brought = f"({short(edge.each[0])})" if edge.each and len(edge.each) == 1 and edge.norm else ""
+    scalar = f"({short(edge.each[0])})" if edge.each and len(edge.each) == 1 and edge.norm else ""
     if not share and not math.isnan(edge.share):
         return ""
-    return f"{share} {brought}".strip()
+    return f"{share} {scalar}".strip()
 
 
 def norm_of(edge: Edge) -> str:
