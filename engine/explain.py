@@ -61,23 +61,23 @@ def explanation(loss: Tensor, wrt: Tensor) -> str:
     if len(nodes) > MAX_NODES:
         raise ValueError(f"explain: {len(nodes)} nodes are too many to read (at most {MAX_NODES}); viz draws them")
     labels = _labels(nodes)
-    arrived: dict[Node, list[Array]] = defaultdict(list)
+    received: dict[Node, list[Array]] = defaultdict(list)
     steps: dict[Node, list[tuple[str, str]]] = defaultdict(list)
 
     def observe(node: Node, argument: int, parent: Node, contribution: Any) -> None:
-        g = np.asarray(sum(arrived[node]))
+        g = np.asarray(sum(received[node]))
         local = local_derivative(node, argument, parent) or f"(Jacobian {parent.shape} by {g.shape})"
         times = f"{local} x {_as_text(g)} = {_as_text(contribution)}"
         steps[node].append((f"{labels[node]} -> {labels[parent]}", times))
-        arrived[parent].append(np.asarray(contribution))
+        received[parent].append(np.asarray(contribution))
 
-    arrived[loss.node].append(seed)
+    received[loss.node].append(seed)
     with no_grad():
         reverse_sweep(loss.node, seed, nodes[:1], retain_graph=True, observe=observe)
     width = max((len(edge) for rows in steps.values() for edge, _ in rows), default=0)
     lines = []
     for node in reversed(nodes):
-        lines.append(f"d/d {labels[node]} = {_sum(arrived[node])}")
+        lines.append(f"d/d {labels[node]} = {_sum(received[node])}")
         lines += [f"  {edge:{width}}   {times}" for edge, times in steps[node]]
     return "\n".join(lines)
 

@@ -198,7 +198,7 @@ def _value_and_grad(f: Function, argnums: Argnums, missing: Callable[[str, Tenso
 
 
 def grad(f: Function, argnums: Argnums = 0, *, allow_unused: bool = False) -> Function:
-    """The gradient of f as a function of the same arguments; they and the errors are those of `value_and_grad`.
+    """The gradient of f as a function of the same arguments: the second result of `value_and_grad`.
 
     >>> grad(lambda x: x * grad(lambda y: x * y)(x))(5.0)
     Tensor(10.)

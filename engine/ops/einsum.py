@@ -83,10 +83,10 @@ def parse(subscripts: str, shapes: Sequence[tuple[int, ...]]) -> tuple[list[Labe
         once = (label for label in labels if isinstance(label, str) and source.count(label) == 1)
         return inputs, (*ellipsis, *sorted(once))
     if ellipsis and "..." not in target:
-        raise _wrong(subscripts, "the result needs '...' as well, to place the axes it stands for")
+        raise _wrong(subscripts, "the result needs '...' too, for the axes that broadcast")
     output = _expanded(target, ellipsis)
     if not labels.issuperset(output) or len(set(output)) < len(output):
-        raise _wrong(subscripts, "each label of the result must be an operand's, and occur in it once")
+        raise _wrong(subscripts, "each label of the result must occur in an operand, and only once in the result")
     return inputs, output
 
 

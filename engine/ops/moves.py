@@ -66,7 +66,7 @@ def _width_pairs(widths: Any, ndim: int) -> Array:
         pairs = np.array([-1])
     if pairs.dtype.kind not in "iu" or (pairs < 0).any():
         raise ValueError(
-            f"pad: widths must be an integer, a pair (before, after) or such a pair for each of {ndim} axes, "
+            f"pad: widths must be an integer, a pair (before, after) or a pair for each of {ndim} axes, "
             f"none negative, not {widths}"
         )
     return pairs

@@ -164,8 +164,8 @@ def scaled_dot_product_attention(
         causal: whether query t attends to keys 0 to t only.
         scale: 1 / sqrt(channels) by default.
 
-    The result for a query with every key masked is 0, and its gradients are 0. Raises ValueError for shapes that do not
-    fit. For the derivative see the head of the file.
+    With P the weights and dS = scale (dQ K^T + Q dK^T), d = P * (dS - rowsum(P * dS)) V + P dV. The result for a query
+    with every key masked is 0, and its gradients are 0. Raises ValueError for shapes that do not fit.
     """
     if (
         min(query.ndim, key.ndim, value.ndim) < 2

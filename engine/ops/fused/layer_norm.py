@@ -90,8 +90,11 @@ def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, eps: float = 1e-
     """Normalise the last axis to mean 0 and variance 1, then scale by `weight` and add `bias`.
 
     Shapes: x (..., channels), weight and bias (channels,) or None; result (..., channels). `eps` is added to the
-    variance. Raises ValueError for other shapes, no channels, or an eps that is not positive. For the derivative see
-    the head of the file.
+    variance. With n the normalised row and r = 1 / sqrt(var + eps):
+
+        d = weight r (dx - mean(dx) - n mean(n dx)) + n dweight + dbias
+
+    Raises ValueError for other shapes, no channels, or an eps that is not positive.
     """
     if eps <= 0:
         raise ValueError(f"layer_norm: eps must be positive, not {eps}: a constant row has variance 0")

@@ -76,8 +76,11 @@ def rms_norm(x: Any, weight: Any = None, *, eps: float = 1e-5) -> Any:
     """Divide the last axis by its root mean square, then scale by `weight`.
 
     Shapes: x (..., channels), weight (channels,) or None; result (..., channels). `eps` is added to the mean square.
-    Raises ValueError for other shapes, no channels, or an eps that is not positive. For the derivative see the head of
-    the file.
+    With n the normalised row and r = 1 / sqrt(mean(x^2) + eps):
+
+        d = weight r (dx - n mean(n dx)) + n dweight
+
+    Raises ValueError for other shapes, no channels, or an eps that is not positive.
     """
     if eps <= 0:
         raise ValueError(f"rms_norm: eps must be positive, not {eps}: a row of zeros has mean square 0")
