@@ -84,7 +84,7 @@ def _exponentials(scores: Array, bias: Any) -> tuple[Array, Array]:
     if np.isfinite(largest):
         weights = scores + (bias - largest)
         np.exp(weights, out=weights)
-        total = (weights.reshape(-1, weights.shape[-1]) @ np.ones(weights.shape[-1], weights.dtype))[:, None]
+        total = weights.reshape(-1, weights.shape[-1]) @ np.ones(weights.shape[-1], weights.dtype)
         total = total.reshape(*weights.shape[:-1], 1)
         if total.min(initial=1) > _VANISHING:
             return weights, 1 / total
