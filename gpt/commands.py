@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from argparse import Namespace
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -32,12 +32,13 @@ PICTURES = (".html", ".svg", ".png", ".dot")
 def train(args: Namespace, console: Console) -> int:
     """Train on the calculator, measure on all held-out problems, ask a question, trace the blame, and write the report.
 
-    A training that ends early, by Ctrl-C or by a loss that is not finite, saves its run and a report too.
+    A training that ends early, by Ctrl-C or by a loss that is not finite, saves its run and a report too, with the last
+    parameters that gave a finite loss. If the loss was not finite and the folder already holds a run, that run stays,
+    and the new one is saved in the folder `unfinished` inside it.
     """
     out = Path(args.out)
     if out.exists() and not out.is_dir():
         raise DataError(f"{out}: is a file, and a run needs a folder; give another --out")
-    out.mkdir(parents=True, exist_ok=True)
     learned, held_out = calculator.split()
     tokenizer = calculator.tokenizer()
     shape = GPTConfig(
@@ -59,7 +60,9 @@ def train(args: Namespace, console: Console) -> int:
         seed=args.seed,
     )
     model = new_model(lambda: GPT(shape), settings.seed)
-    metrics = out / "metrics.jsonl"
+    place = out / "unfinished" if (out / "model.safetensors").exists() else out
+    place.mkdir(parents=True, exist_ok=True)
+    metrics = place / "metrics.jsonl"
     metrics.unlink(missing_ok=True)
     trainer = Trainer(model, settings, learned, held_out, metrics)
     console.print(
@@ -67,7 +70,13 @@ def train(args: Namespace, console: Console) -> int:
         f"{sum(p.size for p in model.parameters()):,} parameters"
     )
     stopped = _train_with_progress_line(trainer, console)
-    runs.save(out, model, tokenizer, asdict(settings))
+    if isinstance(stopped, FloatingPointError):
+        trainer.go_back()
+    elif place != out:
+        metrics = metrics.replace(out / metrics.name)
+        with suppress(OSError):  # what an earlier training left there stays
+            place.rmdir()
+    runs.save(metrics.parent, model, tokenizer, asdict(settings))
     if stopped is not None:
         return _end_early(stopped, trainer.optimizer.steps, metrics, console)
     accuracy = trainer.accuracy()
@@ -102,6 +111,7 @@ def _train_with_progress_line(trainer: Trainer, console: Console) -> KeyboardInt
     pause, shown = (0.2 if console.is_terminal else 10.0), 0.0
     live = ProgressBar(TextColumn("{task.description}"), BarColumn(bar_width=20), console=console, transient=True)
     task = live.add_task("starting", total=trainer.config.steps)
+    stopped: KeyboardInterrupt | FloatingPointError | None = None
     with live if console.is_terminal else nullcontext():
         try:
             for progress in trainer.all_steps():
@@ -113,9 +123,14 @@ def _train_with_progress_line(trainer: Trainer, console: Console) -> KeyboardInt
                     live.update(task, completed=progress.step, description=_line(progress))
                 else:
                     console.print(_line(progress), highlight=False)
-        except (KeyboardInterrupt, FloatingPointError) as stopped:
-            return stopped
-    return None
+        except (KeyboardInterrupt, FloatingPointError) as error:
+            stopped = error
+    if not isinstance(stopped, FloatingPointError):
+        try:
+            trainer.check()  # the last update may have spoiled the parameters
+        except FloatingPointError as error:
+            stopped = error
+    return stopped
 
 
 def _line(progress: Progress) -> str:

@@ -24,6 +24,8 @@ from nn import (
     TransformerBlock,
     init,
 )
+from nn.settings import choice, flag, positive, probability, size
+from nn.transformer import ACTIVATIONS
 
 IGNORED = -100  # the label of a position that the loss leaves out; cross_entropy's default
 
@@ -62,13 +64,16 @@ class GPTConfig:
 
     def __post_init__(self) -> None:
         for name in ("vocab_size", "block_size", "n_layer", "n_head", "n_embd"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"GPTConfig: {name} must be a positive integer, not {value!r}")
+            size("GPTConfig", name, getattr(self, name))
         if self.n_embd % self.n_head:
             raise ValueError(f"GPTConfig: n_embd {self.n_embd} does not divide into n_head {self.n_head}")
-        if self.positions not in POSITIONS:
-            raise ValueError(f"GPTConfig: positions must be one of {POSITIONS}, not {self.positions!r}")
+        for name in ("bias", "tie"):
+            flag("GPTConfig", name, getattr(self, name))
+        probability("GPTConfig", "dropout", self.dropout)
+        choice("GPTConfig", "positions", self.positions, POSITIONS)
+        positive("GPTConfig", "rotary_base", self.rotary_base)
+        choice("GPTConfig", "norm", self.norm, ("pre", "post"))
+        choice("GPTConfig", "activation", self.activation, tuple(ACTIVATIONS))
 
 
 class GPT(Module):

@@ -99,6 +99,7 @@ class Parallel:
         return loss
 
 
+@np.errstate(all="ignore")  # what leaves the range of floats shows in the loss
 def _loss_and_gradient(model: GPT, parameters: list[Tensor], piece: Piece, weight: float) -> tuple[float, Array]:
     """The weighted loss of one piece and its gradient in all parameters, as one flat array."""
     loss = model.loss(*piece)

@@ -15,16 +15,29 @@ from engine.arrays import Array
 from gpt.calculator import Encoded, take
 from gpt.model import GPT, IGNORED
 from gpt.tokenizer import CharTokenizer
+from nn.settings import not_negative
 
 
-def next_probabilities(model: GPT, ids: Array, temperature: float = 1.0) -> Array:
-    """The probability of each character to come next after each row of ids, (batch, vocab_size)."""
-    with no_grad():
+def next_logits(model: GPT, ids: Array) -> Array:
+    """The score of each character to come next after each row of ids, (batch, vocab_size).
+
+    Raises FloatingPointError where the scores give no probabilities: one is nan or infinite, or all are -infinity.
+    """
+    with no_grad(), np.errstate(all="ignore"):
         logits = model(ids[:, -model.config.block_size :]).numpy()[:, -1].astype(np.float64)
-    logits = logits / temperature
-    logits -= logits.max(axis=-1, keepdims=True)
-    exponentials = np.exp(logits)
-    return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True))
+    if not np.isfinite(logits.max(axis=-1)).all():
+        raise FloatingPointError("the model's scores are not finite, so its training diverged; use another run")
+    return logits
+
+
+def log_probabilities(logits: Array, temperature: float = 1.0) -> Array:
+    """log softmax(logits / temperature) over the last axis; -infinity where a probability is 0.
+
+    The largest logit becomes 0 first, so however small the temperature, the likeliest character keeps its probability.
+    """
+    with np.errstate(over="ignore"):
+        logits = (logits - logits.max(axis=-1, keepdims=True)) / temperature
+    return np.asarray(logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True)))
 
 
 def generate(
@@ -40,19 +53,21 @@ def generate(
     """Continue `prompt` up to the character `end` (not included) or `limit` characters.
 
     Temperature 0 takes the likeliest character each time. Returns the text and its probability under the model at
-    temperature 1, the end included where it was reached.
+    temperature 1, the end included where it was reached. Raises ValueError for a temperature that is negative, infinite
+    or nan, and FloatingPointError if the model's scores are not finite.
     """
+    temperature = not_negative("generate", "temperature", temperature)
     rng = rng or np.random.default_rng()
     ids = tokenizer.encode(prompt or end)[None]
     log_probability = 0.0
     continuation: list[int] = []
     for _ in range(limit):
-        probabilities = next_probabilities(model, ids)[0]
-        if temperature <= 0:
-            choice = int(probabilities.argmax())
+        logits = next_logits(model, ids)[0]
+        if temperature == 0:
+            choice = int(logits.argmax())
         else:
-            choice = int(rng.choice(len(probabilities), p=next_probabilities(model, ids, temperature)[0]))
-        log_probability += math.log(probabilities[choice])
+            choice = int(rng.choice(len(logits), p=np.exp(log_probabilities(logits, temperature))))
+        log_probability += float(log_probabilities(logits)[choice])
         if tokenizer.characters[choice] == end:
             break
         continuation.append(choice)

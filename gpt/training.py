@@ -27,8 +27,12 @@ from gpt.model import GPT
 from gpt.parallel import Parallel
 from gpt.sampling import accuracy_by, exactly_right
 from nn import clip_grad_norm
+from nn.clipping import joint_norm
 from nn.optim import AdamW
 from nn.schedules import warmup_cosine
+from nn.settings import not_negative, positive, size
+
+_ADVICE = "lower the learning rate"
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,16 @@ class TrainingConfig:
     evaluate_every: int = 500
     repeat_times: int = 3
     parts: int = 2
+
+    def __post_init__(self) -> None:
+        owner = "TrainingConfig"
+        for name in ("steps", "batch_size", "evaluate_every", "repeat_times", "parts"):
+            size(owner, name, getattr(self, name))
+        for name in ("warmup", "seed"):
+            size(owner, name, getattr(self, name), least=0)
+        positive(owner, "learning_rate", self.learning_rate)
+        positive(owner, "clip", self.clip)
+        not_negative(owner, "weight_decay", self.weight_decay)
 
 
 @dataclass
@@ -108,7 +122,11 @@ def batches(epoch: Array, lengths: Array, size: int, rng: np.random.Generator) -
 
 @dataclass
 class Trainer:
-    """A model, its optimizer and its data. `all_steps` yields a Progress after each step."""
+    """A model, its optimizer and its data. `all_steps` yields a Progress after each step.
+
+    It remembers the last parameters that gave a finite loss and gradient: where an update has spoiled them, only the
+    next loss shows it.
+    """
 
     model: GPT
     config: TrainingConfig
@@ -123,6 +141,7 @@ class Trainer:
         self._train = calculator.encode(self.train, tokenizer)
         self._held_out = calculator.encode(self.held_out, tokenizer)
         self._parameters = self.model.parameters()
+        self._good = [p.array.copy() for p in self._parameters]
         matrices = [p for p in self._parameters if p.ndim > 1]
         vectors = [p for p in self._parameters if p.ndim <= 1]
         self.optimizer = AdamW(
@@ -134,6 +153,7 @@ class Trainer:
         self._parallel = Parallel(self.model, c.parts, c.seed)
         self.schedule = warmup_cosine(c.learning_rate, warmup=min(c.warmup, c.steps - 1), total=c.steps)
 
+    @np.errstate(all="ignore")  # what leaves the range of floats shows in the loss or in the gradient
     def step(self, rows: Array, by_stage: bool = False) -> tuple[float, float, dict[str, float] | None]:
         """One update on some rows of the training data.
 
@@ -145,12 +165,30 @@ class Trainer:
         pieces = [calculator.take(self._train, part) for part in parts if len(part)]
         loss = self._parallel.backward(pieces)
         if not math.isfinite(loss):
-            raise FloatingPointError(f"the loss is {loss} at step {self.optimizer.steps + 1}; lower the learning rate")
+            raise FloatingPointError(f"the loss is {loss} at step {self.optimizer.steps + 1}; {_ADVICE}")
         squared = squared_by_stage(self.model) if by_stage else None
         norm = clip_grad_norm(self._parameters, self.config.clip)
+        for good, parameter in zip(self._good, self._parameters, strict=True):
+            np.copyto(good, parameter.array)
         self.optimizer.step()
         self.optimizer.zero_grad()
         return loss, norm, squared
+
+    def check(self) -> None:
+        """Raise FloatingPointError if a parameter or the loss on some held-out problems is not finite now."""
+        for path, parameter in self.model.named_parameters():
+            if not np.isfinite(parameter.array).all():
+                raise FloatingPointError(f"{path} is not finite after step {self.optimizer.steps}; {_ADVICE}")
+        ids, labels = calculator.take(self._held_out, np.arange(min(64, len(self.held_out))))
+        with engine.no_grad(), np.errstate(all="ignore"):
+            loss = self.model.loss(ids, labels).item()
+        if not math.isfinite(loss):
+            raise FloatingPointError(f"the loss is {loss} after step {self.optimizer.steps}; {_ADVICE}")
+
+    def go_back(self) -> None:
+        """Assign the last parameters that gave a finite loss and gradient."""
+        for good, parameter in zip(self._good, self._parameters, strict=True):
+            parameter.assign(good)
 
     def accuracy(self) -> dict[str, float]:
         """The fraction of held-out problems answered exactly by greedy decoding, of all and by operation."""
@@ -199,8 +237,8 @@ def squared_by_stage(model: GPT) -> dict[str, float]:
     squared: dict[str, float] = {}
     for path, parameter in model.named_parameters():
         if parameter.grad is not None:
-            stage, g = stage_of(path), parameter.grad.array
-            squared[stage] = squared.get(stage, 0.0) + float(np.vdot(g, g))
+            stage = stage_of(path)
+            squared[stage] = squared.get(stage, 0.0) + joint_norm([parameter.grad.array]) ** 2
     return squared
 
 
