@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from engine import Tensor
 from nn.module import Module
 
 
@@ -46,8 +47,10 @@ class Sequential(Module):
         return x
 
 
-def _hold(container: Module, modules: Iterable[Any]) -> None:
+def _hold(container: Module, modules: Any) -> None:
     """Assign modules to attributes by number. TypeError for anything that is not a module."""
+    if isinstance(modules, Tensor) or not isinstance(modules, Iterable):
+        raise TypeError(f"{type(container).__name__}: give a list of modules, not {type(modules).__name__}")
     for number, module in enumerate(modules):
         if not isinstance(module, Module):
             raise TypeError(

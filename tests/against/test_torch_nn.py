@@ -102,6 +102,8 @@ def test_multi_head_attention_agrees(causal: bool, shape: tuple[int, ...]) -> No
 OPTIMIZERS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "SGD": (nn.optim.SGD, torch.optim.SGD, {"lr": 0.1}),
     "SGD with momentum": (nn.optim.SGD, torch.optim.SGD, {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.05}),
+    "Adam": (nn.optim.Adam, torch.optim.Adam, {"lr": 0.05}),
+    "Adam with decay": (nn.optim.Adam, torch.optim.Adam, {"lr": 0.1, "betas": (0.8, 0.95), "weight_decay": 0.2}),
     "AdamW": (nn.optim.AdamW, torch.optim.AdamW, {"lr": 0.05}),
     "AdamW with decay": (nn.optim.AdamW, torch.optim.AdamW, {"lr": 0.1, "betas": (0.8, 0.95), "weight_decay": 0.2}),
     "AdamW with eps": (nn.optim.AdamW, torch.optim.AdamW, {"lr": 0.1, "eps": 0.5}),
@@ -126,6 +128,42 @@ def test_optimizers_agree_step_by_step(name: str) -> None:
         step_theirs.step()
         for parameter, expected in zip(parameters, truth, strict=True):
             same("parameter", parameter, expected)
+
+
+ACTIVATIONS = {
+    "ReLU": (nn.ReLU(), torch.nn.ReLU()),
+    "GELU": (nn.GELU(), torch.nn.GELU()),
+    "GELU, tanh": (nn.GELU("tanh"), torch.nn.GELU("tanh")),
+    "SiLU": (nn.SiLU(), torch.nn.SiLU()),
+}
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activations_agree(name: str) -> None:
+    ours, theirs = ACTIVATIONS[name]
+    x, g = normal(3, 4), normal(3, 4)
+    mine, truth = Tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
+    out, expected = ours(mine), theirs(truth)
+    same("value", out, expected)
+    out.backward(g)
+    expected.backward(torch.tensor(g))
+    same("gradient", mine.grad, truth.grad)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("name", ["mse_loss", "binary_cross_entropy_with_logits", "binary_cross_entropy"])
+def test_losses_agree(name: str, reduction: str) -> None:
+    x, t = normal(2, 3), np.array([[0.0, 1.0, 0.25], [1.0, 0.0, 0.5]])
+    if name == "binary_cross_entropy":
+        x = 1 / (1 + np.exp(-x))
+    mine, truth = Tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
+    out = getattr(nn.losses, name)(mine, t, reduction=reduction)
+    expected = getattr(F, name)(truth, torch.tensor(t), reduction=reduction)
+    same("value", out, expected)
+    g = normal(*out.shape)
+    out.backward(g)
+    expected.backward(torch.tensor(g))
+    same("gradient", mine.grad, truth.grad)
 
 
 @pytest.mark.parametrize("max_norm", [0.1, 100.0])

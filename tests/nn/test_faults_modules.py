@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import math
 import pickle
 from collections.abc import Callable
@@ -302,3 +303,35 @@ def test_a_state_may_be_made_of_tensors_and_of_another_precision() -> None:
     np.testing.assert_array_equal(model.weight.numpy(), np.eye(2))
     assert model.bias is not None
     np.testing.assert_array_equal(model.bias.numpy(), [1, 2])
+
+
+# ---- every layer, those to come included -----------------------------------------------------------------------------
+
+MADE: dict[str, dict[str, Any]] = {  # arguments of every class that nn offers, for those that have no default
+    "Dropout": {},
+    "Embedding": {"size": 4, "channels": 2},
+    "FeedForward": {"channels": 4},
+    "GELU": {},
+    "LayerNorm": {"channels": 4},
+    "LearnedPositions": {"block": 8, "channels": 4},
+    "Linear": {"inputs": 4, "outputs": 2},
+    "ModuleList": {"modules": []},
+    "MultiHeadAttention": {"channels": 4, "heads": 2},
+    "RMSNorm": {"channels": 4},
+    "ReLU": {},
+    "RotaryPositions": {"block": 8, "channels": 4},
+    "SiLU": {},
+    "SinusoidalPositions": {"block": 8, "channels": 4},
+    "TransformerBlock": {"channels": 4, "heads": 2},
+}
+LAYERS = [name for name, kind in vars(nn).items() if isinstance(kind, type) and name not in ("Module", "Sequential")]
+
+
+@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
+def test_no_layer_reads_a_tensor_as_a_setting(name: str, value: float) -> None:
+    kind, settings = getattr(nn, name), MADE[name]
+    kind(**settings)
+    for parameter in inspect.signature(kind).parameters:
+        with pytest.raises((TypeError, ValueError), match=r"^[A-Za-z]+: [^\n]*, not [^\n]*$"):
+            kind(**{**settings, parameter: Tensor(value, requires_grad=True)})
