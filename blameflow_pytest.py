@@ -28,7 +28,7 @@ from typing import Any
 import pytest
 
 PROFILES = ("dev", "ci", "deep")
-OUTPUT = "blameflow_gradcheck"  # the tally of a pytest-xdist worker, on its way to the process that prints
+SEED, TALLY = "blameflow_gradcheck_seed", "blameflow_gradcheck_tally"  # what pytest-xdist carries to and from workers
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -57,8 +57,10 @@ def _seed(text: str) -> int:
 @pytest.hookimpl(tryfirst=True)  # before hypothesis looks for the profile of --hypothesis-profile
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "gradcheck(examples=N): gradient checks of this test draw N examples.")
-    if config.option.gradcheck_examples == "deep" and config.option.gradcheck_seed is None:
-        config.option.gradcheck_seed = random.SystemRandom().getrandbits(32)  # pytest-xdist hands it to its workers
+    if hasattr(config, "workerinput"):
+        config.option.gradcheck_seed = config.workerinput[SEED]
+    elif config.option.gradcheck_examples == "deep" and config.option.gradcheck_seed is None:
+        config.option.gradcheck_seed = random.SystemRandom().getrandbits(32)
     if str(config.getoption("hypothesis_profile", None)).startswith("gradcheck-"):
         import engine.testing.profiles  # noqa: F401 (registers it)
 
@@ -123,20 +125,29 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             terminalreporter.write_line(line)
 
 
+# ---- pytest-xdist: one seed for all workers, one summary of what they counted ----------------------------------------
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """In the main process, before a worker starts: send it the seed."""
+    node.workerinput[SEED] = node.config.option.gradcheck_seed
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """In a worker of pytest-xdist: send the tally along."""
+    """In a worker: send its tally to the main process."""
     if hasattr(session.config, "workeroutput") and "engine.testing.tally" in sys.modules:
         from dataclasses import asdict
 
         from engine.testing.tally import tally
 
-        session.config.workeroutput[OUTPUT] = asdict(tally)
+        session.config.workeroutput[TALLY] = asdict(tally)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Where the workers of pytest-xdist report to: count what they counted."""
-    counted = getattr(node, "workeroutput", {}).get(OUTPUT)
+    """In the main process, after a worker ended: add its tally."""
+    counted = getattr(node, "workeroutput", {}).get(TALLY)
     if counted:
         from engine.testing.tally import Entry, Tally, tally
 

@@ -1,12 +1,34 @@
-"""The suite runs under `gradcheck-ci`, or as HYPOTHESIS_PROFILE says: dev is quick, deep is random and long."""
+"""Settings of the whole suite: the hypothesis profile, what runs in parallel, and what only the deep profile runs.
+
+`HYPOTHESIS_PROFILE` chooses the profile: ci is the default, dev is quick, deep is random and long.
+"""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 import engine.testing.profiles  # noqa: F401 (registers the profiles)
 
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "ci")
+MOST_WORKERS = 8  # more would spend their time on starting
+
 pytest_plugins = ["blameflow_pytest", "pytester"]  # the first comes by itself where blameflow is installed
-settings.load_profile(f"gradcheck-{os.environ.get('HYPOTHESIS_PROFILE', 'ci')}")
+settings.load_profile(f"gradcheck-{PROFILE}")
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads its options
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Where pytest-xdist is installed, run folders in parallel; files and tests that are named run in this process."""
+    option, is_worker = config.option, hasattr(config, "workerinput")
+    unasked = getattr(option, "numprocesses", 0) is None  # neither -n nor -p no:xdist
+    if unasked and not is_worker and all(Path(argument).is_dir() for argument in config.args):
+        option.numprocesses, option.maxprocesses, option.dist = "auto", MOST_WORKERS, "worksteal"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("deep") and PROFILE != "deep":
+        pytest.skip("takes long; HYPOTHESIS_PROFILE=deep runs it")

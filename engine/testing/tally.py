@@ -1,7 +1,8 @@
-"""Tally: what was checked, how often, how close it came. Only reports read it.
+"""Tally: how often each law was checked, and how close it came. Only reports read it.
 
-One row for each subject (an op, or the name of a function) and law: checks made, how many of them decided nothing, and
-the largest relative error that passed, with where that was.
+One row for each subject (an op, or the name of a function) and law: checks made, how many of them were inconclusive,
+and the largest relative error that passed, with its place. The figures do not depend on the order of the checks, so the
+tallies of several processes add up to that of one process.
 
 Read next: `engine/testing/summary.py`, the tally in words.
 """
@@ -25,8 +26,7 @@ class Entry:
     def add(self, other: Entry) -> None:
         self.checks += other.checks
         self.inconclusive += other.inconclusive
-        if other.worst > self.worst:
-            self.worst, self.where = other.worst, other.where
+        self.worst, self.where = max((self.worst, self.where), (other.worst, other.where))
 
 
 @dataclass
@@ -35,8 +35,8 @@ class Tally:
 
     Fields:
         examples: points drawn by hypothesis, each checked under every law that applies there.
-        entries: what came of it, by subject and law.
-        subject: counts in place of the subject a check names, while it is not empty.
+        entries: the results by subject and law.
+        subject: while it is not empty, replaces the subject that a check names.
     """
 
     examples: int = 0
@@ -45,15 +45,12 @@ class Tally:
 
     def record(self, subject: str, law: str, *, conclusive: bool = True, error: float = 0.0, where: str = "") -> None:
         """Count one check; `error` is its largest relative error, found at `where`."""
-        entry = self.entries.setdefault((self.subject or subject, law), Entry())
-        entry.checks += 1
-        entry.inconclusive += not conclusive
-        if conclusive and error > entry.worst:
-            entry.worst, entry.where = float(error), where
+        one = Entry(1, 0, float(error), where) if conclusive else Entry(1, 1)
+        self.entries.setdefault((self.subject or subject, law), Entry()).add(one)
 
     @contextmanager
     def under(self, subject: str) -> Iterator[None]:
-        """Inside, every check counts for this subject."""
+        """A context in which every check counts for this subject."""
         outer, self.subject = self.subject, subject
         try:
             yield
@@ -61,7 +58,7 @@ class Tally:
             self.subject = outer
 
     def add(self, other: Tally) -> None:
-        """Count what another process counted."""
+        """Add the counts of another process."""
         self.examples += other.examples
         for key, entry in other.entries.items():
             self.entries.setdefault(key, Entry()).add(entry)
