@@ -27,6 +27,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     unasked = getattr(option, "numprocesses", 0) is None  # neither -n nor -p no:xdist
     if unasked and not is_worker and all(Path(argument).is_dir() for argument in config.args):
         option.numprocesses, option.maxprocesses, option.dist = "auto", MOST_WORKERS, "worksteal"
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # in the workers; together they occupy all cores
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
