@@ -30,6 +30,7 @@ ONLY_AT_A_TIE = "choices._won: return np.where(tie, ⟦0.5 → 1.5⟧, as_operan
 @pytest.fixture(autouse=True)
 def _keep_the_profile() -> Iterator[None]:
     before = settings.default
+    settings.register_profile("mutation", settings.get_profile("mutation"), max_examples=60)  # in the deep profile too
     yield
     assert before is not None
     settings.register_profile("before", before)
