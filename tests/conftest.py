@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 import engine.testing.profiles  # noqa: F401 (registers the profiles)
 
@@ -17,7 +17,12 @@ PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "ci")
 MOST_WORKERS = 8  # more would spend their time on starting
 
 pytest_plugins = ["blameflow_pytest", "pytester"]  # the first comes by itself where blameflow is installed
-settings.load_profile(f"gradcheck-{PROFILE}")
+settings.register_profile(
+    "tests",
+    settings.get_profile(f"gradcheck-{PROFILE}"),
+    phases=[phase for phase in Phase if phase != Phase.explain],  # which traces every line: most of the time of `find`
+)
+settings.load_profile("tests")
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads its options
