@@ -27,10 +27,10 @@ settings.load_profile("tests")
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads its options
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Where pytest-xdist is installed, run folders in parallel; files and tests that are named run in this process."""
+    """Run whole folders in parallel where pytest-xdist is installed; a named file or test runs in this process."""
     option, is_worker = config.option, hasattr(config, "workerinput")
-    unasked = getattr(option, "numprocesses", 0) is None  # neither -n nor -p no:xdist
-    if unasked and not is_worker and all(Path(argument).is_dir() for argument in config.args):
+    is_open = getattr(option, "numprocesses", 0) is None  # neither -n nor -p no:xdist is given
+    if is_open and not is_worker and all(Path(argument).is_dir() for argument in config.args):
         option.numprocesses, option.maxprocesses, option.dist = "auto", MOST_WORKERS, "worksteal"
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # in the workers; together they occupy all cores
 

@@ -1,10 +1,11 @@
-"""How many examples a check looks at, and which: three hypothesis profiles, and what a test run chose instead.
+"""How many examples a check draws, and which: three hypothesis profiles, and the options of a test run.
 
-    gradcheck-dev     20 examples: a look while working
-    gradcheck-ci      60 examples, the same ones every time and everywhere
-    gradcheck-deep    1,500 examples, at random
+    gradcheck-dev     20 random examples, for a quick look while working
+    gradcheck-ci      60 examples, the same in every run and on every machine
+    gradcheck-deep    1,500 random examples
 
-A check runs under the profile in force, a project's own one too, but never against the clock: numerical truth is slow.
+A check runs under the hypothesis profile in force, which may be a project's own, but without its deadline: central
+differences are slow.
 
 Read next: `blameflow_pytest.py`, which lets the command line and a marker choose.
 """
@@ -33,12 +34,12 @@ for name, examples, same in (("dev", 20, False), ("ci", 60, True), ("deep", 1500
 
 @dataclass(frozen=True)
 class Options:
-    """What a test run, or one test of it, chose; None leaves the choice to the hypothesis profile in force.
+    """The choices of a test run or of one test; None leaves a choice to the hypothesis profile in force.
 
     Fields:
         profile: the profile to run under, by name.
-        examples: how many examples to draw, whatever the profile says.
-        seed: draws the same examples again, whether or not the profile is a random one.
+        examples: how many examples to draw, in place of the profile's number.
+        seed: to draw the same examples again, also under a profile that is not random.
     """
 
     profile: str | None = None
@@ -51,7 +52,7 @@ _chosen = [Options()]
 
 @contextmanager
 def choosing(options: Options) -> Iterator[None]:
-    """Inside, checks run under these options."""
+    """A context in which checks run under these options."""
     _chosen.append(options)
     try:
         yield
@@ -60,7 +61,7 @@ def choosing(options: Options) -> Iterator[None]:
 
 
 def configured(test: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorate a hypothesis test with the settings and the seed that checks run under here and now."""
+    """Decorate a hypothesis test with the settings and the seed that are in force when this is called."""
     options = _chosen[-1]
     base = settings.get_profile(options.profile) if options.profile else settings()
     examples = base.max_examples if options.examples is None else options.examples

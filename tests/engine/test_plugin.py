@@ -96,9 +96,9 @@ def test_a_project_may_have_a_marker_and_a_fixture_of_the_same_name(stranger: py
 @pytest.mark.parametrize(
     ("option", "expected"),
     [
-        ("--gradcheck-examples=many", "--gradcheck-examples wants a positive number, dev, ci or deep, not 'many'"),
-        ("--gradcheck-examples=0", "--gradcheck-examples wants a positive number, dev, ci or deep, not '0'"),
-        ("--gradcheck-seed=x", "--gradcheck-seed wants a whole number, not 'x'"),
+        ("--gradcheck-examples=many", "--gradcheck-examples takes a positive number, dev, ci or deep, not 'many'"),
+        ("--gradcheck-examples=0", "--gradcheck-examples takes a positive number, dev, ci or deep, not '0'"),
+        ("--gradcheck-seed=x", "--gradcheck-seed takes a whole number, not 'x'"),
     ],
 )
 def test_a_bad_option_is_one_line(stranger: pytest.Pytester, option: str, expected: str) -> None:
@@ -152,7 +152,7 @@ def test_a_bad_marker_stops_its_test_alone(stranger: pytest.Pytester) -> None:
     result = run(stranger, source)
     result.assert_outcomes(passed=1, errors=2)
     for examples in "-3", "'many'":
-        message = f"@pytest.mark.gradcheck(examples=...) wants a positive number, not {examples}"
+        message = f"@pytest.mark.gradcheck(examples=...) takes a positive number, not {examples}"
         assert message in result.outlines
 
 
