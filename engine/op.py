@@ -27,6 +27,7 @@ class Op:
         examples: draws arguments for the laws of `engine.testing`.
         broadcasts: the function broadcasts its arguments, so the sweep sums contributions back to their shapes.
         pointwise: each element of the result depends on the elements in its own place only.
+        moves: the function moves values and computes nothing, so that float16 needs no care (see `engine/half.py`).
         residuals: names of what the function returns beside its result, for the rules.
         reference: the same function composed of other ops, for a fused op.
         signature: the names of its parameters.
@@ -42,6 +43,7 @@ class Op:
         examples: Example | None = None,
         broadcasts: bool = False,
         pointwise: bool = False,
+        moves: bool = False,
         residuals: tuple[str, ...] = (),
         reference: Callable[..., Any] | None = None,
         name: str | None = None,
@@ -57,17 +59,21 @@ class Op:
         self.examples = examples
         self.broadcasts = broadcasts
         self.pointwise = pointwise
+        self.moves = moves
         self.residuals = residuals
         self.reference = reference
         self.arity = self.signature.arity
         self.metadata_count = len(self.signature.metadata)
-        self._plans: dict[bool, dict[int, Plan]] = {False: {}, True: {}}
+        self._plans: dict[tuple[bool, bool, int], Plan] = {}
         Plan(self.signature, vjp, jvp, abs(self.arity), -1)  # a rule that asks for an unknown name fails here
 
-    def plan(self, forward_mode: bool, count: int, wanted: int) -> Plan:
-        """The plan for a call with so many arguments, of which those in the bit mask `wanted` require a derivative."""
-        plans = self._plans[forward_mode]
-        key = 1 << count | wanted
-        if key not in plans:
-            plans[key] = Plan(self.signature, self.vjp, self.jvp if forward_mode else None, count, wanted)
-        return plans[key]
+    def plan(self, forward_mode: bool, count: int, wanted: int, half: bool = False) -> Plan:
+        """The plan for a call with so many arguments, of which those in the bit mask `wanted` require a derivative.
+
+        With `half` its rules compute in float32 on values in float16.
+        """
+        key = forward_mode, half, 1 << count | wanted
+        if key not in self._plans:
+            jvp = self.jvp if forward_mode else None
+            self._plans[key] = Plan(self.signature, self.vjp, jvp, count, wanted, half)
+        return self._plans[key]

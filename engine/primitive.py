@@ -40,6 +40,7 @@ import numpy as np
 from engine.anomaly import inspect_result
 from engine.describe import describe
 from engine.graph import Node
+from engine.half import HALF, all_half, narrowed, widened
 from engine.op import Op
 from engine.operands import copied, from_list, frozen, promote
 from engine.recording import current
@@ -64,6 +65,7 @@ class Primitive(Op):
         parents: list[Node | None] = []
         wanted, bit = 0, 1  # a bit per argument that requires a gradient
         bare = mixed = False  # whether an array is not a tensor's; whether the tensors differ in dtype
+        half = False  # whether there is a float16 array
         dtype = None
         for argument in args:
             if type(argument) is Tensor:
@@ -72,16 +74,19 @@ class Primitive(Op):
                     wanted |= bit
                 if array.dtype is not dtype:
                     mixed, dtype = dtype is not None, array.dtype
+                    half = half or dtype is HALF
             else:
                 array, node = from_list(argument) if isinstance(argument, list) else argument, None
-                bare = bare or type(array) not in _PLAIN
+                if type(array) not in _PLAIN:
+                    bare, half = True, half or getattr(array, "dtype", None) is HALF
             arrays.append(array)
             parents.append(node)
             bit <<= 1
         if (bare or mixed) and self.broadcasts and dtype is not None:
             arrays = promote(args, arrays)
+        half = half and not self.moves and all_half(arrays)
         try:
-            out = self.forward(*arrays, **metadata)
+            out = self.forward(*(map(widened, arrays) if half else arrays), **metadata)
         except (ValueError, IndexError) as error:
             raise self.explained(error, arrays) from error
         residuals: Sequence[Any] = ()
@@ -89,6 +94,8 @@ class Primitive(Op):
             if not isinstance(out, tuple) or len(out) != 1 + len(self.residuals):
                 raise TypeError(f"{self.name}: must return its result and {', '.join(self.residuals)}, as a tuple")
             out, *residuals = out
+        if half:
+            out = narrowed(out)
         if isinstance(out, np.generic):
             out = np.asarray(out)  # NumPy turns results without axes into scalars; a tensor holds arrays only
         if dtype is None:
@@ -96,7 +103,7 @@ class Primitive(Op):
         now = current()
         result = None
         if wanted and now.enabled:
-            plan = self.plan(now.forward, len(args), wanted)
+            plan = self.plan(now.forward, len(args), wanted, half)
             if plan.pulls or plan.pushes:
                 metadata = {name: frozen(value) for name, value in metadata.items()}
                 kept = copied(args, arrays) if bare and plan.keep else arrays

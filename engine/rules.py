@@ -118,11 +118,11 @@ def fit(node: Node, argument: int, contribution: Any, parent: Node) -> Any:
     Raises ValueError for such a mistake.
     """
     assert node.primitive is not None
-    if node.primitive.broadcasts:
-        if contribution.shape != parent.shape:
-            contribution = ops.sum_to(contribution, shape=parent.shape)
-        if contribution.dtype != parent.dtype:
-            contribution = ops.astype(contribution, dtype=parent.dtype)
+    assert node.plan is not None
+    if node.primitive.broadcasts and contribution.shape != parent.shape:
+        contribution = ops.sum_to(contribution, shape=parent.shape)
+    if (node.primitive.broadcasts or node.plan.half) and contribution.dtype != parent.dtype:
+        contribution = ops.astype(contribution, dtype=parent.dtype)
     if contribution.shape != parent.shape or contribution.dtype != parent.dtype:
         raise ValueError(
             f"it sent shape {contribution.shape}, {contribution.dtype}, "

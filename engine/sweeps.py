@@ -28,6 +28,7 @@ from typing import Any
 from engine import ops, versions
 from engine.anomaly import inspect_contribution
 from engine.graph import Node, between
+from engine.half import HALF, widened
 from engine.plan import BoundRule
 from engine.recording import changed, current, stack
 from engine.rules import apply_hooks, fit, push, pushes, returning, rule_failed, saved_values, separated
@@ -70,6 +71,8 @@ def reverse_sweep(
         while pending:
             node = heappop(pending)[1]
             g = collected.pop(node)
+            if g.dtype is not node.dtype:
+                g = g.astype(node.dtype)
             if node.serial < oldest:  # an input made before: its hooks and its parents are for an outer sweep
                 results[node] = g
                 continue
@@ -101,7 +104,10 @@ def reverse_sweep(
                 if observe is not None:
                     observe(node, argument, parent, contribution)
                 if parent in collected:
-                    collected[parent] = collected[parent] + contribution
+                    before = collected[parent]
+                    if parent.dtype is HALF:  # added up in float32, and rounded when all contributions have arrived
+                        before = widened(before)
+                    collected[parent] = before + contribution
                 else:
                     collected[parent] = contribution
                     heappush(pending, (-parent.serial, parent))
@@ -156,6 +162,7 @@ def _rerun(node: Node, forward: bool) -> tuple[Tensor, dict[int, Node]]:
     assert node.plan is not None
     values = node.plan.arguments(saved_values(node, create_graph=True))
     with changed(forward=forward):
+        values = widened(values) if node.plan.half else values
         inputs = [ops.alias(value) if isinstance(value, Tensor) else value for value in values]
         out = node.primitive.reference(*inputs, **node.metadata)
     return out, {k: x.node for k, x in enumerate(inputs) if isinstance(x, Tensor) and x.node is not None}
@@ -163,6 +170,7 @@ def _rerun(node: Node, forward: bool) -> tuple[Tensor, dict[int, Node]]:
 
 def _rules_through_reference(node: Node, g: Any) -> list[BoundRule]:
     out, ends = _rerun(node, forward=current().forward)
+    g = g if g.dtype == out.dtype else g.astype(out.dtype)
     found = {} if out.node is None else reverse_sweep(out.node, g, ends.values(), create_graph=True)
     return [returning(k, found.get(end, ops.zeros(end.shape, dtype=end.dtype))) for k, end in ends.items()]
 
@@ -173,4 +181,7 @@ def _push_through_reference(node: Node, incoming: Sequence[Any], create_graph: b
     if out.node is None:
         return None
     tangents = {end: incoming[k] for k, end in ends.items() if incoming[k] is not None}
-    return forward_sweep(between(out.node, tangents), tangents, create_graph=create_graph).get(out.node)
+    if node.plan is not None and node.plan.half:
+        tangents = {end: widened(t) for end, t in tangents.items()}
+    total = forward_sweep(between(out.node, tangents), tangents, create_graph=create_graph).get(out.node)
+    return total if total is None or total.dtype == node.dtype else total.astype(node.dtype)

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("engine", "nn", "viz", "gpt")
 ROWS = {
     "engine": """
-        arrays generators -> recording signature examples trees
+        arrays generators half -> recording signature examples trees
         namespace
         plan -> op -> describe graph
         versions anomaly operators -> tensor

@@ -31,7 +31,7 @@ def _flip_example(draw: Draw) -> Arguments:
     return Arguments([draw.array(shape, REAL)], {"axis": _some_axes(draw, len(shape))})
 
 
-@primitive(vjp=(lambda g, *, axis: flip(g, axis=axis),), jvp=LINEAR, examples=_flip_example)
+@primitive(vjp=(lambda g, *, axis: flip(g, axis=axis),), jvp=LINEAR, examples=_flip_example, moves=True)
 def flip(x: Any, *, axis: Any = None) -> Any:
     """The values in reverse order along one axis, several, or all; its own inverse."""
     return np.flip(x, axis)
@@ -46,7 +46,10 @@ def _roll_example(draw: Draw) -> Arguments:
 
 
 @primitive(
-    vjp=(lambda g, *, shift, axis: roll(g, shift=np.negative(shift), axis=axis),), jvp=LINEAR, examples=_roll_example
+    vjp=(lambda g, *, shift, axis: roll(g, shift=np.negative(shift), axis=axis),),
+    jvp=LINEAR,
+    examples=_roll_example,
+    moves=True,
 )
 def roll(x: Any, *, shift: Any, axis: Any = None) -> Any:
     """The values moved on by `shift` places, the last ones coming in first; axis None rolls the flattened array."""
@@ -84,6 +87,7 @@ def _pad_example(draw: Draw) -> Arguments:
     vjp=(lambda g, *, widths: getitem(g, _middle(g.shape, widths)),),
     jvp=(lambda t, *, widths: pad(t, widths=widths),),
     examples=_pad_example,
+    moves=True,
 )
 def pad(x: Any, *, widths: Any, value: float = 0.0) -> Any:
     """The values with a frame around them; `widths` is an integer, a pair (before, after), or a pair per axis."""
@@ -104,13 +108,13 @@ def _matrices(op: str, x: Any) -> Any:
     return x
 
 
-@primitive(vjp=(lambda g, *, k: tril(g, k=k),), jvp=LINEAR, examples=_diagonal_example)
+@primitive(vjp=(lambda g, *, k: tril(g, k=k),), jvp=LINEAR, examples=_diagonal_example, moves=True)
 def tril(x: Any, *, k: int = 0) -> Any:
     """The lower triangle of the last two axes, with the diagonal `k` places above the main one; zero elsewhere."""
     return np.tril(_matrices("tril", x), k)
 
 
-@primitive(vjp=(lambda g, *, k: triu(g, k=k),), jvp=LINEAR, examples=_diagonal_example)
+@primitive(vjp=(lambda g, *, k: triu(g, k=k),), jvp=LINEAR, examples=_diagonal_example, moves=True)
 def triu(x: Any, *, k: int = 0) -> Any:
     """The upper triangle of the last two axes, with the diagonal `k` places above the main one; zero elsewhere."""
     return np.triu(_matrices("triu", x), k)

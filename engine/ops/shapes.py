@@ -30,7 +30,7 @@ def _reshape_example(draw: Draw) -> Arguments:
     )
 
 
-@primitive(vjp=(lambda g, x_shape: reshape(g, shape=x_shape),), jvp=LINEAR, examples=_reshape_example)
+@primitive(vjp=(lambda g, x_shape: reshape(g, shape=x_shape),), jvp=LINEAR, examples=_reshape_example, moves=True)
 def reshape(x: Any, *, shape: Any) -> Any:
     """The same values, in the same order, in another shape; one side may be -1."""
     return np.reshape(x, shape)
@@ -46,7 +46,9 @@ def _inverse(axes: Sequence[int]) -> tuple[int, ...]:
     return tuple(np.argsort([a % len(axes) for a in axes]).tolist())
 
 
-@primitive(vjp=(lambda g, *, axes: permute_dims(g, axes=_inverse(axes)),), jvp=LINEAR, examples=_permute_example)
+@primitive(
+    vjp=(lambda g, *, axes: permute_dims(g, axes=_inverse(axes)),), jvp=LINEAR, examples=_permute_example, moves=True
+)
 def permute_dims(x: Any, *, axes: Sequence[int]) -> Any:
     """The axes in another order."""
     return np.transpose(x, axes)
@@ -58,7 +60,12 @@ def _swap_example(draw: Draw) -> Arguments:
     return Arguments([draw.array(shape, REAL)], metadata)
 
 
-@primitive(vjp=(lambda g, *, axis1, axis2: swapaxes(g, axis1=axis1, axis2=axis2),), jvp=LINEAR, examples=_swap_example)
+@primitive(
+    vjp=(lambda g, *, axis1, axis2: swapaxes(g, axis1=axis1, axis2=axis2),),
+    jvp=LINEAR,
+    examples=_swap_example,
+    moves=True,
+)
 def swapaxes(x: Any, *, axis1: int, axis2: int) -> Any:
     """Two axes exchanged; its own inverse."""
     return np.swapaxes(x, axis1, axis2)
@@ -69,7 +76,7 @@ def _broadcast_example(draw: Draw) -> Arguments:
     return Arguments([draw.array(small, REAL)], {"shape": np.broadcast_shapes(small, other)})
 
 
-@primitive(vjp=(lambda g: g,), jvp=LINEAR, examples=_broadcast_example, broadcasts=True)
+@primitive(vjp=(lambda g: g,), jvp=LINEAR, examples=_broadcast_example, broadcasts=True, moves=True)
 def broadcast_to(x: Any, *, shape: tuple[int, ...]) -> Any:
     """The values repeated to fill a shape, without copying; the sweep sums the cotangent back."""
     return np.broadcast_to(x, shape)
@@ -134,7 +141,12 @@ def _concat_forward(tangents: Any, tensors: Any, *, axis: int) -> Any:
 
 
 @primitive(
-    name="concat", vjp=(_concat_backward,), jvp=Joint(_concat_forward), examples=_concat_example, broadcasts=True
+    name="concat",
+    vjp=(_concat_backward,),
+    jvp=Joint(_concat_forward),
+    examples=_concat_example,
+    broadcasts=True,
+    moves=True,
 )
 def concatenate(*tensors: Any, axis: int) -> Any:
     """Arrays joined along an axis they have; each receives its slice of the cotangent, in its own dtype."""

@@ -106,13 +106,13 @@ def _cast_example(draw: Draw) -> Arguments:
     return Arguments([draw.array(draw.shape(), REAL)], {"dtype": np.dtype(np.float64)})
 
 
-@primitive(vjp=(lambda g: g,), jvp=LINEAR, examples=_cast_example, broadcasts=True, pointwise=True)
+@primitive(vjp=(lambda g: g,), jvp=LINEAR, examples=_cast_example, broadcasts=True, pointwise=True, moves=True)
 def astype(x: Any, *, dtype: Any) -> Any:
     """The values in another floating dtype; the sweep casts the gradient back."""
     return x.astype(dtype)
 
 
-@primitive(vjp=(lambda g: g,), jvp=LINEAR, examples=elementwise(REAL), pointwise=True)
+@primitive(vjp=(lambda g: g,), jvp=LINEAR, examples=elementwise(REAL), pointwise=True, moves=True)
 def alias(x: Any) -> Any:
     """The same tensor as a new node: a place for a sweep to end, or for a name to hang."""
     return x

@@ -107,6 +107,7 @@ def _where_example(draw: Draw) -> Arguments:
     examples=_where_example,
     broadcasts=True,
     pointwise=True,
+    moves=True,
 )
 def where(condition: Any, x: Any, y: Any) -> Any:
     """x where the condition holds, else y; each receives the gradient of the places it filled."""
