@@ -34,6 +34,7 @@ from engine.recording import no_grad
 from engine.rules import fit
 from engine.sweeps import prepared, reverse_sweep
 from engine.tensor import Tensor
+from engine.zero_cotangent import Alarm
 
 MOST_NODES = 100
 LARGEST_JACOBIAN = 64  # elements
@@ -97,7 +98,7 @@ def local_derivative(node: Node, argument: int, parent: Node) -> str:
         return ""
     columns = []
     for unit in units(node.shape, node.dtype):
-        saved, rules = prepared(node, unit, create_graph=False)
+        saved, rules = prepared(node, unit, Alarm(), create_graph=False)
         (run,) = [run for at, run in rules if at == argument]
         with np.errstate(all="ignore"):
             columns.append(np.ravel(fit(node, argument, run(unit, saved), parent)))

@@ -27,6 +27,9 @@ class Op:
         examples: draws arguments for the laws of `engine.testing`.
         broadcasts: the function broadcasts its arguments, so the sweep sums contributions back to their shapes.
         pointwise: each element of the result depends on the elements in its own place only.
+        along: the name of the metadata that says along which axes it works, or the axis itself: each slice of the result
+            depends on the same slice of the arguments only (see `engine/zero_cotangent.py`).
+        selects: the result may leave out values of the arguments, which are then not used.
         moves: the function moves values and computes nothing, so that float16 needs no care (see `engine/half.py`).
         residuals: names of what the function returns beside its result, for the rules.
         reference: the same function composed of other ops, for a fused op.
@@ -43,7 +46,9 @@ class Op:
         examples: Example | None = None,
         broadcasts: bool = False,
         pointwise: bool = False,
+        along: str | int | None = None,
         moves: bool = False,
+        selects: bool = False,
         residuals: tuple[str, ...] = (),
         reference: Callable[..., Any] | None = None,
         name: str | None = None,
@@ -59,7 +64,9 @@ class Op:
         self.examples = examples
         self.broadcasts = broadcasts
         self.pointwise = pointwise
+        self.along = along
         self.moves = moves
+        self.selects = selects
         self.residuals = residuals
         self.reference = reference
         self.arity = self.signature.arity
@@ -75,5 +82,5 @@ class Op:
         key = forward_mode, half, 1 << count | wanted
         if key not in self._plans:
             jvp = self.jvp if forward_mode else None
-            self._plans[key] = Plan(self.signature, self.vjp, jvp, count, wanted, half)
+            self._plans[key] = Plan(self.signature, self.vjp, jvp, count, wanted, half, self.selects)
         return self._plans[key]

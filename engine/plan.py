@@ -74,6 +74,8 @@ class Plan:
     Fields:
         wanted: for each argument, whether it requires a derivative.
         half: whether the rules compute in float32 on values in float16.
+        direct: whether a sweep may run the rules at once on what the node saved; not so if they are one joint rule, or
+            if the op selects.
         pulls: the vjp rules; a single one if `joint`.
         pushes: the jvp rules, LINEAR among them; None unless recorded for forward mode.
         keep: the slots that these rules read, in order: what a node saves.
@@ -81,9 +83,18 @@ class Plan:
         quick_save: the same from the arguments and the result alone; None where a rule reads more than these.
     """
 
-    __slots__ = ("half", "joint", "keep", "pulls", "pushes", "quick_save", "save", "signature", "wanted")
+    __slots__ = ("direct", "half", "joint", "keep", "pulls", "pushes", "quick_save", "save", "signature", "wanted")
 
-    def __init__(self, signature: Signature, vjp: Any, jvp: Any, count: int, wanted: int, half: bool = False) -> None:
+    def __init__(
+        self,
+        signature: Signature,
+        vjp: Any,
+        jvp: Any,
+        count: int,
+        wanted: int,
+        half: bool = False,
+        selects: bool = False,
+    ) -> None:
         self.signature = signature
         self.half = half
         self.wanted = tuple(bool(wanted >> k & 1) for k in range(count))
@@ -98,6 +109,7 @@ class Plan:
         self.save = _picking(names, self.keep)
         self.quick_save = _picking(names[:few], self.keep) if all(slot < few for slot in read) else None
         self.joint = isinstance(vjp, Joint)
+        self.direct = not (self.joint or selects)
         self.pulls = tuple(self._bound(named) for named in pulls)
         self.pushes = None if jvp is None else tuple(self._bound(named) for named in pushes)
 

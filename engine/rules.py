@@ -13,6 +13,7 @@ Read next: `engine/zero_cotangent.py`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,11 +32,13 @@ def rule_failed(node: Node, kind: str, error: Exception) -> RuntimeError:
     return RuntimeError(f"{node.op}: its {kind} rule failed{node.place}: {error}")
 
 
-def separated(node: Node, g: Any, saved: tuple[Any, ...]) -> list[BoundRule]:
+def separated(node: Node, g: Any, saved: tuple[Any, ...], alarm: Alarm) -> list[BoundRule]:
     """A joint vjp rule, run once, as one rule for each argument that returns the contribution already computed."""
     assert node.plan is not None
     ((_, run),) = node.plan.pulls
     contributions = run(g, saved)
+    if alarm.rang or alarm.selected:
+        contributions = alarm.mended(node, run, g, saved, contributions)
     if len(contributions) != len(node.plan.wanted):
         raise ValueError(f"it sent {len(contributions)} contributions for {len(node.plan.wanted)} arguments")
     return [returning(k, contributions[k]) for k, wanted in enumerate(node.plan.wanted) if wanted]
@@ -60,8 +63,12 @@ def push(node: Node, incoming: Sequence[Any], create_graph: bool, alarm: Alarm) 
             t = incoming if jointly else incoming[argument]
             if t is None:
                 continue
-            term = _linear(node, argument, t, saved) if run is LINEAR else run(t, saved)
-            terms.append(term if jointly else alarm.mend(node, t, term))
+            if run is LINEAR:
+                run = partial(_linear, node, argument)
+            term = run(t, saved)
+            if alarm.rang and not jointly:
+                term = alarm.mended(node, run, t, saved, term)
+            terms.append(term)
         total = None
         for term in terms:
             total = term if total is None else total + term

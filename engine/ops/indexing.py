@@ -54,6 +54,7 @@ def _reads_once(index: Any) -> bool:
     jvp=LINEAR,
     examples=_index_example,
     moves=True,
+    selects=True,
 )
 def gather(x: Any, *, index: Any) -> Any:
     """`x[index]`, as NumPy. `getitem` is the public form."""
@@ -124,7 +125,7 @@ def _take_backward(g: Any, x_shape: tuple[int, ...], indices: Any, *, axis: int)
     return put_add(g, shape=x_shape, index=(slice(None),) * (axis % len(x_shape)) + (_integers(indices),))
 
 
-@primitive(vjp=(_take_backward, None), jvp=(LINEAR, None), examples=_take_example, moves=True)
+@primitive(vjp=(_take_backward, None), jvp=(LINEAR, None), examples=_take_example, moves=True, selects=True)
 def take(x: Any, indices: Any, *, axis: int) -> Any:
     """The slices of x at these places of an axis; one taken twice receives both cotangents."""
     x = np.asarray(x)
@@ -146,7 +147,7 @@ def _along_backward(g: Any, x_shape: tuple[int, ...], indices: Any, *, axis: int
     return put_add(g, shape=x_shape, index=tuple(index))
 
 
-@primitive(vjp=(_along_backward, None), jvp=(LINEAR, None), examples=_along_example, moves=True)
+@primitive(vjp=(_along_backward, None), jvp=(LINEAR, None), examples=_along_example, moves=True, selects=True)
 def take_along_axis(x: Any, indices: Any, *, axis: int) -> Any:
     """In each row along an axis, the values at that row's own indices; the other axes broadcast."""
     x = np.asarray(x)

@@ -56,7 +56,7 @@ def _var_forward(t: Any, x: Any, *, axis: Any, correction: float, keepdims: bool
     return sum(t * _deviation(x, axis), axis=axis, keepdims=keepdims) * (2.0 / _freedom(x.shape, axis, correction))
 
 
-@primitive(vjp=(_var_backward,), jvp=(_var_forward,), examples=_with_correction(REAL))
+@primitive(vjp=(_var_backward,), jvp=(_var_forward,), examples=_with_correction(REAL), along="axis")
 def var(x: Any, *, axis: Any = None, correction: float = 0.0, keepdims: bool = False) -> Any:
     """Mean square deviation from the mean, sum(d*d) / (n - correction); d = 2 <x - mean, dx> / (n - correction)."""
     return narrowed(_variance("var", x, axis, correction, keepdims), x)
@@ -71,7 +71,9 @@ def _std_forward(t: Any, x: Any, out: Any, *, axis: Any, correction: float, keep
     return along / (divisor(out) * _freedom(x.shape, axis, correction))
 
 
-@primitive(vjp=(_std_backward,), jvp=(_std_forward,), examples=_with_correction(Domain(gap=0.5, distinct=True)))
+@primitive(
+    vjp=(_std_backward,), jvp=(_std_forward,), examples=_with_correction(Domain(gap=0.5, distinct=True)), along="axis"
+)
 def std(x: Any, *, axis: Any = None, correction: float = 0.0, keepdims: bool = False) -> Any:
     """sqrt(var(x)); d = <x - mean, dx> / ((n - correction) std), and 0 for a constant."""
     return narrowed(np.sqrt(_variance("std", x, axis, correction, keepdims)), x)
@@ -85,6 +87,7 @@ def _norm_forward(t: Any, x: Any, out: Any, *, axis: Any, keepdims: bool) -> Any
     vjp=(lambda g, x, out, *, axis: spread(g / divisor(out), x.shape, axis) * x,),
     jvp=(_norm_forward,),
     examples=along_axes(NONZERO, min_side=1),
+    along="axis",
 )
 def norm(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """Euclidean length over axes, sqrt(sum(x*x)); d = <x, dx> / norm, and 0 at zero."""

@@ -108,13 +108,13 @@ def _matrices(op: str, x: Any) -> Any:
     return x
 
 
-@primitive(vjp=(lambda g, *, k: tril(g, k=k),), jvp=LINEAR, examples=_diagonal_example, moves=True)
+@primitive(vjp=(lambda g, *, k: tril(g, k=k),), jvp=LINEAR, examples=_diagonal_example, moves=True, selects=True)
 def tril(x: Any, *, k: int = 0) -> Any:
     """The lower triangle of the last two axes, with the diagonal `k` places above the main one; zero elsewhere."""
     return np.tril(_matrices("tril", x), k)
 
 
-@primitive(vjp=(lambda g, *, k: triu(g, k=k),), jvp=LINEAR, examples=_diagonal_example, moves=True)
+@primitive(vjp=(lambda g, *, k: triu(g, k=k),), jvp=LINEAR, examples=_diagonal_example, moves=True, selects=True)
 def triu(x: Any, *, k: int = 0) -> Any:
     """The upper triangle of the last two axes, with the diagonal `k` places above the main one; zero elsewhere."""
     return np.triu(_matrices("triu", x), k)

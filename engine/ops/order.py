@@ -36,14 +36,14 @@ def _extreme_forward(t: Any, x: Any, out: Any, *, axis: Any, keepdims: bool) -> 
     return sum(t * _winners(x, out, axis), axis=axis, keepdims=keepdims)
 
 
-@primitive(vjp=(_extreme_backward,), jvp=(_extreme_forward,), examples=along_axes(DISTINCT, min_side=1))
+@primitive(vjp=(_extreme_backward,), jvp=(_extreme_forward,), examples=along_axes(DISTINCT, min_side=1), along="axis")
 def max(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """Largest value over axes; those that tie share the cotangent evenly."""
     not_of_nothing("max", x, axis)
     return np.max(x, axis=axis, keepdims=keepdims)
 
 
-@primitive(vjp=(_extreme_backward,), jvp=(_extreme_forward,), examples=along_axes(DISTINCT, min_side=1))
+@primitive(vjp=(_extreme_backward,), jvp=(_extreme_forward,), examples=along_axes(DISTINCT, min_side=1), along="axis")
 def min(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """Smallest value over axes; those that tie share the cotangent evenly."""
     not_of_nothing("min", x, axis)

@@ -91,9 +91,7 @@ def _total(x: Any, axis: Any, keepdims: bool) -> Any:
 
 
 @primitive(
-    vjp=(lambda g, x_shape, *, axis: spread(g, x_shape, axis),),
-    jvp=LINEAR,
-    examples=along_axes(REAL),
+    vjp=(lambda g, x_shape, *, axis: spread(g, x_shape, axis),), jvp=LINEAR, examples=along_axes(REAL), along="axis"
 )
 def sum(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """Sum over axes; each term receives the whole cotangent. Of no values: 0."""
@@ -121,6 +119,7 @@ def sum_to(x: Any, *, shape: tuple[int, ...]) -> Any:
     vjp=(lambda g, x_shape, *, axis: multiply(spread(g, x_shape, axis), 1.0 / count(x_shape, axis)),),
     jvp=LINEAR,
     examples=along_axes(REAL, min_side=1),
+    along="axis",
 )
 def mean(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """Arithmetic mean over axes; each term receives the cotangent divided by their number."""
@@ -150,6 +149,7 @@ def _prod_forward(t: Any, x: Any, *, axis: Any, keepdims: bool) -> Any:
     vjp=(lambda g, x, *, axis: spread(g, x.shape, axis) * _product_of_others(x, axis),),
     jvp=(_prod_forward,),
     examples=along_axes(REAL),
+    along="axis",
 )
 def prod(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """Product over axes; each factor receives the product of the others, exactly, also among zeros. Of no values: 1."""
@@ -171,6 +171,7 @@ def _logsumexp_forward(t: Any, x: Any, out: Any, *, axis: Any, keepdims: bool) -
     vjp=(lambda g, x, out, *, axis: spread(g, x.shape, axis) * _weights(x, out, axis),),
     jvp=(_logsumexp_forward,),
     examples=along_axes(REAL, min_side=1),
+    along="axis",
 )
 def logsumexp(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """log(sum(exp(x))) over axes, which never overflows; d = <softmax(x), dx>. Of no values, or of -inf only: -inf."""

@@ -46,6 +46,7 @@ def _recurrence(a: Any, v: Any, axis: int) -> Any:
     vjp=(lambda g, *, axis: flip(cumsum(flip(g, axis=axis), axis=axis), axis=axis),),
     jvp=LINEAR,
     examples=along_axis(REAL, min_side=0),
+    along="axis",
 )
 def cumsum(x: Any, *, axis: int) -> Any:
     """Sums of the values up to each place; a value receives the cotangents of its place and all later ones."""
@@ -68,7 +69,7 @@ def _cumprod_forward(t: Any, x: Any, out: Any, *, axis: int) -> Any:
     return _recurrence(x, t * delayed(out, axis, fill=1.0), axis)
 
 
-@primitive(vjp=(_cumprod_backward,), jvp=(_cumprod_forward,), examples=along_axis(REAL, min_side=0))
+@primitive(vjp=(_cumprod_backward,), jvp=(_cumprod_forward,), examples=along_axis(REAL, min_side=0), along="axis")
 def cumprod(x: Any, *, axis: int) -> Any:
     """Products of the values up to each place; the derivative is exact also where some are zero."""
     x = np.asarray(x)

@@ -108,6 +108,7 @@ def _where_example(draw: Draw) -> Arguments:
     broadcasts=True,
     pointwise=True,
     moves=True,
+    selects=True,
 )
 def where(condition: Any, x: Any, y: Any) -> Any:
     """x where the condition holds, else y; each receives the gradient of the places it filled."""

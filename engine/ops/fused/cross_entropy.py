@@ -96,6 +96,7 @@ def _check(logits: Array, labels: Array, ignore_index: int, reduction: str) -> N
     examples=_example,
     residuals=("probabilities",),
     reference=_reference,
+    selects=True,
 )
 def cross_entropy(logits: Any, labels: Any, *, ignore_index: int = -100, reduction: str = "mean") -> Any:
     """-log softmax(logits)[label], in nats, over the classes on the last axis.

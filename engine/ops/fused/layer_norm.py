@@ -83,6 +83,7 @@ def _forward_tangent(tangents: Any, normalized: Array, inverse: Array, weight: A
     broadcasts=True,
     residuals=("normalized", "inverse"),
     reference=_reference,
+    along=-1,
 )
 def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, eps: float = 1e-5) -> Any:
     """Normalise the last axis to mean 0 and variance 1, then scale and shift.

@@ -69,6 +69,7 @@ def _forward_tangent(tangents: Any, normalized: Array, inverse: Array, weight: A
     broadcasts=True,
     residuals=("normalized", "inverse"),
     reference=_reference,
+    along=-1,
 )
 def rms_norm(x: Any, weight: Any = None, *, eps: float = 1e-5) -> Any:
     """Divide the last axis by its root mean square, then scale.

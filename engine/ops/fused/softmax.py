@@ -38,7 +38,9 @@ def _softmax_rule(g: Array, out: Array, *, axis: int) -> Array:
     return result
 
 
-@primitive(vjp=(_softmax_rule,), jvp=(_softmax_rule,), examples=along_axis(REAL), reference=_softmax_reference)
+@primitive(
+    vjp=(_softmax_rule,), jvp=(_softmax_rule,), examples=along_axis(REAL), reference=_softmax_reference, along="axis"
+)
 def softmax(x: Any, *, axis: int = -1) -> Any:
     """exp(x) / sum(exp(x)) along an axis: positive numbers that add up to 1."""
     e = _shifted(floating(x), axis)
@@ -57,6 +59,7 @@ def _log_softmax_reference(x: Any, *, axis: int) -> Any:
     jvp=(lambda t, out, *, axis: t - (np.exp(out) * t).sum(axis=axis, keepdims=True),),
     examples=along_axis(REAL),
     reference=_log_softmax_reference,
+    along="axis",
 )
 def log_softmax(x: Any, *, axis: int = -1) -> Any:
     """log(softmax(x)) along an axis, without the overflow or the log of zero."""
