@@ -63,7 +63,7 @@ class Alarm:
 
     def usable(self, node: Node, g: Any, values: tuple[Any, ...]) -> tuple[Any, ...]:
         """The arguments on which the reference of a fused op is run again, without what was not used."""
-        unused = _Unused.under(node, g) if self.selected and any(map(_has_nan, values)) else None
+        unused = None if not self.selected or all(map(_is_finite, values)) else _Unused.under(node, g)
         return values if unused is None else unused.replaced(values)
 
 
@@ -109,7 +109,7 @@ class _Unused:
         if isinstance(value, tuple):
             return tuple(map(self.replaced, value))
         array = as_operand(value)
-        if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
+        if not _is_floating(array):
             return value
         mask = self.mask(array.shape)
         return value if mask is None else _where(mask, _HARMLESS, value)
@@ -126,7 +126,15 @@ def _has_nan(value: Any) -> bool:
     if isinstance(value, tuple | list):
         return any(map(_has_nan, value))
     array = as_operand(value)
-    return isinstance(array, np.ndarray) and array.dtype.kind == "f" and bool(np.isnan(array).any())
+    return _is_floating(array) and bool(np.isnan(array).any())
+
+
+def _is_finite(value: Any) -> bool:
+    return not _is_floating(as_operand(value)) or bool(np.isfinite(as_operand(value)).all())
+
+
+def _is_floating(array: Any) -> bool:
+    return isinstance(array, np.ndarray | np.generic) and array.dtype.kind == "f"
 
 
 def _where(mask: Array, x: float, y: Any) -> Any:
