@@ -27,7 +27,7 @@ class Op:
         examples: draws arguments for the laws of `engine.testing`.
         broadcasts: the function broadcasts its arguments, so the sweep sums contributions back to their shapes.
         pointwise: each element of the result depends on the elements in its own place only.
-        along: the name of the metadata that says along which axes it works, or the axis itself: each slice of the result
+        along: the axis along which it works, or the name of the metadata that gives its axes: each slice of the result
             depends on the same slice of the arguments only (see `engine/zero_cotangent.py`).
         selects: the result may leave out values of the arguments, which are then not used.
         moves: the function moves values and computes nothing, so that float16 needs no care (see `engine/half.py`).
