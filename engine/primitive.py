@@ -94,6 +94,7 @@ class Primitive(Op):
             if not isinstance(out, tuple) or len(out) != 1 + len(self.residuals):
                 raise TypeError(f"{self.name}: must return its result and {', '.join(self.residuals)}, as a tuple")
             out, *residuals = out
+        exact = out  # in half precision, not rounded yet: the rules that read the result read this
         if half:
             out = narrowed(out)
         if isinstance(out, np.generic):
@@ -107,7 +108,7 @@ class Primitive(Op):
             if plan.pulls or plan.pushes:
                 metadata = {name: frozen(value) for name, value in metadata.items()}
                 kept = copied(args, arrays) if bare and plan.keep else arrays
-                saved = plan.save(*self.signature.fill(kept, out, residuals, metadata))
+                saved = plan.save(*self.signature.fill(kept, exact if half else out, residuals, metadata))
                 result = recorded(out, out.dtype, self, parents, plan, saved, metadata, now.scope)
         if result is None:
             result = wrap(out, None)

@@ -20,6 +20,7 @@ import numpy as np
 
 from engine import ops, versions
 from engine.graph import Node, freed
+from engine.half import HALF
 from engine.plan import LINEAR, BoundRule, Joint
 from engine.primitive import Primitive
 from engine.recording import changed
@@ -128,7 +129,7 @@ def fit(node: Node, argument: int, contribution: Any, parent: Node) -> Any:
     assert node.plan is not None
     if node.primitive.broadcasts and contribution.shape != parent.shape:
         contribution = ops.sum_to(contribution, shape=parent.shape)
-    if (node.primitive.broadcasts or node.plan.half) and contribution.dtype != parent.dtype:
+    if contribution.dtype != parent.dtype and (node.primitive.broadcasts or parent.dtype == HALF):
         contribution = ops.astype(contribution, dtype=parent.dtype)
     if contribution.shape != parent.shape or contribution.dtype != parent.dtype:
         raise ValueError(
