@@ -37,8 +37,14 @@ def _softmax_reference(x: Any, *, axis: int) -> Any:
     return divide(e, sum(e, axis=axis, keepdims=True))
 
 
+def _from_top(g: Array, out: Array, axis: int) -> Array:
+    """g minus its value where `out` is largest, which changes neither rule, but keeps 1 - p from cancelling near 1."""
+    return g - np.take_along_axis(g, out.argmax(axis=axis, keepdims=True), axis) if out.shape[axis] else g
+
+
 def _softmax_rule(g: Array, out: Array, *, axis: int) -> Array:
     """p * (g - <g, p>). The Jacobian is symmetric, so the rule is right for cotangents and tangents."""
+    g = _from_top(g, out, axis)
     result = g * out
     result -= out * result.sum(axis=axis, keepdims=True)
     return result
@@ -60,9 +66,15 @@ def _log_softmax_reference(x: Any, *, axis: int) -> Any:
     return subtract(shifted, log(sum(exp(shifted), axis=axis, keepdims=True)))
 
 
+def _log_softmax_forward(t: Array, out: Array, *, axis: int) -> Array:
+    """t - <p, t>."""
+    t = _from_top(t, out, axis)
+    return t - (np.exp(out) * t).sum(axis=axis, keepdims=True)
+
+
 @primitive(
     vjp=(lambda g, out, *, axis: g - np.exp(out) * g.sum(axis=axis, keepdims=True),),
-    jvp=(lambda t, out, *, axis: t - (np.exp(out) * t).sum(axis=axis, keepdims=True),),
+    jvp=(_log_softmax_forward,),
     examples=along_axis(REAL),
     reference=_log_softmax_reference,
     along="axis",
@@ -70,6 +82,13 @@ def _log_softmax_reference(x: Any, *, axis: int) -> Any:
 def log_softmax(x: Any, *, axis: int = -1) -> Any:
     """log(softmax(x)) along an axis, without overflow or the log of zero; d = dx - <softmax(x), dx>."""
     shifted = _shifted(as_floating(x), axis)
-    with np.errstate(divide="ignore"):  # log 0 along an empty axis; the result has no elements
-        shifted -= np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
+    if not shifted.shape[axis]:
+        return shifted
+    top = shifted.argmax(axis=axis, keepdims=True)
+    e = np.exp(shifted)
+    largest = np.take_along_axis(e, top, axis)  # 1, but for a row of -inf
+    np.put_along_axis(e, top, 0, axis)
+    rest = e.sum(axis=axis, keepdims=True)
+    with np.errstate(divide="ignore"):  # the log of 0, for a row of -inf
+        shifted -= np.where(largest == 1, np.log1p(rest), np.log(largest + rest))  # log 1.0000001 would lose digits
     return shifted

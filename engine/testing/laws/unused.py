@@ -49,13 +49,13 @@ def _places(case: Case) -> tuple[Array, Array] | None:
     """Which elements of the arguments and of the result are left out; None for an op that is exempt."""
     op = case.primitive
     if op.pointwise:
-        out = case.rng.random(case.out.shape) < 0.5
+        out = np.asarray(case.rng.random(case.out.shape) < 0.5)
         return out, out
     if op.along is None:
         return None
     axis = case.metadata[op.along] if isinstance(op.along, str) else op.along
     shape = np.shape(case.arrays[0])
-    slices = case.rng.random(reduced_shape(shape, axis)) < 0.5
+    slices = np.asarray(case.rng.random(reduced_shape(shape, axis)) < 0.5)
     of_result = np.broadcast_to(slices, shape) if case.out.shape == shape else slices.reshape(case.out.shape)
     return np.broadcast_to(slices, shape), of_result
 
