@@ -142,7 +142,7 @@ def _as_tensor(what: str, given: trees.Leaf) -> Tensor:
         return given.value
     if isinstance(given.value, int | float | np.ndarray | np.generic):
         return Tensor(given.value)
-    raise TypeError(f"{what}{given.path} is a {type(given.value).__name__}; numbers, arrays and tensors have gradients")
+    raise TypeError(f"{what}{given.path} is a {type(given.value).__name__}; it must be a number, an array or a tensor")
 
 
 def owned(value: Any, like: Tensor) -> Tensor:
@@ -254,6 +254,6 @@ def hvp(f: Function, xs: Any, vs: Any) -> Any:
 
     f returns one number; `xs` and `vs` as in `jvp`.
     """
-    alone = not isinstance(xs, tuple)
-    gradient = grad_or_zeros(f, 0 if alone else tuple(range(len(xs))))
+    single = not isinstance(xs, tuple)
+    gradient = grad_or_zeros(f, 0 if single else tuple(range(len(xs))))
     return jvp(gradient, xs, vs)[1]

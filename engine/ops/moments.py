@@ -54,7 +54,7 @@ def _degrees_of_freedom(shape: tuple[int, ...], axis: Any, correction: float) ->
 def _variance(op: str, x: Any, axis: Any, correction: float, keepdims: bool) -> Any:
     n = count(np.shape(x), axis)
     if n == 0 or n <= correction:
-        raise ValueError(f"{op}: {n} values along axis {axis} are too few for correction {correction}; n must be more")
+        raise ValueError(f"{op}: {n} values along axis {axis} are too few for correction {correction}")
     squares = np.square(_deviation(to_accumulation_dtype(x), axis))
     return np.sum(squares, axis=axis, keepdims=keepdims) / _degrees_of_freedom(np.shape(x), axis, correction)
 

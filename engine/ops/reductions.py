@@ -1,7 +1,7 @@
 """Reductions: one result from many values, along one axis, several, or all (`axis=None`).
 
-Every backward rule begins with `restore_axes`: the cotangent gets the reduced axes back, with size 1, and is broadcast
-to the shape of the argument.
+The backward rules use `restore_axes`: the cotangent gets the reduced axes back, with size 1, and is broadcast to the
+shape of the argument.
 
 The invariant: float16 values are added up in float32, and only the result is rounded back.
 

@@ -4,9 +4,8 @@ With S = scale Q K^T, P = softmax(S) by rows and O = P V, the backward pass is
 
     dV = P^T dO      dP = dO V^T      dS = P * (dP - delta)      dQ = scale dS K      dK = scale dS^T Q
 
-where delta = rowsum(dP * P) = rowsum(dO * O); the second form is cheaper (Dao et al. 2022). The matrix of weights is
-the largest array here, so it is not normalised: P = E / total, and O and dO, which are smaller, are multiplied by
-1 / total instead.
+where delta = rowsum(dP * P) = rowsum(dO * O); the second form is cheaper (Dao et al. 2022). P = E / rowsum(E) with
+E = exp(S) is the largest array here, so E is not divided: O and dO, which are smaller, are multiplied by 1 / rowsum(E).
 
 Read next: `engine/examples.py`.
 """
@@ -84,7 +83,7 @@ def _exponentials(scores: Array, bias: Any) -> tuple[Array, Array]:
     if np.isfinite(largest):
         weights = scores + (bias - largest)
         np.exp(weights, out=weights)
-        total = (weights.reshape(-1, weights.shape[-1]) @ np.ones(weights.shape[-1], weights.dtype))[:, None]
+        total = weights.reshape(-1, weights.shape[-1]) @ np.ones(weights.shape[-1], weights.dtype)
         total = total.reshape(*weights.shape[:-1], 1)
         if total.min(initial=1) > _VANISHING:
             return weights, 1 / total
