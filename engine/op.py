@@ -16,6 +16,8 @@ from engine.examples import Example
 from engine.plan import Joint, Plan, Rule
 from engine.signature import Signature
 
+_FEW = 4  # arguments of an op whose plans are kept
+
 
 class Op:
     """A differentiable function of arrays.
@@ -34,6 +36,7 @@ class Op:
         residuals: names of what the function returns beside its result, for the rules.
         reference: the same function composed of other ops, for a fused op.
         signature: the names of its parameters.
+        constants: a bit for each argument that has no derivative.
         arity, metadata_count: how many array arguments a call has (-1 for `*arrays`), and how many others.
     """
 
@@ -71,6 +74,8 @@ class Op:
         self.reference = reference
         self.arity = self.signature.arity
         self.metadata_count = len(self.signature.metadata)
+        rules = () if isinstance(vjp, Joint) or self.arity < 0 else vjp
+        self.constants = sum(1 << k for k, rule in enumerate(rules) if rule is None)
         self._plans: dict[tuple[bool, bool, int], Plan] = {}
         Plan(self.signature, vjp, jvp, abs(self.arity), -1)  # a rule that asks for an unknown name fails here
 
@@ -80,7 +85,10 @@ class Op:
         With `half` its rules compute in float32 on values in float16.
         """
         key = forward_mode, half, 1 << count | wanted
-        if key not in self._plans:
-            jvp = self.jvp if forward_mode else None
-            self._plans[key] = Plan(self.signature, self.vjp, jvp, count, wanted, half, self.selects)
-        return self._plans[key]
+        known = self._plans.get(key)
+        if known is not None:
+            return known
+        plan = Plan(self.signature, self.vjp, self.jvp if forward_mode else None, count, wanted, half, self.selects)
+        if count <= _FEW:  # so that the plans of an op of any number of arguments do not pile up
+            self._plans[key] = plan
+        return plan

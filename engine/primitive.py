@@ -42,7 +42,7 @@ from engine.describe import describe
 from engine.graph import Node
 from engine.half import HALF, all_half, narrowed, widened
 from engine.op import Op
-from engine.operands import copied, from_list, frozen, promote
+from engine.operands import copied, frozen, operand, promote, setting
 from engine.recording import current
 from engine.tensor import Tensor, recorded, wrap
 
@@ -61,6 +61,9 @@ class Primitive(Op):
         """Apply the op. Tensors in, a tensor out, recorded if any requires a gradient; arrays in, an array out."""
         if len(args) != self.arity or len(metadata) != self.metadata_count:
             args, metadata = self.signature.bind(args, metadata)
+        for name, value in metadata.items():
+            if type(value) not in _PLAIN:
+                metadata[name] = setting(self.name, name, value)
         arrays: list[Any] = []
         parents: list[Node | None] = []
         wanted, bit = 0, 1  # a bit per argument that requires a gradient
@@ -76,9 +79,12 @@ class Primitive(Op):
                     mixed, dtype = dtype is not None, array.dtype
                     half = half or dtype is HALF
             else:
-                array, node = from_list(argument) if isinstance(argument, list) else argument, None
+                array, node = argument, None
                 if type(array) not in _PLAIN:
+                    array = operand(self.name, self.signature.name_of(len(arrays)), argument)
                     bare, half = True, half or getattr(array, "dtype", None) is HALF
+                elif array is None and self.signature.name_of(len(arrays)) not in self.signature.optional:
+                    operand(self.name, self.signature.name_of(len(arrays)), None)
             arrays.append(array)
             parents.append(node)
             bit <<= 1
@@ -103,6 +109,9 @@ class Primitive(Op):
             return out
         now = current()
         result = None
+        if wanted & self.constants and now.enabled:
+            name = self.signature.name_of((wanted & self.constants).bit_length() - 1)
+            raise TypeError(f"{self.name}: there is no derivative in {name}, and it requires a gradient; detach() it")
         if wanted and now.enabled:
             plan = self.plan(now.forward, len(args), wanted, half)
             if plan.pulls or plan.pushes:

@@ -17,6 +17,7 @@ Read next: `engine/backward.py`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from engine import ops
 from engine.arrays import Array
 from engine.graph import Node
 from engine.operands import as_operand
-from engine.ops.reductions import axes_of, reduced_shape
+from engine.ops.axes import axes_of, reduced_shape
 from engine.plan import Run
 from engine.tensor import Tensor
 
@@ -54,7 +55,7 @@ class Alarm:
 
     def mended(self, node: Node, run: Run, g: Any, saved: tuple[Any, ...], result: Any) -> Any:
         """What a rule returned, for one argument or jointly for all, with 0 for what a zero cotangent sends."""
-        unused = _Unused.under(node, g) if _has_nan(result) else None
+        unused = _Unused.under(node, g, result, np.isnan) if _has_nan(result) else None
         if unused is not None:
             again = run(g, unused.replaced(saved))
             result = tuple(map(unused.zeroed, again)) if isinstance(again, tuple | list) else unused.zeroed(again)
@@ -63,16 +64,18 @@ class Alarm:
 
     def usable(self, node: Node, g: Any, values: tuple[Any, ...]) -> tuple[Any, ...]:
         """The arguments on which the reference of a fused op is run again, without what was not used."""
-        unused = None if not self.selected or all(map(_is_finite, values)) else _Unused.under(node, g)
+        if not self.selected or all(map(_is_finite, values)):
+            return values
+        unused = _Unused.under(node, g, values, lambda value: ~np.isfinite(value))
         return values if unused is None else unused.replaced(values)
 
 
 class _Unused:
-    """The places of a node's values that were not used, because their cotangent (or tangent) is zero.
+    """The places where a node's values were not used, because their cotangent (or tangent) is zero, and are harmful.
 
     Fields:
-        zero: where the cotangent of a pointwise op is zero, or all of a slice's; in the shape of the cotangent, or with
-            size 1 along the axes of a slice.
+        zero: True at these places, in the shape of the cotangent of a pointwise op; for an op along axes, True for
+            whole slices, with size 1 along the axes.
         argument: the shape of the argument that an op works along; None for a pointwise op.
         result: the shape of the op's result.
     """
@@ -81,10 +84,13 @@ class _Unused:
         self.zero, self.argument, self.result = zero, argument, result
 
     @classmethod
-    def under(cls, node: Node, g: Any) -> _Unused | None:
-        """Those of a node under a cotangent; None if there are none, or if its op is exempt."""
+    def under(cls, node: Node, g: Any, values: Any, harmful: Callable[[Any], Any]) -> _Unused | None:
+        """Those of a node under a cotangent; None if there are none, or if its op is exempt.
+
+        Other places stay as they are: in a recorded sweep, a product with a zero cotangent still has a derivative.
+        """
         assert node.primitive is not None
-        zero, along, argument = as_operand(g) == 0, node.primitive.along, None
+        zero, along, argument, axis = as_operand(g) == 0, node.primitive.along, None, None
         if not node.primitive.pointwise:
             if along is None:
                 return None
@@ -94,6 +100,11 @@ class _Unused:
                 zero = zero.all(axis=axes_of(axis, len(argument)), keepdims=True)
             else:
                 zero = zero.reshape(reduced_shape(argument, axis))
+        for array in map(as_operand, values if isinstance(values, tuple | list) else (values,)):
+            if _is_floating(array) and array.shape == (zero.shape if argument is None else argument):
+                bad = harmful(array)
+                zero = zero & (bad if argument is None else bad.any(axis=axes_of(axis, len(argument)), keepdims=True))
+                break
         return cls(zero, argument, node.shape) if zero.any() else None
 
     def mask(self, shape: tuple[int, ...]) -> Array | None:

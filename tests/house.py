@@ -23,7 +23,7 @@ ROWS = {
         namespace
         plan -> op -> describe graph
         versions anomaly operators -> tensor
-        operands random special
+        operands special -> random
         primitive -> shortcuts -> declare
         ops/
         zero_cotangent -> rules -> sweeps -> backward

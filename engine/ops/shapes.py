@@ -17,7 +17,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 from engine.arrays import Array
 from engine.declare import primitive
 from engine.examples import REAL, Arguments, Draw
-from engine.operands import as_operand, from_list
+from engine.operands import as_operand, from_list, setting
 from engine.ops.indexing import getitem
 from engine.plan import LINEAR, Joint
 from engine.tensor import Tensor
@@ -113,7 +113,7 @@ def convert_operands(values: Iterable[Any]) -> list[Tensor | Array]:
     def with_axes(x: Any) -> Tensor | Array:
         if isinstance(x, Tensor):
             return x
-        x = from_list(x) if isinstance(x, list) else np.asarray(x)
+        x = from_list("stack", x) if isinstance(x, list) else np.asarray(x)
         return x if x.ndim else x.astype(dtype or x.dtype)
 
     return [with_axes(x) for x in values]
@@ -130,11 +130,14 @@ def _concat_example(draw: Draw) -> Arguments:
     return Arguments([draw.array(with_side(side), REAL) for side in sides], {"axis": axis})
 
 
-def _concat_backward(g: Any, tensors_shape: Any, *, axis: int, position: int) -> Any:
-    """The slice of the cotangent that belongs to argument number `position`."""
-    start = np.sum([shape[axis] for shape in tensors_shape[:position]], dtype=int)
-    stop = start + tensors_shape[position][axis]
-    return getitem(g, (slice(None),) * (axis % g.ndim) + (slice(int(start), int(stop)),))
+def _concat_backward(g: Any, tensors_shape: Any, *, axis: int, wanted: tuple[bool, ...]) -> list[Any]:
+    """For each argument its slice of the cotangent; a joint rule, so that the cuts are found once."""
+    cuts = np.cumsum([0, *(shape[axis] for shape in tensors_shape)]).tolist()
+    before = (slice(None),) * (axis % g.ndim)
+    return [
+        getitem(g, (*before, slice(start, stop))) if needed else None
+        for (start, stop), needed in zip(pairwise(cuts), wanted, strict=True)
+    ]
 
 
 def _concat_forward(tangents: Any, tensors: Any, *, axis: int) -> Any:
@@ -144,7 +147,7 @@ def _concat_forward(tangents: Any, tensors: Any, *, axis: int) -> Any:
 
 @primitive(
     name="concat",
-    vjp=(_concat_backward,),
+    vjp=Joint(_concat_backward),
     jvp=Joint(_concat_forward),
     examples=_concat_example,
     broadcasts=True,
@@ -191,6 +194,7 @@ def split(x: Any, sections: int | Sequence[int], *, axis: int = 0) -> list[Any]:
     Raises ValueError if the size of the axis is not a multiple of the number of parts.
     """
     shape = np.shape(as_operand(x))
+    sections = setting("split", "sections", sections)
     axis = normalize_axis_index(axis, len(shape), "split")
     side = shape[axis]
     if isinstance(sections, int | np.integer):

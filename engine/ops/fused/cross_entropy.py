@@ -15,7 +15,7 @@ import numpy as np
 from engine.arrays import Array
 from engine.declare import primitive
 from engine.examples import REAL, Arguments, Draw
-from engine.operands import as_operand
+from engine.operands import as_operand, setting
 from engine.ops.elementwise.activations import as_floating
 from engine.ops.elementwise.arithmetic import add, multiply, negative
 from engine.ops.elementwise.choices import where
@@ -145,6 +145,7 @@ def cross_entropy(
     Raises ValueError for shapes that do not fit, and for the mean of nothing; IndexError for a label that is no class;
     TypeError for labels of another dtype.
     """
+    label_smoothing = setting("cross_entropy", "label_smoothing", label_smoothing)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing must be between 0 and 1, not {label_smoothing}")
     kind = np.asarray(as_operand(labels)).dtype.kind

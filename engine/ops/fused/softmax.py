@@ -11,25 +11,27 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_index
 
 from engine.arrays import Array
 from engine.declare import primitive
 from engine.examples import REAL, along_axis
 from engine.operands import as_operand
+from engine.ops.axes import axis_of
 from engine.ops.elementwise.activations import as_floating
 from engine.ops.elementwise.arithmetic import divide, subtract
 from engine.ops.elementwise.powers import exp, log
 from engine.ops.reductions import sum
+from engine.tensor import Tensor
 
 __all__ = ["log_softmax", "softmax"]
 
 
 def _shifted(x: Any, axis: int) -> Any:
     """x minus its maximum, a constant that changes neither result. A row of -inf is not shifted."""
-    axis = normalize_axis_index(axis, x.ndim)  # np.max accepts -1 for an array without axes
+    axis = axis_of(axis, x.ndim)
     largest = np.max(as_operand(x), axis=axis, keepdims=True, initial=-np.inf)
-    return x - np.where(np.isfinite(largest), largest, 0).astype(largest.dtype)
+    shifted = x - np.where(np.isfinite(largest), largest, 0).astype(largest.dtype)
+    return shifted if isinstance(x, Tensor) else np.asarray(shifted)
 
 
 def _softmax_reference(x: Any, *, axis: int) -> Any:
@@ -39,7 +41,7 @@ def _softmax_reference(x: Any, *, axis: int) -> Any:
 
 def _from_top(g: Array, out: Array, axis: int) -> Array:
     """g minus its value where `out` is largest, which changes neither rule, but keeps 1 - p from cancelling near 1."""
-    return g - np.take_along_axis(g, out.argmax(axis=axis, keepdims=True), axis) if out.shape[axis] else g
+    return g - np.take_along_axis(g, out.argmax(axis=axis, keepdims=True), axis) if out.ndim and out.shape[axis] else g
 
 
 def _softmax_rule(g: Array, out: Array, *, axis: int) -> Array:
@@ -82,8 +84,10 @@ def _log_softmax_forward(t: Array, out: Array, *, axis: int) -> Array:
 def log_softmax(x: Any, *, axis: int = -1) -> Any:
     """log(softmax(x)) along an axis, without overflow or the log of zero; d = dx - <softmax(x), dx>."""
     shifted = _shifted(as_floating(x), axis)
-    if not shifted.shape[axis]:
+    if not shifted.size:
         return shifted
+    if not shifted.ndim:
+        return shifted - shifted
     top = shifted.argmax(axis=axis, keepdims=True)
     e = np.exp(shifted)
     largest = np.take_along_axis(e, top, axis)  # 1, but for a row of -inf

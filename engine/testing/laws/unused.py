@@ -15,8 +15,8 @@ import numpy as np
 
 from engine.arrays import Array
 from engine.operands import as_operand
+from engine.ops.axes import reduced_shape
 from engine.ops.elementwise.choices import where
-from engine.ops.reductions import reduced_shape
 from engine.sweeps import reverse_sweep
 from engine.tensor import wrap
 from engine.testing.claims import Case, inputs_of, value_for
