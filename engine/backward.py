@@ -3,7 +3,7 @@
 The invariant: nothing is written before the sweep has succeeded, so an error leaves every `.grad` as it was; and what
 is written shares memory with nothing else.
 
-Read next: `engine/signature.py`, how a rule gets the values it names.
+Read next: `engine/half.py`.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from engine.plan import Joint
 from engine.primitive import Primitive, registry
 from engine.shortcuts import Binary, Unary
 from engine.signature import Names
@@ -33,6 +34,7 @@ def primitive(**knowledge: Any) -> Callable[[Callable[..., Any]], Primitive]:
 def _kind(forward: Callable[..., Any], knowledge: dict[str, Any]) -> type[Primitive]:
     """The class with the shortest call for this function: a shortcut if it takes one or two arrays and nothing else."""
     names = Names.of(forward)
-    if "residuals" in knowledge or names.optional or names.keywords or names.variable:
+    others = "residuals" in knowledge or names.optional or names.keywords or names.variable
+    if others or isinstance(knowledge["vjp"], Joint) or None in knowledge["vjp"]:
         return Primitive
     return {1: Unary, 2: Binary}.get(len(names.positional), Primitive)

@@ -37,6 +37,7 @@ from engine.recording import no_grad
 from engine.rules import fit
 from engine.sweeps import prepared, reverse_sweep
 from engine.tensor import Tensor
+from engine.zero_cotangent import Alarm
 
 MAX_NODES = 100
 MAX_JACOBIAN = 64  # elements
@@ -103,7 +104,7 @@ def local_derivative(node: Node, argument: int, parent: Node) -> str:
         return ""
     columns = []
     for unit in unit_arrays(node.shape, node.dtype):
-        saved, rules = prepared(node, unit, create_graph=False)
+        saved, rules = prepared(node, unit, Alarm(), create_graph=False)
         (run,) = [run for at, run in rules if at == argument]
         with np.errstate(all="ignore"):
             columns.append(np.ravel(fit(node, argument, run(unit, saved), parent)))

@@ -47,11 +47,9 @@ class Notes:
         hooks: functions that see, and may replace, the node's gradient, in the order they were given.
         origin: the line of user code that made the node, noted under `detect_anomaly`.
         value: the node's value, kept under `keep_values`, or None.
-        suspect: whether a recorded sweep made the node from a nan that met a zero cotangent, so that it may have saved
-            a nan (see `engine/zero_cotangent.py`).
     """
 
-    __slots__ = ("hooks", "name", "origin", "suspect", "target", "value")
+    __slots__ = ("hooks", "name", "origin", "target", "value")
 
     def __init__(self) -> None:
         self.name: str | None = None
@@ -59,7 +57,6 @@ class Notes:
         self.hooks: dict[int, Callable[[Any], Any]] = {}
         self.origin: str | None = None
         self.value: Any = None
-        self.suspect = False
 
 
 class Node:

@@ -52,7 +52,7 @@ def hessian(f: Function, argnums: Argnums = 0) -> Function:
     if isinstance(argnums, int):
         return jacobian(grad_or_zeros(f, argnums), argnums, mode="forward")
     rows = [jacobian(grad_or_zeros(f, k), argnums, mode="forward") for k in argnums]
-    return lambda *args: tuple(row(*args) for row in rows)
+    return lambda *args, **keywords: tuple(row(*args, **keywords) for row in rows)
 
 
 def unit_arrays(shape: tuple[int, ...], dtype: Any) -> Iterator[Array]:

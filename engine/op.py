@@ -16,6 +16,8 @@ from engine.examples import Example
 from engine.plan import Joint, Plan, Rule
 from engine.signature import Signature
 
+_FEW = 4  # arguments of an op whose plans are kept
+
 
 class Op:
     """A differentiable function of arrays.
@@ -27,9 +29,14 @@ class Op:
         examples: draws arguments for the laws of `engine.testing`.
         broadcasts: the function broadcasts its arguments, so the sweep sums contributions back to their shapes.
         pointwise: each element of the result depends on the elements in its own place only.
+        along: the axis along which it works, or the name of the metadata that gives its axes: each slice of the result
+            depends on the same slice of the arguments only (see `engine/zero_cotangent.py`).
+        selects: the result may leave out values of the arguments, which are then not used.
+        moves: the function moves values and computes nothing, so that float16 needs no care (see `engine/half.py`).
         residuals: names of what the function returns beside its result, for the rules.
         reference: the same function composed of other ops, for a fused op.
         signature: the names of its parameters.
+        constants: a bit for each argument that has no derivative.
         arity, metadata_count: how many array arguments a call has (-1 for `*arrays`), and how many others.
     """
 
@@ -42,6 +49,9 @@ class Op:
         examples: Example | None = None,
         broadcasts: bool = False,
         pointwise: bool = False,
+        along: str | int | None = None,
+        moves: bool = False,
+        selects: bool = False,
         residuals: tuple[str, ...] = (),
         reference: Callable[..., Any] | None = None,
         name: str | None = None,
@@ -57,17 +67,28 @@ class Op:
         self.examples = examples
         self.broadcasts = broadcasts
         self.pointwise = pointwise
+        self.along = along
+        self.moves = moves
+        self.selects = selects
         self.residuals = residuals
         self.reference = reference
         self.arity = self.signature.arity
         self.metadata_count = len(self.signature.metadata)
-        self._plans: dict[bool, dict[int, Plan]] = {False: {}, True: {}}
+        rules = () if isinstance(vjp, Joint) or self.arity < 0 else vjp
+        self.constants = sum(1 << k for k, rule in enumerate(rules) if rule is None)
+        self._plans: dict[tuple[bool, bool, int], Plan] = {}
         Plan(self.signature, vjp, jvp, abs(self.arity), -1)  # a rule that asks for an unknown name fails here
 
-    def plan(self, forward_mode: bool, count: int, wanted: int) -> Plan:
-        """The plan for a call with so many arguments, of which those in the bit mask `wanted` require a derivative."""
-        plans = self._plans[forward_mode]
-        key = 1 << count | wanted
-        if key not in plans:
-            plans[key] = Plan(self.signature, self.vjp, self.jvp if forward_mode else None, count, wanted)
-        return plans[key]
+    def plan(self, forward_mode: bool, count: int, wanted: int, half: bool = False) -> Plan:
+        """The plan for a call with so many arguments, of which those in the bit mask `wanted` require a derivative.
+
+        With `half` its rules compute in float32 on values in float16.
+        """
+        key = forward_mode, half, 1 << count | wanted
+        known = self._plans.get(key)
+        if known is not None:
+            return known
+        plan = Plan(self.signature, self.vjp, self.jvp if forward_mode else None, count, wanted, half, self.selects)
+        if count <= _FEW:  # so that the plans of an op of any number of arguments do not pile up
+            self._plans[key] = plan
+        return plan

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from engine.arrays import Array, default_dtype
-from engine.tensor import Tensor
+from engine.tensor import Tensor, holds_tensor
 
 
 def promote(args: Sequence[Any], arrays: list[Any]) -> list[Any]:
@@ -49,10 +49,62 @@ def frozen(value: Any) -> Any:
     return value.copy() if isinstance(value, np.ndarray) else value
 
 
-def from_list(values: list[Any]) -> Array:
-    """The array of a list: floating numbers take the default dtype; integers stay integers, as they may be indices."""
-    array = np.asarray(values)
+def operand(op: str, name: str, argument: Any) -> Any:
+    """An argument that is not a tensor as an array or number. TypeError if it is neither."""
+    if isinstance(argument, list | tuple):
+        return from_list(op, argument)
+    if isinstance(argument, np.ndarray | np.generic):
+        return real(op, argument)
+    if isinstance(argument, int | float):
+        return argument
+    raise TypeError(f"{op}: {name} is {_described(argument)}; give a tensor, an array or a number")
+
+
+def from_list(op: str, values: Any) -> Array:
+    """The array of a list: floating numbers take the default dtype; integers stay integers, as they may be indices.
+
+    Raises TypeError for a list of tensors, whose gradients would be lost.
+    """
+    if holds_tensor(values):
+        raise TypeError(f"{op}: a list of tensors is no tensor; join them with engine.stack, which keeps gradients")
+    array = real(op, np.asarray(values))
     return array.astype(default_dtype()) if array.dtype.kind == "f" else array
+
+
+def real(op: str, array: Any) -> Any:
+    """The same array. TypeError if its numbers are complex, or no numbers."""
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{op}: no support for dtype {array.dtype}; give real numbers")
+    return array
+
+
+def real_dtype(op: str, dtype: Any) -> np.dtype[Any]:
+    """A dtype. TypeError if its numbers are complex, or no numbers."""
+    dtype = np.dtype(dtype)
+    if dtype.kind not in "fiub":
+        raise TypeError(f"{op}: no support for dtype {dtype}; give a dtype of real numbers")
+    return dtype
+
+
+def setting(op: str, name: str, value: Any) -> Any:
+    """The value of an argument that is no array: a constant tensor as its array or number, a list as a tuple.
+
+    Raises TypeError for a tensor that requires a gradient, which would not get one.
+    """
+    if isinstance(value, Tensor):
+        if value.node is not None:
+            raise TypeError(
+                f"{op}: {name} is a setting without a derivative, and the tensor given for it requires a gradient; "
+                f"apply it outside of {op} with ops such as multiply and add, or give its .detach()"
+            )
+        return value.array if value.ndim else value.item()
+    if type(value) is list or type(value) is tuple:
+        return tuple([one if type(one) is int else setting(op, name, one) for one in value])  # mostly shapes and axes
+    return value
+
+
+def _described(value: Any) -> str:
+    return "None" if value is None else f"a {type(value).__name__}"
 
 
 def as_operand(value: Any) -> Array | Any:

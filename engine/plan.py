@@ -21,6 +21,7 @@ from functools import cache
 from types import CodeType
 from typing import Any, NamedTuple
 
+from engine.half import widened
 from engine.signature import Names, Signature
 
 Rule = Callable[..., Any]
@@ -72,6 +73,9 @@ class Plan:
 
     Fields:
         wanted: for each argument, whether it requires a derivative.
+        half: whether the rules compute in float32 on values in float16.
+        direct: whether a sweep may run the rules at once on what the node saved; not so if they are one joint rule, or
+            if the op selects.
         pulls: the vjp rules; a single one if `joint`.
         pushes: the jvp rules, LINEAR among them; None unless recorded for forward mode.
         keep: the slots that these rules read, in order: what a node saves.
@@ -79,10 +83,20 @@ class Plan:
         quick_save: the same from the arguments and the result alone; None where a rule reads more than these.
     """
 
-    __slots__ = ("joint", "keep", "pulls", "pushes", "quick_save", "save", "signature", "wanted")
+    __slots__ = ("direct", "half", "joint", "keep", "pulls", "pushes", "quick_save", "save", "signature", "wanted")
 
-    def __init__(self, signature: Signature, vjp: Any, jvp: Any, count: int, wanted: int) -> None:
+    def __init__(
+        self,
+        signature: Signature,
+        vjp: Any,
+        jvp: Any,
+        count: int,
+        wanted: int,
+        half: bool = False,
+        selects: bool = False,
+    ) -> None:
         self.signature = signature
+        self.half = half
         self.wanted = tuple(bool(wanted >> k & 1) for k in range(count))
         pulls = self._named(vjp, count)
         pushes = [] if jvp is None else self._named(jvp, count)
@@ -95,6 +109,7 @@ class Plan:
         self.save = _picking(names, self.keep)
         self.quick_save = _picking(names[:few], self.keep) if all(slot < few for slot in read) else None
         self.joint = isinstance(vjp, Joint)
+        self.direct = not (self.joint or selects)
         self.pulls = tuple(self._bound(named) for named in pulls)
         self.pushes = None if jvp is None else tuple(self._bound(named) for named in pushes)
 
@@ -110,10 +125,13 @@ class Plan:
         if named.rule is LINEAR:
             return named.argument, LINEAR
         values = [f"saved[{self._place(name)}]" for name in named.values]
+        if self.half:
+            values = [f"widened({value})" for value in values]
         values += [f"{name}=saved[{self._place(name)}]" for name in named.metadata]
         values += [f"{name}={name}" for name in named.constants]
-        source = f"lambda g, saved: rule({', '.join(['g', *values])})"
-        return named.argument, _function(source, rule=named.rule, wanted=self.wanted, position=named.argument)
+        g = "widened(g)" if self.half else "g"
+        known = {"rule": named.rule, "wanted": self.wanted, "position": named.argument, "widened": widened}
+        return named.argument, _function(f"lambda g, saved: rule({', '.join([g, *values])})", **known)
 
     def _place(self, name: str) -> int:
         """Where a node saves the value of this name."""

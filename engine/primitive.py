@@ -40,8 +40,9 @@ import numpy as np
 from engine.anomaly import inspect_result
 from engine.describe import describe
 from engine.graph import Node
+from engine.half import HALF, all_half, narrowed, widened
 from engine.op import Op
-from engine.operands import copied, from_list, frozen, promote
+from engine.operands import copied, frozen, operand, promote, setting
 from engine.recording import current
 from engine.tensor import Tensor, recorded, wrap
 
@@ -60,10 +61,14 @@ class Primitive(Op):
         """Apply the op. Tensors in, a tensor out, recorded if any requires a gradient; arrays in, an array out."""
         if len(args) != self.arity or len(metadata) != self.metadata_count:
             args, metadata = self.signature.bind(args, metadata)
+        for name, value in metadata.items():
+            if type(value) not in _PLAIN:
+                metadata[name] = setting(self.name, name, value)
         arrays: list[Any] = []
         parents: list[Node | None] = []
         wanted, bit = 0, 1  # a bit per argument that requires a gradient
         bare = mixed = False  # whether an array is not a tensor's; whether the tensors differ in dtype
+        half = False  # whether there is a float16 array
         dtype = None
         for argument in args:
             if type(argument) is Tensor:
@@ -72,16 +77,22 @@ class Primitive(Op):
                     wanted |= bit
                 if array.dtype is not dtype:
                     mixed, dtype = dtype is not None, array.dtype
+                    half = half or dtype is HALF
             else:
-                array, node = from_list(argument) if isinstance(argument, list) else argument, None
-                bare = bare or type(array) not in _PLAIN
+                array, node = argument, None
+                if type(array) not in _PLAIN:
+                    array = operand(self.name, self.signature.name_of(len(arrays)), argument)
+                    bare, half = True, half or getattr(array, "dtype", None) is HALF
+                elif array is None and self.signature.name_of(len(arrays)) not in self.signature.optional:
+                    operand(self.name, self.signature.name_of(len(arrays)), None)
             arrays.append(array)
             parents.append(node)
             bit <<= 1
         if (bare or mixed) and self.broadcasts and dtype is not None:
             arrays = promote(args, arrays)
+        half = half and not self.moves and all_half(arrays)
         try:
-            out = self.forward(*arrays, **metadata)
+            out = self.forward(*(map(widened, arrays) if half else arrays), **metadata)
         except (ValueError, IndexError) as error:
             raise self.explained(error, arrays) from error
         residuals: Sequence[Any] = ()
@@ -89,18 +100,24 @@ class Primitive(Op):
             if not isinstance(out, tuple) or len(out) != 1 + len(self.residuals):
                 raise TypeError(f"{self.name}: must return its result and {', '.join(self.residuals)}, as a tuple")
             out, *residuals = out
+        exact = out  # in half precision, not rounded yet: the rules that read the result read this
+        if half:
+            out = narrowed(out)
         if isinstance(out, np.generic):
             out = np.asarray(out)  # NumPy turns results without axes into scalars; a tensor holds arrays only
         if dtype is None:
             return out
         now = current()
         result = None
+        if wanted & self.constants and now.enabled:
+            name = self.signature.name_of((wanted & self.constants).bit_length() - 1)
+            raise TypeError(f"{self.name}: there is no derivative in {name}, and it requires a gradient; detach() it")
         if wanted and now.enabled:
-            plan = self.plan(now.forward, len(args), wanted)
+            plan = self.plan(now.forward, len(args), wanted, half)
             if plan.pulls or plan.pushes:
                 metadata = {name: frozen(value) for name, value in metadata.items()}
                 kept = copied(args, arrays) if bare and plan.keep else arrays
-                saved = plan.save(*self.signature.fill(kept, out, residuals, metadata))
+                saved = plan.save(*self.signature.fill(kept, exact if half else out, residuals, metadata))
                 result = recorded(out, out.dtype, self, parents, plan, saved, metadata, now.scope)
         if result is None:
             result = wrap(out, None)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from engine.arrays import default_dtype
+from engine.operands import real_dtype, setting
 from engine.tensor import Tensor, wrap
 
 _generator: np.random.Generator | None = None  # made on first use, because importing `numpy.random` is slow
@@ -36,9 +37,12 @@ def generator() -> np.random.Generator:
 
 def normal(shape: tuple[int, ...], *, std: float = 1.0, dtype: Any = None) -> Tensor:
     """Independent normal numbers with mean 0 and standard deviation `std`."""
-    return wrap((generator().normal(size=shape) * std).astype(dtype or default_dtype()), None)
+    std, dtype = setting("normal", "std", std), real_dtype("normal", dtype or default_dtype())
+    return wrap((generator().normal(size=shape) * std).astype(dtype), None)
 
 
 def uniform(shape: tuple[int, ...], *, low: float = 0.0, high: float = 1.0, dtype: Any = None) -> Tensor:
     """Independent numbers, uniform in [low, high)."""
-    return wrap(generator().uniform(low, high, size=shape).astype(dtype or default_dtype()), None)
+    low, high = setting("uniform", "low", low), setting("uniform", "high", high)
+    dtype = real_dtype("uniform", dtype or default_dtype())
+    return wrap(generator().uniform(low, high, size=shape).astype(dtype), None)

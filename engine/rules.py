@@ -13,12 +13,14 @@ Read next: `engine/zero_cotangent.py`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from engine import ops, versions
 from engine.graph import Node, freed
+from engine.half import HALF
 from engine.plan import LINEAR, BoundRule, Joint
 from engine.primitive import Primitive
 from engine.recording import changed
@@ -31,11 +33,13 @@ def rule_failed(node: Node, kind: str, error: Exception) -> RuntimeError:
     return RuntimeError(f"{node.op}: its {kind} rule failed{node.place}: {error}")
 
 
-def separated(node: Node, g: Any, saved: tuple[Any, ...]) -> list[BoundRule]:
+def separated(node: Node, g: Any, saved: tuple[Any, ...], alarm: Alarm) -> list[BoundRule]:
     """A joint vjp rule, run once, as one rule for each argument that returns the contribution already computed."""
     assert node.plan is not None
     ((_, run),) = node.plan.pulls
     contributions = run(g, saved)
+    if alarm.rang or alarm.selected:
+        contributions = alarm.mended(node, run, g, saved, contributions)
     if len(contributions) != len(node.plan.wanted):
         raise ValueError(f"it sent {len(contributions)} contributions for {len(node.plan.wanted)} arguments")
     return [returning(k, contributions[k]) for k, wanted in enumerate(node.plan.wanted) if wanted]
@@ -60,8 +64,12 @@ def push(node: Node, incoming: Sequence[Any], create_graph: bool, alarm: Alarm) 
             t = incoming if jointly else incoming[argument]
             if t is None:
                 continue
-            term = _linear(node, argument, t, saved) if run is LINEAR else run(t, saved)
-            terms.append(term if jointly else alarm.mend(node, t, term))
+            if run is LINEAR:
+                run = partial(_linear, node, argument)
+            term = run(t, saved)
+            if alarm.rang and not jointly:
+                term = alarm.mended(node, run, t, saved, term)
+            terms.append(term)
         total = None
         for term in terms:
             total = term if total is None else total + term
@@ -118,11 +126,11 @@ def fit(node: Node, argument: int, contribution: Any, parent: Node) -> Any:
     Raises ValueError for such a mistake.
     """
     assert node.primitive is not None
-    if node.primitive.broadcasts:
-        if contribution.shape != parent.shape:
-            contribution = ops.sum_to(contribution, shape=parent.shape)
-        if contribution.dtype != parent.dtype:
-            contribution = ops.astype(contribution, dtype=parent.dtype)
+    assert node.plan is not None
+    if node.primitive.broadcasts and contribution.shape != parent.shape:
+        contribution = ops.sum_to(contribution, shape=parent.shape)
+    if contribution.dtype != parent.dtype and (node.primitive.broadcasts or parent.dtype == HALF):
+        contribution = ops.astype(contribution, dtype=parent.dtype)
     if contribution.shape != parent.shape or contribution.dtype != parent.dtype:
         raise ValueError(
             f"it sent shape {contribution.shape}, {contribution.dtype}, "

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.half import HALF
 from engine.primitive import Primitive
 from engine.recording import stack
 from engine.tensor import Tensor, recorded
@@ -34,10 +35,11 @@ class Unary(Primitive):
         if more or metadata or x is _MISSING:
             return Primitive.__call__(self, *_given(x), *more, **metadata)
         if type(x) is not Tensor:
-            return np.asarray(self.forward(x)) if type(x) is ndarray else Primitive.__call__(self, x)
+            plain = type(x) is ndarray and x.dtype is not HALF  # a rule calls an op on an array
+            return np.asarray(self.forward(x)) if plain else Primitive.__call__(self, x)
         now, plan = stack.get(), self.first
         node, array, save = x.node, x.array, plan.quick_save
-        if node is None or save is None or not now.plain:
+        if node is None or node.dtype is HALF or save is None or not now.plain:
             return Primitive.__call__(self, x)
         try:
             out = self.forward(array)
@@ -65,6 +67,8 @@ class Binary(Primitive):
         elif type(x) is float or type(x) is int:
             left, of_x = x, None
         elif type(x) is ndarray and type(y) is ndarray:  # a rule calls an op on arrays
+            if x.dtype is HALF or y.dtype is HALF:
+                return Primitive.__call__(self, x, y)
             return np.asarray(self.forward(x, y))
         else:
             return Primitive.__call__(self, x, y)
@@ -81,7 +85,7 @@ class Binary(Primitive):
         else:
             return Primitive.__call__(self, x, y)
         now, save = stack.get(), plan.quick_save
-        if save is None or not now.plain:
+        if save is None or expected is HALF or not now.plain:
             return Primitive.__call__(self, x, y)
         try:
             out = self.forward(left, right)

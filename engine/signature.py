@@ -85,6 +85,10 @@ class Signature:
         slots = (*self.arguments, "out", *residuals, *shapes, *self.metadata)
         self.slots = {name: slot for slot, name in enumerate(slots)}
 
+    def name_of(self, position: int) -> str:
+        """The name of an argument, for messages."""
+        return f"{self.arguments[0]}[{position}]" if self.variadic else self.arguments[position]
+
     def fill(
         self, arrays: Sequence[Any], out: Any, residuals: Sequence[Any], metadata: dict[str, Any]
     ) -> tuple[Any, ...]:

@@ -28,6 +28,7 @@ from typing import Any
 from engine import ops, versions
 from engine.anomaly import inspect_contribution
 from engine.graph import Node, between
+from engine.half import HALF, widened
 from engine.plan import BoundRule
 from engine.recording import changed, current, stack
 from engine.rules import apply_hooks, fit, push, pushes, returning, rule_failed, saved_values, separated
@@ -70,6 +71,8 @@ def reverse_sweep(
         while pending:
             node = heappop(pending)[1]
             g = collected.pop(node)
+            if g.dtype is not node.dtype:
+                g = g.astype(node.dtype)
             if node.serial < oldest:  # an input made before: its hooks and its parents are for an outer sweep
                 results[node] = g
                 continue
@@ -82,16 +85,16 @@ def reverse_sweep(
                 continue
             saved: tuple[Any, ...] | None = node.saved
             rules: Sequence[BoundRule] = node.plan.pulls
-            if saved is None or create_graph or node.plan.joint or versions.last_assigned > node.serial:
-                saved, rules = prepared(node, g, create_graph)
+            if saved is None or create_graph or not node.plan.direct or versions.last_assigned > node.serial:
+                saved, rules = prepared(node, g, alarm, create_graph)
             for argument, run in rules:
                 parent: Any = node.parents[argument]
                 if allowed is not None and parent not in allowed:
                     continue
                 try:
                     contribution = run(g, saved)
-                    if alarm.rang or notes is not None:
-                        contribution = alarm.mend(node, g, contribution)
+                    if alarm.rang or alarm.selected:
+                        contribution = alarm.mended(node, run, g, saved, contribution)
                     if contribution.shape != parent.shape or contribution.dtype is not parent.dtype:
                         contribution = fit(node, argument, contribution, parent)
                 except Exception as error:
@@ -101,7 +104,10 @@ def reverse_sweep(
                 if observe is not None:
                     observe(node, argument, parent, contribution)
                 if parent in collected:
-                    collected[parent] = collected[parent] + contribution
+                    before = collected[parent]
+                    if parent.dtype is HALF:  # added up in float32, and rounded when all contributions have arrived
+                        before = widened(before)
+                    collected[parent] = before + contribution
                 else:
                     collected[parent] = contribution
                     heappush(pending, (-parent.serial, parent))
@@ -110,14 +116,16 @@ def reverse_sweep(
     return results
 
 
-def prepared(node: Node, g: Any, create_graph: bool) -> tuple[tuple[Any, ...], Sequence[BoundRule]]:
+def prepared(node: Node, g: Any, alarm: Alarm, create_graph: bool) -> tuple[tuple[Any, ...], Sequence[BoundRule]]:
     """The saved values and the vjp rules of a node that needs more than its plan: checks, tensors, a joint rule."""
     saved = saved_values(node, create_graph)
     assert node.plan is not None
+    assert node.primitive is not None
+    alarm.selected = alarm.selected or node.primitive.selects
     try:
         if create_graph and _is_fused(node):
-            return saved, _rules_through_reference(node, g)
-        return saved, separated(node, g, saved) if node.plan.joint else node.plan.pulls
+            return saved, _rules_through_reference(node, g, alarm)
+        return saved, separated(node, g, saved, alarm) if node.plan.joint else node.plan.pulls
     except Exception as error:
         raise rule_failed(node, "vjp", error) from error
 
@@ -149,28 +157,33 @@ def _is_fused(node: Node) -> bool:
     return node.primitive is not None and node.primitive.reference is not None
 
 
-def _rerun(node: Node, forward: bool) -> tuple[Tensor, dict[int, Node]]:
+def _rerun(node: Node, g: Any, forward: bool, alarm: Alarm) -> tuple[Tensor, dict[int, Node]]:
     """The result of the reference on copies of a node's arguments, and the nodes of those copies by position."""
     assert node.primitive is not None
     assert node.primitive.reference is not None
     assert node.plan is not None
-    values = node.plan.arguments(saved_values(node, create_graph=True))
+    values = alarm.usable(node, g, node.plan.arguments(saved_values(node, create_graph=True)))
     with changed(forward=forward):
+        values = widened(values) if node.plan.half else values
         inputs = [ops.alias(value) if isinstance(value, Tensor) else value for value in values]
         out = node.primitive.reference(*inputs, **node.metadata)
     return out, {k: x.node for k, x in enumerate(inputs) if isinstance(x, Tensor) and x.node is not None}
 
 
-def _rules_through_reference(node: Node, g: Any) -> list[BoundRule]:
-    out, ends = _rerun(node, forward=current().forward)
+def _rules_through_reference(node: Node, g: Any, alarm: Alarm) -> list[BoundRule]:
+    out, ends = _rerun(node, g, current().forward, alarm)
+    g = g if g.dtype == out.dtype else g.astype(out.dtype)
     found = {} if out.node is None else reverse_sweep(out.node, g, ends.values(), create_graph=True)
     return [returning(k, found.get(end, ops.zeros(end.shape, dtype=end.dtype))) for k, end in ends.items()]
 
 
-def _push_through_reference(node: Node, incoming: Sequence[Any], create_graph: bool, _: Alarm) -> Any:
+def _push_through_reference(node: Node, incoming: Sequence[Any], create_graph: bool, alarm: Alarm) -> Any:
     pushes(node)  # raises if it has none
-    out, ends = _rerun(node, forward=True)
+    out, ends = _rerun(node, None, True, alarm)
     if out.node is None:
         return None
     tangents = {end: incoming[k] for k, end in ends.items() if incoming[k] is not None}
-    return forward_sweep(between(out.node, tangents), tangents, create_graph=create_graph).get(out.node)
+    if node.plan is not None and node.plan.half:
+        tangents = {end: widened(t) for end, t in tangents.items()}
+    total = forward_sweep(between(out.node, tangents), tangents, create_graph=create_graph).get(out.node)
+    return total if total is None or total.dtype == node.dtype else total.astype(node.dtype)

@@ -34,12 +34,21 @@ def as_array(data: Any, dtype: Any = None) -> Array:
     """A new array holding `data`: arrays keep their dtype, Python numbers and lists take the default one."""
     if isinstance(data, Tensor):
         data = data.array
-    array = np.array(data, dtype=dtype)  # a copy: a tensor never shares memory with what it was made from
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"Tensor: no support for dtype {array.dtype}; give real numbers")
+    if isinstance(data, list | tuple) and holds_tensor(data):
+        raise TypeError("Tensor: a list of tensors is no tensor; join them with engine.stack, which keeps gradients")
+    array = np.array(data)  # a copy: a tensor never shares memory with what it was made from
+    for kind in (array.dtype, np.dtype(dtype or array.dtype)):
+        if kind.kind not in "fiub":
+            raise TypeError(f"Tensor: no support for dtype {kind}; give real numbers")
+    array = array if dtype is None else array.astype(dtype, copy=False)
     if dtype is None and not isinstance(data, np.ndarray | np.generic) and array.dtype.kind != "b":
         array = array.astype(default_dtype())
     return array.astype(array.dtype.newbyteorder("="), copy=False)  # files may bring foreign byte orders
+
+
+def holds_tensor(values: Any) -> bool:
+    """Whether there is a tensor in a nested list."""
+    return any(isinstance(one, Tensor) or (isinstance(one, list | tuple) and holds_tensor(one)) for one in values)
 
 
 _new = object.__new__
@@ -194,10 +203,15 @@ class Tensor(Operators):
         return format(self.item() if self.size == 1 and specification else str(self), specification)
 
     def __float__(self) -> float:
-        return float(self.item())
+        return float(self._number("float"))
 
     def __int__(self) -> int:
-        return int(self.item())
+        return int(self._number("int"))
+
+    def _number(self, kind: str) -> float | int | bool:
+        if self.node is not None:
+            raise TypeError(f"{kind}() of a tensor that requires a gradient would lose it; use .item() for the number")
+        return self.item()
 
     __hash__ = object.__hash__
 

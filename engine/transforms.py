@@ -210,7 +210,7 @@ def grad(f: Function, argnums: Argnums = 0, *, allow_unused: bool = False) -> Fu
 def grad_or_zeros(f: Function, argnums: Argnums) -> Function:
     """Like `grad`, with zeros where f does not depend on an argument, so that a linear f has the Hessian 0."""
     both = _value_and_grad(f, argnums, _zeros)
-    return lambda *args: both(*args)[1]
+    return lambda *args, **keywords: both(*args, **keywords)[1]
 
 
 def vjp(f: Function, *xs: Any) -> tuple[Any, Function]:

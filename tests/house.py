@@ -19,11 +19,11 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("engine", "nn", "viz", "gpt")
 ROWS = {
     "engine": """
-        arrays generators -> recording signature examples trees
+        arrays generators half -> recording signature examples trees
         namespace
         plan -> op -> describe graph
         versions anomaly operators -> tensor
-        operands random special
+        operands special -> random
         primitive -> shortcuts -> declare
         ops/
         zero_cotangent -> rules -> sweeps -> backward

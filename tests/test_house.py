@@ -24,7 +24,11 @@ ALLOWED = {
 }
 MODULES = house.modules()
 SOURCES = list(MODULES.values())
-OPS = [name for name, path in MODULES.items() if name.startswith("engine.ops.") and path.name != "__init__.py"]
+OPS = [
+    name
+    for name, path in MODULES.items()
+    if "__all__" in path.read_text(encoding="utf-8") and name.startswith("engine.ops.")
+]
 
 
 def imported(path: Path) -> set[str]:

@@ -55,6 +55,8 @@ def _reads_once(index: Any) -> bool:
     vjp=(lambda g, x_shape, *, index: put_add(g, shape=x_shape, index=index),),
     jvp=LINEAR,
     examples=_index_example,
+    moves=True,
+    selects=True,
 )
 def gather(x: Any, *, index: Any) -> Any:
     """The op of `getitem`, `x[index]`, with an index that NumPy accepts."""
@@ -125,7 +127,7 @@ def _take_backward(g: Any, x_shape: tuple[int, ...], indices: Any, *, axis: int)
     return put_add(g, shape=x_shape, index=(slice(None),) * (axis % len(x_shape)) + (_as_indices(indices),))
 
 
-@primitive(vjp=(_take_backward, None), jvp=(LINEAR, None), examples=_take_example)
+@primitive(vjp=(_take_backward, None), jvp=(LINEAR, None), examples=_take_example, moves=True, selects=True)
 def take(x: Any, indices: Any, *, axis: int) -> Any:
     """The slices of x at these indices of an axis; a slice taken twice receives the sum of both cotangents.
 
@@ -151,7 +153,7 @@ def _along_backward(g: Any, x_shape: tuple[int, ...], indices: Any, *, axis: int
     return put_add(g, shape=x_shape, index=tuple(index))
 
 
-@primitive(vjp=(_along_backward, None), jvp=(LINEAR, None), examples=_along_example)
+@primitive(vjp=(_along_backward, None), jvp=(LINEAR, None), examples=_along_example, moves=True, selects=True)
 def take_along_axis(x: Any, indices: Any, *, axis: int) -> Any:
     """For each row of x along an axis, the values at the indices in the same row of `indices`.
 

@@ -8,6 +8,7 @@ Read next: `engine/ops/scans.py`.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -15,16 +16,9 @@ import numpy as np
 from engine.declare import primitive
 from engine.examples import NONZERO, REAL, Arguments, Domain, Draw, Example, along_axes
 from engine.operands import as_operand
+from engine.ops.axes import axes_of
 from engine.ops.elementwise.choices import nonzero_divisor
-from engine.ops.reductions import (
-    axes_of,
-    count,
-    mean,
-    restore_axes,
-    sum,
-    to_accumulation_dtype,
-    to_result_dtype,
-)
+from engine.ops.reductions import count, mean, restore_axes, sum, to_accumulation_dtype, to_result_dtype
 
 __all__ = ["norm", "std", "var"]
 
@@ -51,12 +45,25 @@ def _degrees_of_freedom(shape: tuple[int, ...], axis: Any, correction: float) ->
     return float(count(shape, axis) - correction)
 
 
-def _variance(op: str, x: Any, axis: Any, correction: float, keepdims: bool) -> Any:
+def _root_of_squares(x: Any, axis: Any, keepdims: bool) -> Any:
+    """sqrt(sum(x*x)), with x scaled by a power of two, because squares leave the range of floats before their root."""
+    largest = np.max(np.abs(x), axis=axis, keepdims=True, initial=0)
+    exponent = np.where(np.isfinite(largest), np.frexp(largest)[1], 0)
+    squares = np.square(np.ldexp(x, -exponent))
+    root = np.ldexp(np.sqrt(np.sum(squares, axis=axis, keepdims=True)), exponent)
+    return (
+        root
+        if keepdims
+        else root.reshape([side for a, side in enumerate(root.shape) if a not in axes_of(axis, x.ndim)])
+    )
+
+
+def _standard_deviation(op: str, x: Any, axis: Any, correction: float, keepdims: bool) -> Any:
     n = count(np.shape(x), axis)
     if n == 0 or n <= correction:
         raise ValueError(f"{op}: {n} values along axis {axis} are too few for correction {correction}")
-    squares = np.square(_deviation(to_accumulation_dtype(x), axis))
-    return np.sum(squares, axis=axis, keepdims=keepdims) / _degrees_of_freedom(np.shape(x), axis, correction)
+    root = _root_of_squares(_deviation(to_accumulation_dtype(x), axis), axis, keepdims)
+    return root / math.sqrt(_degrees_of_freedom(np.shape(x), axis, correction))
 
 
 def _var_backward(g: Any, x: Any, *, axis: Any, correction: float) -> Any:
@@ -71,44 +78,55 @@ def _var_forward(t: Any, x: Any, *, axis: Any, correction: float, keepdims: bool
     )
 
 
-@primitive(vjp=(_var_backward,), jvp=(_var_forward,), examples=_with_correction(REAL))
+@primitive(vjp=(_var_backward,), jvp=(_var_forward,), examples=_with_correction(REAL), along="axis")
 def var(x: Any, *, axis: Any = None, correction: float = 0.0, keepdims: bool = False) -> Any:
     """Variance over axes, sum((x - mean)**2) / (n - correction); d = 2 <x - mean, dx> / (n - correction).
 
     Raises ValueError unless n > correction and n > 0.
     """
-    return to_result_dtype(_variance("var", x, axis, correction, keepdims), x)
+    return to_result_dtype(np.square(_standard_deviation("var", x, axis, correction, keepdims)), x)
+
+
+def _std_direction(x: Any, out: Any, axis: Any, correction: float) -> Any:
+    """(x - mean) / ((n - correction) std), the gradient of std; the quotient comes first, as it is of size one."""
+    quotient = _deviation(x, axis) / restore_axes(nonzero_divisor(out), x.shape, axis)
+    return quotient * (1.0 / _degrees_of_freedom(x.shape, axis, correction))
 
 
 def _std_backward(g: Any, x: Any, out: Any, *, axis: Any, correction: float) -> Any:
-    return restore_axes(
-        g / (nonzero_divisor(out) * _degrees_of_freedom(x.shape, axis, correction)), x.shape, axis
-    ) * _deviation(x, axis)
+    return restore_axes(g, x.shape, axis) * _std_direction(x, out, axis, correction)
 
 
 def _std_forward(t: Any, x: Any, out: Any, *, axis: Any, correction: float, keepdims: bool) -> Any:
-    along = sum(t * _deviation(x, axis), axis=axis, keepdims=keepdims)
-    return along / (nonzero_divisor(out) * _degrees_of_freedom(x.shape, axis, correction))
+    return sum(t * _std_direction(x, out, axis, correction), axis=axis, keepdims=keepdims)
 
 
-@primitive(vjp=(_std_backward,), jvp=(_std_forward,), examples=_with_correction(Domain(gap=0.5, distinct=True)))
+@primitive(
+    vjp=(_std_backward,), jvp=(_std_forward,), examples=_with_correction(Domain(gap=0.5, distinct=True)), along="axis"
+)
 def std(x: Any, *, axis: Any = None, correction: float = 0.0, keepdims: bool = False) -> Any:
     """Standard deviation over axes, sqrt(var(x)); d = <x - mean, dx> / ((n - correction) std), and 0 for a constant.
 
     Raises ValueError unless n > correction and n > 0.
     """
-    return to_result_dtype(np.sqrt(_variance("std", x, axis, correction, keepdims)), x)
+    return to_result_dtype(_standard_deviation("std", x, axis, correction, keepdims), x)
+
+
+def _norm_direction(x: Any, out: Any, axis: Any) -> Any:
+    """x / norm, the gradient of the norm."""
+    return x / restore_axes(nonzero_divisor(out), x.shape, axis)
 
 
 def _norm_forward(t: Any, x: Any, out: Any, *, axis: Any, keepdims: bool) -> Any:
-    return sum(t * x, axis=axis, keepdims=keepdims) / nonzero_divisor(out)
+    return sum(t * _norm_direction(x, out, axis), axis=axis, keepdims=keepdims)
 
 
 @primitive(
-    vjp=(lambda g, x, out, *, axis: restore_axes(g / nonzero_divisor(out), x.shape, axis) * x,),
+    vjp=(lambda g, x, out, *, axis: restore_axes(g, x.shape, axis) * _norm_direction(x, out, axis),),
     jvp=(_norm_forward,),
     examples=along_axes(NONZERO, min_side=1),
+    along="axis",
 )
 def norm(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """Euclidean length over axes, sqrt(sum(x*x)); d = <x, dx> / norm, and 0 at zero."""
-    return to_result_dtype(np.sqrt(np.sum(np.square(to_accumulation_dtype(x)), axis=axis, keepdims=keepdims)), x)
+    return to_result_dtype(_root_of_squares(to_accumulation_dtype(x), axis, keepdims), x)

@@ -33,7 +33,7 @@ def _flip_example(draw: Draw) -> Arguments:
     return Arguments([draw.array(shape, REAL)], {"axis": _some_axes(draw, len(shape))})
 
 
-@primitive(vjp=(lambda g, *, axis: flip(g, axis=axis),), jvp=LINEAR, examples=_flip_example)
+@primitive(vjp=(lambda g, *, axis: flip(g, axis=axis),), jvp=LINEAR, examples=_flip_example, moves=True)
 def flip(x: Any, *, axis: Any = None) -> Any:
     """The values in reverse order along one axis, several, or all; the cotangent is reversed in the same way."""
     return np.flip(x, axis)
@@ -48,7 +48,10 @@ def _roll_example(draw: Draw) -> Arguments:
 
 
 @primitive(
-    vjp=(lambda g, *, shift, axis: roll(g, shift=np.negative(shift), axis=axis),), jvp=LINEAR, examples=_roll_example
+    vjp=(lambda g, *, shift, axis: roll(g, shift=np.negative(shift), axis=axis),),
+    jvp=LINEAR,
+    examples=_roll_example,
+    moves=True,
 )
 def roll(x: Any, *, shift: Any, axis: Any = None) -> Any:
     """The values moved `shift` places along an axis, from the end back to the start; axis None: in the flattened x.
@@ -89,6 +92,7 @@ def _pad_example(draw: Draw) -> Arguments:
     vjp=(lambda g, *, widths: getitem(g, _interior(g.shape, widths)),),
     jvp=(lambda t, *, widths: pad(t, widths=widths),),
     examples=_pad_example,
+    moves=True,
 )
 def pad(x: Any, *, widths: Any, value: float = 0.0) -> Any:
     """x surrounded by places that hold `value`; x receives the part of the cotangent at its own places.
@@ -112,7 +116,7 @@ def _at_least_2d(op: str, x: Any) -> Any:
     return x
 
 
-@primitive(vjp=(lambda g, *, k: tril(g, k=k),), jvp=LINEAR, examples=_diagonal_example)
+@primitive(vjp=(lambda g, *, k: tril(g, k=k),), jvp=LINEAR, examples=_diagonal_example, moves=True, selects=True)
 def tril(x: Any, *, k: int = 0) -> Any:
     """The lower triangle of the last two axes, up to diagonal `k` (above the main diagonal for k > 0); else zero.
 
@@ -121,7 +125,7 @@ def tril(x: Any, *, k: int = 0) -> Any:
     return np.tril(_at_least_2d("tril", x), k)
 
 
-@primitive(vjp=(lambda g, *, k: triu(g, k=k),), jvp=LINEAR, examples=_diagonal_example)
+@primitive(vjp=(lambda g, *, k: triu(g, k=k),), jvp=LINEAR, examples=_diagonal_example, moves=True, selects=True)
 def triu(x: Any, *, k: int = 0) -> Any:
     """The upper triangle of the last two axes, from diagonal `k` (above the main diagonal for k > 0); else zero.
 

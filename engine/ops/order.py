@@ -11,14 +11,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_index
 
 from engine.arrays import Array
 from engine.declare import primitive
 from engine.examples import DISTINCT, along_axes
 from engine.operands import as_operand
+from engine.ops.axes import axis_of, reduced_shape
+from engine.ops.elementwise.arithmetic import alias
 from engine.ops.indexing import take_along_axis
-from engine.ops.reductions import check_nonempty, reduced_shape, restore_axes, sum
+from engine.ops.reductions import check_nonempty, restore_axes, sum
 
 __all__ = ["argmax", "argmin", "argsort", "max", "min", "sort"]
 
@@ -38,7 +39,7 @@ def _extreme_forward(t: Any, x: Any, out: Any, *, axis: Any, keepdims: bool) -> 
     return sum(t * _extreme_weights(x, out, axis), axis=axis, keepdims=keepdims)
 
 
-@primitive(vjp=(_extreme_backward,), jvp=(_extreme_forward,), examples=along_axes(DISTINCT, min_side=1))
+@primitive(vjp=(_extreme_backward,), jvp=(_extreme_forward,), examples=along_axes(DISTINCT, min_side=1), along="axis")
 def max(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """Largest value over axes, which receives the cotangent; n equal largest values receive 1 / n of it each.
 
@@ -48,7 +49,7 @@ def max(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     return np.max(x, axis=axis, keepdims=keepdims)
 
 
-@primitive(vjp=(_extreme_backward,), jvp=(_extreme_forward,), examples=along_axes(DISTINCT, min_side=1))
+@primitive(vjp=(_extreme_backward,), jvp=(_extreme_forward,), examples=along_axes(DISTINCT, min_side=1), along="axis")
 def min(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """Smallest value over axes, which receives the cotangent; n equal smallest values receive 1 / n of it each.
 
@@ -60,14 +61,18 @@ def min(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
 
 def sort(x: Any, *, axis: int = -1, descending: bool = False) -> Any:
     """The values sorted along an axis, nan as the largest; each receives the cotangent at its new place."""
-    axis = normalize_axis_index(axis, np.ndim(as_operand(x)), "sort")
+    axis = axis_of(axis, np.ndim(as_operand(x)), "sort")
+    if not np.ndim(as_operand(x)):
+        return alias(x)
     return take_along_axis(x, argsort(x, axis=axis, descending=descending), axis=axis)
 
 
 def argsort(x: Any, *, axis: int = -1, descending: bool = False) -> Array:
     """The indices that sort x along an axis, as an array; equal values keep their order, nan counts as the largest."""
     values = np.asarray(as_operand(x))
-    axis = normalize_axis_index(axis, values.ndim, "argsort")
+    axis = axis_of(axis, values.ndim, "argsort")
+    if not values.ndim:
+        return np.zeros((), np.intp)
     if not descending:
         return np.argsort(values, axis=axis, kind="stable")
     backward = np.argsort(
@@ -95,6 +100,6 @@ def argmin(x: Any, *, axis: int | None = None, keepdims: bool = False) -> Array:
 def _index(op: str, find: Any, x: Any, axis: int | None, keepdims: bool) -> Array:
     values = np.asarray(as_operand(x))
     if axis is not None:
-        axis = normalize_axis_index(axis, values.ndim, op)
+        axis = axis_of(axis, values.ndim, op)
     check_nonempty(op, values, axis)
     return np.asarray(find(values, axis=axis, keepdims=keepdims))

@@ -14,36 +14,23 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_tuple
 
 from engine.arrays import Array
 from engine.declare import primitive
 from engine.examples import REAL, Arguments, Draw, along_axes
 from engine.operands import as_operand
+from engine.ops.axes import axes_of, reduced_shape
 from engine.ops.elementwise.arithmetic import multiply
 from engine.ops.elementwise.choices import nonzero_divisor
 from engine.ops.elementwise.powers import exp
 from engine.ops.moves import flip
-from engine.ops.scans import cumprod, delayed
+from engine.ops.scans import cumprod, delayed, in_wider_range
 from engine.ops.shapes import broadcast_to, reshape
 from engine.plan import LINEAR
 
 __all__ = ["logsumexp", "mean", "prod", "sum", "sum_to"]
 
 # ---- axes and precision --------------------------------------------------------------------------------------------
-
-
-def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
-    """The reduced axes, counted from the front. Raises AxisError, a ValueError and IndexError, for an unknown axis."""
-    return tuple(range(ndim)) if axis is None else normalize_axis_tuple(axis, ndim)
-
-
-def reduced_shape(shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
-    """The shape with size 1 at each reduced axis. The axes must be in range."""
-    if axis is None:
-        return (1,) * len(shape)
-    axes = {a % len(shape) for a in (axis if isinstance(axis, tuple) else (axis,))}
-    return tuple(1 if a in axes else side for a, side in enumerate(shape))
 
 
 def restore_axes(g: Any, shape: tuple[int, ...], axis: Any) -> Any:
@@ -88,6 +75,7 @@ def _total(x: Any, axis: Any, keepdims: bool) -> Any:
     vjp=(lambda g, x_shape, *, axis: restore_axes(g, x_shape, axis),),
     jvp=LINEAR,
     examples=along_axes(REAL),
+    along="axis",
 )
 def sum(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """Sum over axes, 0 of no values; d = sum(dx), so each value receives the whole cotangent."""
@@ -118,6 +106,7 @@ def sum_to(x: Any, *, shape: tuple[int, ...]) -> Any:
     vjp=(lambda g, x_shape, *, axis: multiply(restore_axes(g, x_shape, axis), 1.0 / count(x_shape, axis)),),
     jvp=LINEAR,
     examples=along_axes(REAL, min_side=1),
+    along="axis",
 )
 def mean(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """Arithmetic mean over axes; d = mean(dx), so each of n values receives the cotangent / n.
@@ -125,7 +114,7 @@ def mean(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     Raises ValueError for the mean of no values.
     """
     check_nonempty("mean", x, axis)
-    return np.mean(x, axis=axis, keepdims=keepdims)
+    return np.mean(x, axis=axes_of(axis, np.ndim(x)), keepdims=keepdims)
 
 
 def _product_of_others(x: Any, axis: Any) -> Any:
@@ -133,6 +122,7 @@ def _product_of_others(x: Any, axis: Any) -> Any:
 
     Dividing the whole product by the value would be cheaper, but wrong at zero.
     """
+    x = in_wider_range(x)
     others = np.ones_like(as_operand(x))
     for a in axes_of(axis, x.ndim):
         before = delayed(cumprod(x, axis=a), a, fill=1.0)
@@ -142,18 +132,20 @@ def _product_of_others(x: Any, axis: Any) -> Any:
     return others
 
 
+def _prod_backward(g: Any, x: Any, *, axis: Any) -> Any:
+    return (in_wider_range(restore_axes(g, x.shape, axis)) * _product_of_others(x, axis)).astype(x.dtype)
+
+
 def _prod_forward(t: Any, x: Any, *, axis: Any, keepdims: bool) -> Any:
-    return sum(t * _product_of_others(x, axis), axis=axis, keepdims=keepdims)
+    return sum(in_wider_range(t) * _product_of_others(x, axis), axis=axis, keepdims=keepdims).astype(x.dtype)
 
 
-@primitive(
-    vjp=(lambda g, x, *, axis: restore_axes(g, x.shape, axis) * _product_of_others(x, axis),),
-    jvp=(_prod_forward,),
-    examples=along_axes(REAL),
-)
+@primitive(vjp=(_prod_backward,), jvp=(_prod_forward,), examples=along_axes(REAL), along="axis")
 def prod(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """Product over axes, 1 of no values; d = sum(dx_i times the product of the other factors), also among zeros."""
-    return np.prod(x, axis=axis, keepdims=keepdims)
+    x = np.asarray(x)
+    out = np.prod(in_wider_range(x), axis=axis, keepdims=keepdims)  # it may leave the range of float32, and come back
+    return out.astype(x.dtype) if x.dtype.kind == "f" else out
 
 
 def _softmax(x: Any, out: Any, axis: Any) -> Any:
@@ -171,6 +163,7 @@ def _logsumexp_forward(t: Any, x: Any, out: Any, *, axis: Any, keepdims: bool) -
     vjp=(lambda g, x, out, *, axis: restore_axes(g, x.shape, axis) * _softmax(x, out, axis),),
     jvp=(_logsumexp_forward,),
     examples=along_axes(REAL, min_side=1),
+    along="axis",
 )
 def logsumexp(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """log(sum(exp(x))) over axes without overflow, -inf of no values or of -inf only; d = <softmax(x), dx>."""

@@ -15,10 +15,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_index
 
 from engine.declare import primitive
 from engine.examples import REAL, along_axis
+from engine.ops.axes import axis_of
 from engine.ops.indexing import getitem
 from engine.ops.moves import flip, pad
 from engine.plan import LINEAR
@@ -44,34 +44,59 @@ def _recurrence(a: Any, v: Any, axis: int) -> Any:
     return v
 
 
+def _cumsum_backward(g: Any, *, axis: int) -> Any:
+    return flip(cumsum(flip(g, axis=axis), axis=axis), axis=axis) if g.ndim else g
+
+
 @primitive(
-    vjp=(lambda g, *, axis: flip(cumsum(flip(g, axis=axis), axis=axis), axis=axis),),
+    vjp=(_cumsum_backward,),
     jvp=LINEAR,
     examples=along_axis(REAL, min_side=0),
+    along="axis",
 )
 def cumsum(x: Any, *, axis: int) -> Any:
     """Sums of the values up to each place; a value receives the sum of the cotangents at its place and after it."""
     x = np.asarray(x)
-    axis = normalize_axis_index(axis, x.ndim)
-    if x.dtype == np.float16:
-        return np.cumsum(x, axis=axis, dtype=np.float32).astype(np.float16)
+    axis = axis_of(axis, x.ndim)
+    if not x.ndim:
+        return x.copy()
     return np.cumsum(x, axis=axis)
 
 
-def _cumprod_backward(g: Any, x: Any, out: Any, *, axis: int) -> Any:
+def in_wider_range(x: Any) -> Any:
+    """float32 values in float64, whose range holds the products of several of them; for an array or a tensor."""
+    return x.astype(np.float64) if x.dtype == np.float32 else x
+
+
+def _products_before(x: Any, axis: int) -> Any:
+    """The product of all values before each place."""
+    return delayed(cumprod(x, axis=axis), axis, fill=1.0)
+
+
+def _cumprod_backward(g: Any, x: Any, *, axis: int) -> Any:
     """The gradient out_(i-1) S_i, where S_i = g_i + x_(i+1) S_(i+1) is a recurrence from the end."""
-    backward = flip(x, axis=axis)
-    later = _recurrence(delayed(backward, axis, fill=0.0), flip(g, axis=axis), axis)
-    return flip(later, axis=axis) * delayed(out, axis, fill=1.0)
+    if not x.ndim:
+        return g
+    wide = in_wider_range(x)
+    backward = flip(wide, axis=axis)
+    later = _recurrence(delayed(backward, axis, fill=0.0), flip(in_wider_range(g), axis=axis), axis)
+    return (flip(later, axis=axis) * _products_before(wide, axis)).astype(x.dtype)
 
 
-def _cumprod_forward(t: Any, x: Any, out: Any, *, axis: int) -> Any:
+def _cumprod_forward(t: Any, x: Any, *, axis: int) -> Any:
     """The product rule d out_i = x_i d out_(i-1) + out_(i-1) dx_i, which is a recurrence."""
-    return _recurrence(x, t * delayed(out, axis, fill=1.0), axis)
+    if not x.ndim:
+        return t
+    wide = in_wider_range(x)
+    return _recurrence(wide, in_wider_range(t) * _products_before(wide, axis), axis).astype(x.dtype)
 
 
-@primitive(vjp=(_cumprod_backward,), jvp=(_cumprod_forward,), examples=along_axis(REAL, min_side=0))
+@primitive(vjp=(_cumprod_backward,), jvp=(_cumprod_forward,), examples=along_axis(REAL, min_side=0), along="axis")
 def cumprod(x: Any, *, axis: int) -> Any:
     """Products of the values up to each place; d out_i = x_i d out_(i-1) + out_(i-1) dx_i, right among zeros too."""
     x = np.asarray(x)
-    return np.cumprod(x, axis=normalize_axis_index(axis, x.ndim))
+    axis = axis_of(axis, x.ndim)
+    if not x.ndim:
+        return x.copy()
+    out = np.cumprod(in_wider_range(x), axis=axis)  # it may leave the range of float32, and come back
+    return out.astype(x.dtype) if x.dtype.kind == "f" else out

@@ -17,7 +17,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 from engine.arrays import Array
 from engine.declare import primitive
 from engine.examples import REAL, Arguments, Draw
-from engine.operands import as_operand, from_list
+from engine.operands import as_operand, from_list, setting
 from engine.ops.indexing import getitem
 from engine.plan import LINEAR, Joint
 from engine.tensor import Tensor
@@ -32,7 +32,7 @@ def _reshape_example(draw: Draw) -> Arguments:
     )
 
 
-@primitive(vjp=(lambda g, x_shape: reshape(g, shape=x_shape),), jvp=LINEAR, examples=_reshape_example)
+@primitive(vjp=(lambda g, x_shape: reshape(g, shape=x_shape),), jvp=LINEAR, examples=_reshape_example, moves=True)
 def reshape(x: Any, *, shape: Any) -> Any:
     """The same values, in the same order, in another shape; one side may be -1. The cotangent is reshaped back."""
     return np.reshape(x, shape)
@@ -48,7 +48,9 @@ def _inverse(axes: Sequence[int]) -> tuple[int, ...]:
     return tuple(np.argsort([a % len(axes) for a in axes]).tolist())
 
 
-@primitive(vjp=(lambda g, *, axes: permute_dims(g, axes=_inverse(axes)),), jvp=LINEAR, examples=_permute_example)
+@primitive(
+    vjp=(lambda g, *, axes: permute_dims(g, axes=_inverse(axes)),), jvp=LINEAR, examples=_permute_example, moves=True
+)
 def permute_dims(x: Any, *, axes: Sequence[int]) -> Any:
     """The axes in the order given by `axes`; the cotangent is permuted back."""
     return np.transpose(x, axes)
@@ -60,7 +62,12 @@ def _swap_example(draw: Draw) -> Arguments:
     return Arguments([draw.array(shape, REAL)], metadata)
 
 
-@primitive(vjp=(lambda g, *, axis1, axis2: swapaxes(g, axis1=axis1, axis2=axis2),), jvp=LINEAR, examples=_swap_example)
+@primitive(
+    vjp=(lambda g, *, axis1, axis2: swapaxes(g, axis1=axis1, axis2=axis2),),
+    jvp=LINEAR,
+    examples=_swap_example,
+    moves=True,
+)
 def swapaxes(x: Any, *, axis1: int, axis2: int) -> Any:
     """Two axes exchanged; the cotangent is exchanged in the same way."""
     return np.swapaxes(x, axis1, axis2)
@@ -71,7 +78,7 @@ def _broadcast_example(draw: Draw) -> Arguments:
     return Arguments([draw.array(small, REAL)], {"shape": np.broadcast_shapes(small, other)})
 
 
-@primitive(vjp=(lambda g: g,), jvp=LINEAR, examples=_broadcast_example, broadcasts=True)
+@primitive(vjp=(lambda g: g,), jvp=LINEAR, examples=_broadcast_example, broadcasts=True, moves=True)
 def broadcast_to(x: Any, *, shape: tuple[int, ...]) -> Any:
     """The values repeated to fill a shape, without a copy; each value receives the sum of its cotangents."""
     return np.broadcast_to(x, shape)
@@ -106,7 +113,7 @@ def convert_operands(values: Iterable[Any]) -> list[Tensor | Array]:
     def with_axes(x: Any) -> Tensor | Array:
         if isinstance(x, Tensor):
             return x
-        x = from_list(x) if isinstance(x, list) else np.asarray(x)
+        x = from_list("stack", x) if isinstance(x, list) else np.asarray(x)
         return x if x.ndim else x.astype(dtype or x.dtype)
 
     return [with_axes(x) for x in values]
@@ -123,11 +130,14 @@ def _concat_example(draw: Draw) -> Arguments:
     return Arguments([draw.array(with_side(side), REAL) for side in sides], {"axis": axis})
 
 
-def _concat_backward(g: Any, tensors_shape: Any, *, axis: int, position: int) -> Any:
-    """The slice of the cotangent that belongs to argument number `position`."""
-    start = np.sum([shape[axis] for shape in tensors_shape[:position]], dtype=int)
-    stop = start + tensors_shape[position][axis]
-    return getitem(g, (slice(None),) * (axis % g.ndim) + (slice(int(start), int(stop)),))
+def _concat_backward(g: Any, tensors_shape: Any, *, axis: int, wanted: tuple[bool, ...]) -> list[Any]:
+    """For each argument its slice of the cotangent; a joint rule, so that the cuts are found once."""
+    cuts = np.cumsum([0, *(shape[axis] for shape in tensors_shape)]).tolist()
+    before = (slice(None),) * (axis % g.ndim)
+    return [
+        getitem(g, (*before, slice(start, stop))) if needed else None
+        for (start, stop), needed in zip(pairwise(cuts), wanted, strict=True)
+    ]
 
 
 def _concat_forward(tangents: Any, tensors: Any, *, axis: int) -> Any:
@@ -136,7 +146,12 @@ def _concat_forward(tangents: Any, tensors: Any, *, axis: int) -> Any:
 
 
 @primitive(
-    name="concat", vjp=(_concat_backward,), jvp=Joint(_concat_forward), examples=_concat_example, broadcasts=True
+    name="concat",
+    vjp=Joint(_concat_backward),
+    jvp=Joint(_concat_forward),
+    examples=_concat_example,
+    broadcasts=True,
+    moves=True,
 )
 def concatenate(*tensors: Any, axis: int) -> Any:
     """The op of `concat`, with the arrays as arguments; each receives its slice of the cotangent, in its own dtype."""
@@ -179,6 +194,7 @@ def split(x: Any, sections: int | Sequence[int], *, axis: int = 0) -> list[Any]:
     Raises ValueError if the size of the axis is not a multiple of the number of parts.
     """
     shape = np.shape(as_operand(x))
+    sections = setting("split", "sections", sections)
     axis = normalize_axis_index(axis, len(shape), "split")
     side = shape[axis]
     if isinstance(sections, int | np.integer):

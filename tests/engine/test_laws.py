@@ -27,11 +27,12 @@ OPS = dict(registry)
 OF_EVERY_OP = {
     *("vjp rule", "jvp rule", "transpose", "linear in g", "twice = 2 x once", "swept again"),
     *("recorded = raw", "second derivative", "forward over reverse", "reverse over forward"),
-    *("recorded in g", "recorded in t", "layouts", "float32", "kept"),
+    *("recorded in g", "recorded in t", "layouts", "float16", "float32", "kept"),
 }
 OF_SOME: dict[str, Callable[[Primitive], bool]] = {
     "alone = together": lambda op: len(differentiable(op, [np.zeros(1)] * arguments(op))) > 1,
     "fused = reference": lambda op: op.reference is not None,
+    "zero cotangent": lambda op: op.pointwise or op.along is not None,
     "mixed dtypes": lambda op: op.broadcasts or op.name == "astype",
 }
 

@@ -96,9 +96,9 @@ def test_programs_shrink_to_the_steps_that_matter(op: str) -> None:
 # ---- wrong sweeps ----------------------------------------------------------------------------------------------------
 
 MISTAKES = {
-    "= for +=": ("collected[parent] = collected[parent] + contribution", "collected[parent] = contribution"),
-    "the first only": ("collected[parent] = collected[parent] + contribution", "pass"),
-    "twice": ("collected[parent] + contribution", "collected[parent] + contribution + contribution"),
+    "= for +=": ("collected[parent] = before + contribution", "collected[parent] = contribution"),
+    "the first only": ("collected[parent] = before + contribution", "pass"),
+    "twice": ("before + contribution", "before + contribution + contribution"),
     "any order": ("heappop(pending)[1]", "pending.pop()[1]"),
     "not saved for": ("contribution = run(g, saved)", "contribution = run(g, saved); g = contribution"),
 }

@@ -36,7 +36,7 @@ def as_floating(x: Any) -> Any:
 
 
 @primitive(
-    vjp=(lambda g, out: g * (out - out * out),),
+    vjp=(lambda g, x, out: g * (out * sigmoid(-x)),),  # 1 - out would cancel for large x
     jvp=(lambda t, x: t * (sigmoid(x) * sigmoid(-x)),),
     examples=elementwise(REAL),
     pointwise=True,

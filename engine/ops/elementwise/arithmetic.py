@@ -13,7 +13,7 @@ import numpy as np
 
 from engine.declare import primitive
 from engine.examples import NONZERO, REAL, Arguments, Draw, broadcasting, elementwise
-from engine.operands import as_operand
+from engine.operands import as_operand, real_dtype
 from engine.ops.elementwise.choices import where
 from engine.plan import LINEAR
 
@@ -106,13 +106,13 @@ def _cast_example(draw: Draw) -> Arguments:
     return Arguments([draw.array(draw.shape(), REAL)], {"dtype": np.dtype(np.float64)})
 
 
-@primitive(vjp=(lambda g: g,), jvp=LINEAR, examples=_cast_example, broadcasts=True, pointwise=True)
+@primitive(vjp=(lambda g: g,), jvp=LINEAR, examples=_cast_example, broadcasts=True, pointwise=True, moves=True)
 def astype(x: Any, *, dtype: Any) -> Any:
     """The values in another floating dtype, d = dx; the sweep casts the contribution back to the dtype of x."""
-    return x.astype(dtype)
+    return x.astype(real_dtype("astype", dtype))
 
 
-@primitive(vjp=(lambda g: g,), jvp=LINEAR, examples=elementwise(REAL), pointwise=True)
+@primitive(vjp=(lambda g: g,), jvp=LINEAR, examples=elementwise(REAL), pointwise=True, moves=True)
 def alias(x: Any) -> Any:
     """The same values as a new node, d = dx; sweeps can end at it, and it can have a name of its own."""
     return x

@@ -100,6 +100,13 @@ def clip(x: Any, min: Any = None, max: Any = None) -> Any:
     return np.clip(x, min, max)
 
 
+def check_boolean(op: str, name: str, value: Any, instead: str) -> None:
+    """Raise TypeError for a mask or condition of numbers, which may be meant in several ways."""
+    dtype = np.asarray(value).dtype
+    if dtype.kind != "b":
+        raise TypeError(f"{op}: {name} must be boolean, not {dtype}; give {instead}")
+
+
 def _where_example(draw: Draw) -> Arguments:
     shapes = draw.broadcastable(3)
     return Arguments([draw.integers(shapes[0], 0, 1) == 1, draw.array(shapes[1], REAL), draw.array(shapes[2], REAL)])
@@ -111,9 +118,12 @@ def _where_example(draw: Draw) -> Arguments:
     examples=_where_example,
     broadcasts=True,
     pointwise=True,
+    moves=True,
+    selects=True,
 )
 def where(condition: Any, x: Any, y: Any) -> Any:
     """x where the condition is true, else y; each receives the cotangent at the places it filled."""
+    check_boolean("where", "condition", condition, "condition != 0")
     if not isinstance(x, np.ndarray) and isinstance(y, np.ndarray):
         x = np.asarray(x, dtype=y.dtype)  # np.where would make a Python number float64, and promote y to it
     if not isinstance(y, np.ndarray) and isinstance(x, np.ndarray):

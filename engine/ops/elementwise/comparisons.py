@@ -1,6 +1,6 @@
 """Comparisons. They have no derivative, so they return boolean arrays, also when given tensors.
 
-Read next: `engine/ops/reductions.py`.
+Read next: `engine/ops/axes.py`.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ import numpy as np
 
 from engine.declare import primitive
 from engine.examples import NONZERO, REAL, UNIT, broadcasting, elementwise
+from engine.ops.elementwise.activations import sigmoid
 from engine.ops.elementwise.arithmetic import square
 from engine.ops.elementwise.choices import nonzero_divisor
 from engine.ops.elementwise.powers import pow, sqrt
@@ -121,11 +122,11 @@ def cosh(x: Any) -> Any:
 
 
 @primitive(
-    vjp=(lambda g, out: g - g * out * out,),  # a third faster on small arrays than g * (1 - out * out)
-    jvp=(lambda t, out: t * (1 - out * out),),
+    vjp=(lambda g, x: g / ((c := cosh(x)) * c),),  # 1 - tanh(x)**2 would cancel far from 0
+    jvp=(lambda t, x: t * (4 * sigmoid(2 * x) * sigmoid(-2 * x)),),
     examples=elementwise(REAL),
     pointwise=True,
 )
 def tanh(x: Any) -> Any:
-    """Elementwise hyperbolic tangent; d tanh(x) = (1 - tanh(x)**2) dx."""
+    """Elementwise hyperbolic tangent; d tanh(x) = dx / cosh(x)**2."""
     return np.tanh(x)

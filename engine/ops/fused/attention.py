@@ -41,6 +41,10 @@ def _bias(queries: int, keys: int, mask: Any, causal: bool, dtype: Any) -> Any:
         bias = np.where(np.tri(queries, keys, dtype=bool), 0, -np.inf).astype(dtype)
     if mask is not None:
         mask = np.asarray(as_operand(mask))
+        if mask.dtype.kind not in "fb":
+            raise TypeError(
+                f"scaled_dot_product_attention: mask must be boolean, or floats to add, not {mask.dtype}: mask != 0"
+            )
         given = np.where(mask, 0, -np.inf) if mask.dtype == bool else mask
         bias = given.astype(dtype) if bias is None else bias + given.astype(dtype)
     return bias

@@ -15,12 +15,13 @@ import numpy as np
 from engine.arrays import Array
 from engine.declare import primitive
 from engine.examples import REAL, Arguments, Draw
-from engine.operands import as_operand
+from engine.operands import as_operand, setting
 from engine.ops.elementwise.activations import as_floating
-from engine.ops.elementwise.arithmetic import multiply, negative
+from engine.ops.elementwise.arithmetic import add, multiply, negative
+from engine.ops.elementwise.choices import where
 from engine.ops.fused.softmax import log_softmax
 from engine.ops.indexing import getitem
-from engine.ops.reductions import sum
+from engine.ops.reductions import mean, sum
 from engine.ops.shapes import reshape
 
 __all__ = ["cross_entropy"]
@@ -39,7 +40,8 @@ def _valid_labels(labels: Array, ignore_index: int) -> Array:
 
 def _reference(logits: Any, labels: Any, *, ignore_index: int, reduction: str) -> Any:
     labels = np.asarray(as_operand(labels))
-    scores = reshape(log_softmax(logits, axis=-1), shape=(labels.size, logits.shape[-1]))
+    scores = log_softmax(where((labels == ignore_index)[..., None], 0.0, logits), axis=-1)
+    scores = reshape(scores, shape=(labels.size, logits.shape[-1]))
     label_scores = getitem(scores, (np.arange(labels.size), _valid_labels(labels, ignore_index)))
     losses = multiply(negative(label_scores), _weights(labels, ignore_index, reduction, logits.dtype))
     return reshape(losses, shape=labels.shape) if reduction == "none" else sum(losses)
@@ -56,23 +58,17 @@ def _example(draw: Draw) -> Arguments:
     return Arguments([draw.array((*shape, classes), REAL), labels], metadata)
 
 
-def _backward(g: Array, probabilities: Array, labels: Array, *, ignore_index: int, reduction: str) -> Array:
+def _backward(g: Array, excess: Array, labels: Array, *, ignore_index: int, reduction: str) -> Array:
     scale = g.reshape(-1) * _weights(labels, ignore_index, reduction, g.dtype)
-    result = probabilities * scale[:, None]
-    result[np.arange(labels.size), _valid_labels(labels, ignore_index)] -= scale
-    return result.reshape(*labels.shape, probabilities.shape[-1])
+    return (excess * scale[:, None]).reshape(*labels.shape, excess.shape[-1])
 
 
-def _forward_tangent(t: Array, probabilities: Array, labels: Array, *, ignore_index: int, reduction: str) -> Array:
-    t = t.reshape(probabilities.shape)
-    label_scores = t[np.arange(labels.size), _valid_labels(labels, ignore_index)]
-    losses = ((probabilities * t).sum(axis=-1) - label_scores) * _weights(labels, ignore_index, reduction, t.dtype)
+def _forward_tangent(t: Array, excess: Array, labels: Array, *, ignore_index: int, reduction: str) -> Array:
+    losses = (excess * t.reshape(excess.shape)).sum(axis=-1) * _weights(labels, ignore_index, reduction, t.dtype)
     return losses.reshape(labels.shape) if reduction == "none" else np.asarray(losses.sum())
 
 
 def _check(logits: Array, labels: Array, ignore_index: int, reduction: str) -> None:
-    if reduction not in ("mean", "sum", "none"):
-        raise ValueError(f'cross_entropy: reduction must be "mean", "sum" or "none", not {reduction!r}')
     if labels.dtype.kind not in "iu":
         raise TypeError(f"cross_entropy: labels must be integers, not {labels.dtype}")
     if logits.ndim < 1 or logits.shape[:-1] != labels.shape:
@@ -86,6 +82,12 @@ def _check(logits: Array, labels: Array, ignore_index: int, reduction: str) -> N
         raise IndexError(
             f"cross_entropy: label {labels[where]} at position {where} is not one of {logits.shape[-1]} classes"
         )
+    _check_reduction(reduction, kept)
+
+
+def _check_reduction(reduction: str, kept: Array) -> None:
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f'cross_entropy: reduction must be "mean", "sum" or "none", not {reduction!r}')
     if reduction == "mean" and not kept.any():
         raise ValueError(
             "cross_entropy: every label is ignored, so there is no mean; use reduction='sum' or drop the batch"
@@ -93,32 +95,80 @@ def _check(logits: Array, labels: Array, ignore_index: int, reduction: str) -> N
 
 
 @primitive(
+    name="cross_entropy",
     vjp=(_backward, None),
     jvp=(_forward_tangent, None),
     examples=_example,
-    residuals=("probabilities",),
+    residuals=("excess",),
     reference=_reference,
+    selects=True,
 )
-def cross_entropy(logits: Any, labels: Any, *, ignore_index: int = -100, reduction: str = "mean") -> Any:
-    """-log softmax(logits)[label], in nats, with the classes on the last axis; d = <softmax - one_hot, d logits>.
+def label_cross_entropy(logits: Any, labels: Any, *, ignore_index: int, reduction: str) -> Any:
+    """The op of `cross_entropy` for labels; `excess` is softmax(logits) - one_hot(label), for the rules.
 
-    Shapes: logits (..., classes), labels (...) integers; result a scalar, or (...) with reduction "none".
-
-    Args:
-        ignore_index: positions with this label have loss 0 and are left out of the mean.
-        reduction: "mean", "sum" or "none".
-
-    Raises TypeError for labels that are no integers, IndexError for a label that is no class, ValueError for shapes
-    that do not fit, another reduction, or the mean of ignored labels only.
+    The largest exponential is 1 and is left out of the sum, so that a probability near 1 loses no digits of its
+    logarithm, nor of its distance from 1.
     """
     labels = np.asarray(labels)
     _check(logits, labels, ignore_index, reduction)
     scores = as_floating(logits).reshape(labels.size, logits.shape[-1])
-    scores = scores - scores.max(axis=-1, keepdims=True)
-    label_scores = scores[np.arange(labels.size), _valid_labels(labels, ignore_index)]
-    np.exp(scores, out=scores)
-    total = scores.sum(axis=-1, keepdims=True)
-    losses = np.log(total[:, 0]) - label_scores
+    ignored = labels.reshape(-1) == ignore_index
+    if ignored.any():
+        scores = np.where(ignored[:, None], np.zeros((), scores.dtype), scores)  # not read, whatever they are
+    rows, chosen, top = np.arange(labels.size), _valid_labels(labels, ignore_index), scores.argmax(axis=-1)
+    scores = scores - scores[rows, top][:, None]
+    label_scores = scores[rows, chosen]
+    excess = np.exp(scores, out=scores)
+    excess[rows, top] = 0
+    rest = excess.sum(axis=-1)
+    losses = np.log1p(rest) - label_scores
     losses *= _weights(labels, ignore_index, reduction, scores.dtype)
-    scores /= total
-    return (losses.reshape(labels.shape) if reduction == "none" else losses.sum()), scores
+    total = 1 + rest
+    excess[rows, top] = 1
+    excess[rows, chosen] = np.where(chosen == top, -rest, excess[rows, chosen] - total)
+    excess /= total[:, None]
+    return (losses.reshape(labels.shape) if reduction == "none" else losses.sum()), excess
+
+
+def cross_entropy(
+    logits: Any, labels: Any, *, ignore_index: int = -100, reduction: str = "mean", label_smoothing: float = 0.0
+) -> Any:
+    """-log softmax(logits)[label], in nats, with the classes on the last axis.
+
+    Args:
+        logits: shape (..., classes).
+        labels: integers of shape (...), or probabilities of shape (..., classes).
+        ignore_index: positions with this label have no loss and are not read, and the mean does not count them.
+        reduction: "mean" or "sum", a result without axes; "none", a result of shape (...).
+        label_smoothing: this part of each target is spread evenly over all classes (Szegedy et al. 2016).
+
+    Raises ValueError for shapes that do not fit, and for the mean of nothing; IndexError for a label that is no class;
+    TypeError for labels of another dtype.
+    """
+    label_smoothing = setting("cross_entropy", "label_smoothing", label_smoothing)
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"cross_entropy: label_smoothing must be between 0 and 1, not {label_smoothing}")
+    kind = np.asarray(as_operand(labels)).dtype.kind
+    if kind != "f" and not label_smoothing:
+        return label_cross_entropy(logits, labels, ignore_index=ignore_index, reduction=reduction)
+    if kind == "f":
+        shape, given = np.shape(as_operand(logits)), np.shape(as_operand(labels))
+        if shape != given:
+            raise ValueError(f"cross_entropy: probabilities must have the shape of the logits, {shape}, not {given}")
+        losses = negative(sum(multiply(labels, log_softmax(logits, axis=-1)), axis=-1))
+        kept = np.ones(given[:-1], bool)
+    else:
+        losses = label_cross_entropy(logits, labels, ignore_index=ignore_index, reduction="none")
+        kept = np.asarray(as_operand(labels)) != ignore_index
+    if label_smoothing:
+        even = negative(mean(log_softmax(where(kept[..., None], logits, 0.0), axis=-1), axis=-1))
+        losses = add(multiply(losses, 1 - label_smoothing), multiply(where(kept, even, 0.0), label_smoothing))
+    return _reduced(losses, kept, reduction)
+
+
+def _reduced(losses: Any, kept: Array, reduction: str) -> Any:
+    """The losses, their sum, or their mean over the kept positions."""
+    _check_reduction(reduction, kept)
+    if reduction == "none":
+        return losses
+    return sum(losses) if reduction == "sum" else multiply(sum(losses), 1 / int(kept.sum()))

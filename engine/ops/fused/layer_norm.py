@@ -50,6 +50,18 @@ def row_means(x: Array) -> Array:
     return (x @ np.full(x.shape[-1], 1.0 / x.shape[-1], x.dtype))[..., None]
 
 
+def inverse_root_mean_square(x: Array, eps: float) -> Array:
+    """1 / sqrt(mean(x^2) + eps) of each row; rows whose squares overflow are scaled by a power of two first."""
+    with np.errstate(over="ignore"):
+        squares = row_means(x * x)
+    if np.isfinite(squares).all():
+        return 1.0 / np.sqrt(squares + eps)
+    largest = np.abs(x).max(axis=-1, keepdims=True)
+    exponent = np.where(np.isfinite(largest), np.frexp(largest)[1], 0)
+    scaled = np.ldexp(x, -exponent)
+    return np.ldexp(1.0 / np.sqrt(row_means(scaled * scaled) + np.ldexp(x.dtype.type(eps), -2 * exponent)), -exponent)
+
+
 def _row_derivative(h: Array, normalized: Array, inverse: Array) -> Array:
     """r * (h - mean(h) - n * mean(h n)). The map is symmetric, so it is right for cotangents and tangents."""
     result = h - row_means(h)
@@ -85,6 +97,7 @@ def _forward_tangent(tangents: Any, normalized: Array, inverse: Array, weight: A
     broadcasts=True,
     residuals=("normalized", "inverse"),
     reference=_reference,
+    along=-1,
 )
 def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, eps: float = 1e-5) -> Any:
     """Normalise the last axis to mean 0 and variance 1, then scale by `weight` and add `bias`.
@@ -96,14 +109,14 @@ def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, eps: float = 1e-
 
     Raises ValueError for other shapes, no channels, or an eps that is not positive.
     """
-    if eps <= 0:
+    if not eps > 0:
         raise ValueError(f"layer_norm: eps must be positive, not {eps}: a constant row has variance 0")
     if x.ndim < 1 or any(v is not None and v.shape != x.shape[-1:] for v in (weight, bias)):
         shapes = ", ".join(str(None if v is None else v.shape) for v in (weight, bias))
         raise ValueError(f"layer_norm: weight and bias of shapes {shapes} do not fit the last axis of x of {x.shape}")
     x = as_floating(x)
     normalized = x - row_means(x)
-    inverse = 1.0 / np.sqrt(row_means(normalized * normalized) + float(eps))
+    inverse = inverse_root_mean_square(normalized, float(eps))
     normalized *= inverse
     out = normalized if weight is None else normalized * weight
     return (out if bias is None else out + bias), normalized, inverse

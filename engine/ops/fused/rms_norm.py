@@ -21,7 +21,7 @@ from engine.examples import REAL, Arguments, Draw
 from engine.ops.elementwise.activations import as_floating
 from engine.ops.elementwise.arithmetic import add, divide, multiply, square
 from engine.ops.elementwise.powers import sqrt
-from engine.ops.fused.layer_norm import row_means
+from engine.ops.fused.layer_norm import inverse_root_mean_square, row_means
 from engine.ops.fused.linear import rows
 from engine.ops.reductions import mean
 from engine.plan import Joint
@@ -71,6 +71,7 @@ def _forward_tangent(tangents: Any, normalized: Array, inverse: Array, weight: A
     broadcasts=True,
     residuals=("normalized", "inverse"),
     reference=_reference,
+    along=-1,
 )
 def rms_norm(x: Any, weight: Any = None, *, eps: float = 1e-5) -> Any:
     """Divide the last axis by its root mean square, then scale by `weight`.
@@ -82,12 +83,12 @@ def rms_norm(x: Any, weight: Any = None, *, eps: float = 1e-5) -> Any:
 
     Raises ValueError for other shapes, no channels, or an eps that is not positive.
     """
-    if eps <= 0:
+    if not eps > 0:
         raise ValueError(f"rms_norm: eps must be positive, not {eps}: a row of zeros has mean square 0")
     if x.ndim < 1 or (weight is not None and weight.shape != x.shape[-1:]):
         shape = None if weight is None else weight.shape
         raise ValueError(f"rms_norm: weight of shape {shape} does not fit the last axis of x of {x.shape}")
     x = as_floating(x)
-    inverse = 1.0 / np.sqrt(row_means(x * x) + float(eps))
+    inverse = inverse_root_mean_square(x, float(eps))
     normalized = x * inverse
     return (normalized if weight is None else normalized * weight), normalized, inverse

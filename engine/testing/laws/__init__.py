@@ -21,10 +21,17 @@ Law of the call (`calls.py`):
 
     shortcut = call          the short call of an op of one or two arrays records what the general call does
 
+Laws of narrow dtypes (`precision.py`):
+
+    float16, float32         value, gradients and tangent agree with those in float64 to a few roundings
+
+Law of what was not used (`unused.py`):
+
+    zero cotangent           a place, or a slice, whose cotangent is zero sends zero, also where it is nan or infinite
+
 Laws of memory (`storage.py`):
 
     layouts                  arguments in any memory layout, and read-only, give the same as contiguous ones
-    float32                  the rules in float32 agree with those in float64 and return float32
     mixed dtypes             each argument's gradient has that argument's dtype
     kept                     no argument or result is written into, and no array outlives the sweep
 
@@ -39,6 +46,7 @@ from typing import Any
 from engine.primitive import Primitive
 from engine.testing.claims import Case
 from engine.testing.laws.calls import shortcut_is_the_general_call
+from engine.testing.laws.precision import narrow_dtypes
 from engine.testing.laws.recorded import pullback_differentiated_in_g, push_differentiated_in_t, recorded_sweep
 from engine.testing.laws.rules import (
     alone_is_together,
@@ -48,7 +56,8 @@ from engine.testing.laws.rules import (
     reverse_rules,
     twice_is_two_times_once,
 )
-from engine.testing.laws.storage import any_layout, float32, mixed_dtypes, nothing_is_written_or_left
+from engine.testing.laws.storage import any_layout, mixed_dtypes, nothing_is_written_or_left
+from engine.testing.laws.unused import unused_sends_zero
 from engine.testing.report import GradientError
 from engine.testing.snippets import call
 
@@ -64,7 +73,8 @@ LAWS: tuple[Callable[[Case], None], ...] = (
     push_differentiated_in_t,
     shortcut_is_the_general_call,
     any_layout,
-    float32,
+    narrow_dtypes,
+    unused_sends_zero,
     mixed_dtypes,
     nothing_is_written_or_left,
 )

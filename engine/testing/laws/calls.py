@@ -1,6 +1,6 @@
 """The law of an op's call: a shortcut does what the general call does.
 
-Read next: `engine/testing/laws/storage.py`.
+Read next: `engine/testing/laws/precision.py`.
 """
 
 from __future__ import annotations

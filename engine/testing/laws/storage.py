@@ -49,28 +49,6 @@ def _one_layout(case: Case, lay_out: Callable[[Array], Array]) -> None:
         case.same("layouts", "the tangent", pushed, case.push())
 
 
-def float32(case: Case) -> None:
-    """Law: float32. Compared with float64, never with differences; the gradient has the argument's dtype and shape."""
-    if not case.moving:
-        return
-    arrays = [_single(a) for a in case.arrays]
-    metadata = {k: np.dtype(np.float32) if isinstance(v, np.dtype) else v for k, v in case.metadata.items()}  # astype's
-
-    def function(*args: Any) -> Any:
-        return case.primitive(*args, **metadata)
-
-    found = pull_back(function, arrays, case.moving, _single(case.g))
-    named = [("the result", np.asarray(function(*arrays)), case.out)]
-    named += [(case.names[k], found[k], case.gradients[k]) for k in case.moving]
-    if case.primitive.jvp is not None:
-        tangents = {k: _single(case.tangents[k]) for k in case.moving}
-        named.append(("the tangent", np.asarray(push_forward(function, arrays, tangents)), case.push()))
-    for name, narrow, wide in named:
-        if narrow.dtype != np.float32:
-            raise GradientError(f"{case.primitive.name}: float32 in, but {narrow.dtype} for {name}", "float32")
-        case.judge.equal("float32", name, narrow, wide, FLOAT32_ERROR * (1 + np.abs(wide).max(initial=0)))
-
-
 def mixed_dtypes(case: Case) -> None:
     """Law: mixed dtypes. One argument of a broadcasting op, or of a cast, in float32; the others and g in float64."""
     casts = any(isinstance(value, np.dtype) for value in case.metadata.values())

@@ -71,7 +71,7 @@ because(
     "reductions._softmax: e = exp(x - restore_axes(np.where(out == -np.inf, ⟦0 → 1⟧, out), x.shape, axis))",
     "attention._reference: e = exp(subtract(scores, np.where(np.isfinite(largest), largest, ⟦0 → 1⟧)"
     ".astype(scores.dtype)))",
-    "softmax._shifted: return x - np.where(np.isfinite(largest), largest, ⟦0 → 1⟧).astype(largest.dtype)",
+    "softmax._shifted: shifted = x - np.where(np.isfinite(largest), largest, ⟦0 → 1⟧).astype(largest.dtype)",
 )
 because(
     "softmax does not change if the same number is added to all scores that a row may attend to",
@@ -79,7 +79,7 @@ because(
 )
 because(
     "only rows that contain inf change, and their softmax is nan either way",
-    "softmax._shifted: return x - np.where(⟦np.isfinite(largest) → largest⟧, largest, 0).astype(largest.dtype)",
+    "softmax._shifted: shifted = x - np.where(⟦np.isfinite(largest) → largest⟧, largest, 0).astype(largest.dtype)",
 )
 because(
     "without channels all scores are zero, and scaling does not change them",
@@ -87,7 +87,8 @@ because(
 )
 because(
     "a recurrence is zero before its first value, so the factor there has no effect",
-    "scans._cumprod_backward: later = _recurrence(delayed(backward, axis, fill=⟦0.0 → 1.0⟧), flip(g, axis=axis), axis)",
+    "scans._cumprod_backward: later = _recurrence(delayed(backward, axis, fill=⟦0.0 → 1.0⟧),"
+    " flip(in_wider_range(g), axis=axis), axis)",
     "scans._recurrence: a = a * delayed(a, axis, fill=⟦0.0 → 1.0⟧, by=by)",
 )
 because(
@@ -119,8 +120,8 @@ because(
     "this is the last axis in both forms",
     "linalg._matmul_right: product = matmul(expand_dims(x, axis=⟦-1 → 1⟧) if x.ndim == 1"
     " else swapaxes(x, axis1=-1, axis2=-2), g)",
-    "cross_entropy._backward: return result.reshape(*labels.shape, probabilities.shape[⟦-1 → 1⟧])",
-    "cross_entropy._forward_tangent: losses = ((probabilities * t).sum(axis=⟦-1 → 1⟧) - label_scores)"
+    "cross_entropy._backward: return (excess * scale[:, None]).reshape(*labels.shape, excess.shape[⟦-1 → 1⟧])",
+    "cross_entropy._forward_tangent: losses = (excess * t.reshape(excess.shape)).sum(axis=⟦-1 → 1⟧)"
     " * _weights(labels, ignore_index, reduction, t.dtype)",
 )
 because(
@@ -145,12 +146,12 @@ because(
     "embedding._backward: if ⟦size <= _SMALL_TABLE → size >= _SMALL_TABLE⟧:",
     "sweeps.reverse_sweep: allowed = None if inputs is None else"
     " ⟦set(between(root, inputs, oldest)) → between(root, inputs, oldest)⟧",
-    "zero_cotangent.mend: self.rang = ⟦False → True⟧",
+    "zero_cotangent.mended: self.rang = ⟦False → True⟧",
 )
 because(
     "the number of an evaluation, or of an assignment, is never a node's",
     "sweeps.reverse_sweep: if ⟦node.serial < oldest → node.serial <= oldest⟧:",
-    "sweeps.reverse_sweep: if saved is None or create_graph or node.plan.joint or"
+    "sweeps.reverse_sweep: if saved is None or create_graph or (not node.plan.direct) or"
     " ⟦versions.last_assigned > node.serial → versions.last_assigned >= node.serial⟧:",
 )
 because(

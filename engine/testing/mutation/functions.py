@@ -26,7 +26,7 @@ from engine.primitive import Primitive
 
 Tree = ast.FunctionDef | ast.Lambda
 
-SWEEP_FUNCTIONS: tuple[Any, ...] = (sweeps.reverse_sweep, rules.fit, zero_cotangent.Alarm.mend, rules._as_tensors)
+SWEEP_FUNCTIONS: tuple[Any, ...] = (sweeps.reverse_sweep, rules.fit, zero_cotangent.Alarm.mended, rules._as_tensors)
 # These ops together take every branch of the sweep functions.
 SWEEP_OPS = ("multiply", "sigmoid", "clip", "concat", "astype", "layer_norm")
 

@@ -131,12 +131,6 @@ def wrong_axis(rule: RightRule, g: Any, values: Values, metadata: Metadata) -> A
     return rule(g, values, {name: next_one(value) if name in _AXES else value for name, value in metadata.items()})
 
 
-@mistake("wrong position", lambda site: "position" in site.names.keywords)
-def wrong_position(rule: RightRule, g: Any, values: Values, metadata: Metadata) -> Any:
-    (shapes,) = values
-    return rule(g, values, {**metadata, "position": (metadata["position"] + 1) % len(shapes)})
-
-
 # ---- wrong for some dtype, layout or size ----------------------------------------------------------------------------
 
 
