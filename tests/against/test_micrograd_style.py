@@ -22,11 +22,11 @@ class Value:
 
     @property
     def data(self) -> float:
-        return float(self.tensor)
+        return float(self.tensor.item())
 
     @property
     def grad(self) -> float:
-        return 0.0 if self.tensor.grad is None else float(self.tensor.grad)
+        return 0.0 if self.tensor.grad is None else float(self.tensor.grad.item())
 
     def backward(self) -> None:
         self.tensor.backward()

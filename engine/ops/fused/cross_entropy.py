@@ -103,7 +103,7 @@ def _check_reduction(reduction: str, kept: Array) -> None:
     reference=_reference,
     selects=True,
 )
-def label_cross_entropy(logits: Any, labels: Any, *, ignore_index: int, reduction: str) -> Any:
+def label_cross_entropy(logits: Any, labels: Any, *, ignore_index: int = -100, reduction: str = "mean") -> Any:
     """The op of `cross_entropy` for labels; `excess` is softmax(logits) - one_hot(label), for the rules.
 
     The largest exponential is 1 and is left out of the sum, so that a probability near 1 loses no digits of its
