@@ -125,12 +125,20 @@ because(
     " * _weights(labels, ignore_index, reduction, t.dtype)",
 )
 because(
+    "the loss of an ignored position has the weight 0, whatever its target and its scores",
+    "cross_entropy._reference: scores = log_softmax(where(kept[..., None], logits, ⟦0.0 → 1.0⟧), axis=-1)",
+    "cross_entropy._targets: targets[np.arange(labels.size), np.where(labels == ignore_index, ⟦0 → 1⟧, labels)"
+    ".reshape(-1)] = 1",
+)
+because(
     "the slice goes to the end in both forms",
     "attention._rotary_reference: a, b = (getitem(pairs, (..., slice(0, 1))),"
     " getitem(pairs, (..., slice(1, ⟦2 → 3⟧))))",
 )
 because(
     "NumPy accepts any negative number for the unknown side",
+    "cross_entropy._labels_backward: scale = g.reshape(-⟦1 → 2⟧) * _weights(labels, ignore_index, reduction, g.dtype)",
+    "cross_entropy._targets: targets = labels.reshape(-⟦1 → 2⟧, classes).astype(dtype)",
     "cross_entropy._backward: scale = g.reshape(-⟦1 → 2⟧) * _weights(labels, ignore_index, reduction, g.dtype)",
     "cross_entropy._kept: return (labels != ignore_index).reshape(-⟦1 → 2⟧)",
     "cross_entropy._targets: targets[np.arange(labels.size), np.where(labels == ignore_index, 0, labels)"
