@@ -60,11 +60,11 @@ def choosing(options: Options) -> Iterator[None]:
         _chosen.pop()
 
 
-def configured(test: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorate a hypothesis test with the current settings and seed of checks."""
+def configured(test: Callable[..., Any], limit: int | None = None) -> Callable[..., Any]:
+    """Decorate a hypothesis test with the current settings and seed of checks; `limit` is the test's own number."""
     options = _chosen[-1]
     base = settings.get_profile(options.profile) if options.profile else settings()
-    examples = base.max_examples if options.examples is None else options.examples
+    examples = limit or options.examples or base.max_examples
     unhurried = {*base.suppress_health_check, *SLOW}
     phases = [phase for phase in base.phases if phase != Phase.explain]  # the report explains
     test = settings(

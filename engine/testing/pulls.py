@@ -57,14 +57,15 @@ def compare_narrow(narrow: Point, wide: Point, judge: Judge, seed: int) -> None:
     smallest = max(float(np.finfo(x.dtype).tiny) for x in narrow.xs)
     out = wide.value(*wide.xs)
     g = random(rng, out.shape).astype(np.float16).astype(np.float64)
+    terms = np.abs(g).max(initial=0) * min(1.0, np.abs(out).max(initial=0, where=np.isfinite(out)))  # as in 1 - out**2
     shakes = [
         pulled(narrow, g * (1 + unit * rng.choice([-1, 1], g.shape)), judge, shaken(narrow.xs, rng)) for _ in range(4)
     ]
     for k, (found, truth) in enumerate(zip(pulled(narrow, g, judge), pulled(wide, g, judge), strict=True)):
         with np.errstate(all="ignore"):
             moves = np.max([np.nan_to_num(np.abs(shake[k] - found), posinf=0.0) for shake in shakes], axis=0)
-            size = np.abs(truth) + np.abs(truth).max(initial=0, where=np.isfinite(truth))
-            least = unit * np.abs(g).max(initial=0) * np.abs(out).max(initial=0, where=np.isfinite(out)) + smallest
-            tolerance = NARROW_UNITS * (unit * size + moves.max(initial=0)) + 4 * least
+            beside = np.abs(truth).max(initial=0, where=np.isfinite(truth)) / 8 + terms
+            tolerance = NARROW_UNITS * (unit * np.abs(truth) + np.maximum(moves, moves.max(initial=0) / 8))
+            tolerance += 8 * unit * beside + 4 * smallest
         overflows = ~(np.abs(truth) < largest / 4)  # in the narrow dtype
         judge.equal("narrow = wide", narrow.names[k], found, truth, np.where(overflows, np.inf, tolerance))
