@@ -4,13 +4,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check format compare bench clean
+.PHONY: demo test deep check format compare bench clean
 
 demo: $(VENV)/run.stamp  ## train the calculator, ask it, and see who was to blame
 	$(BIN)/blameflow train --out runs/calculator
 
-test: $(VENV)/dev.stamp  ## the test suite
+test: $(VENV)/dev.stamp  ## the test suite, in parallel
 	$(BIN)/python -m pytest
+
+deep: $(VENV)/dev.stamp  ## more examples, random ones, and the tests that take long: half an hour and more
+	HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest
 
 check: $(VENV)/dev.stamp  ## format, lint, types, tests: what must pass before a change lands
 	$(BIN)/ruff format --check .

@@ -1,19 +1,20 @@
-"""pytest plugin: gradient checks in any project's tests, how many examples they look at, and what they found.
+"""pytest plugin for gradient checks in any project: how many examples they draw, and a summary of the results.
 
-    def test_gelu(gradcheck):                 the fixture is `engine.testing.gradcheck`; its checks count under
-        gradcheck(gelu, x)                    the name of the test
+    def test_gelu(gradcheck):                 the fixture is `engine.testing.gradcheck`; the summary counts its
+        gradcheck(gelu, x)                    checks under the name of the test
 
     pytest --gradcheck-examples=200           examples each check draws: a number, dev, ci or deep
-    pytest --gradcheck-examples=deep          1,500 random ones, with a seed that is printed
-    pytest --gradcheck-seed=7                 the same random ones again
+    pytest --gradcheck-examples=deep          1,500 random ones, from a seed that is printed
+    pytest --gradcheck-seed=7                 draws the same random examples again
 
-    @pytest.mark.gradcheck(examples=500)      for one test, class or module; its author knows what it needs and what
-                                              it costs, so the marker wins over the command line, upwards and downwards
+    @pytest.mark.gradcheck(examples=500)      for one test, class or module; the marker wins over the command line,
+                                              with more examples or fewer, since its author knows the cost
 
-pytest imports this file in every test run where blameflow is installed, used or not. Therefore it stands alone, outside
-`engine`: it loads neither NumPy nor hypothesis before a gradient is checked, and never a project's own `engine`.
+pytest imports this file in every test run where blameflow is installed, whether or not a gradient is checked. Therefore
+it stands outside `engine`, loads neither NumPy nor hypothesis before a gradient is checked, and never imports another
+package that is called `engine`. Under pytest-xdist all workers draw from one seed, and one summary adds up the counts.
 
-Read next: `engine/testing/profiles.py`, what the choices mean, and `engine/testing/summary.py`, what is printed.
+`engine/testing/profiles.py` defines the choices, `engine/testing/summary.py` writes the summary.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from typing import Any
 import pytest
 
 PROFILES = ("dev", "ci", "deep")
-OUTPUT = "blameflow_gradcheck"  # the tally of a pytest-xdist worker, on its way to the process that prints
+SEED, TALLY = "blameflow_gradcheck_seed", "blameflow_gradcheck_tally"  # what pytest-xdist carries to and from workers
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -44,21 +45,23 @@ def _examples(text: str) -> int | str:
         return text
     if text.isdecimal() and int(text) > 0:
         return int(text)
-    raise pytest.UsageError(f"--gradcheck-examples wants a positive number, dev, ci or deep, not {text!r}")
+    raise pytest.UsageError(f"--gradcheck-examples takes a positive number, dev, ci or deep, not {text!r}")
 
 
 def _seed(text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise pytest.UsageError(f"--gradcheck-seed wants a whole number, not {text!r}") from None
+        raise pytest.UsageError(f"--gradcheck-seed takes a whole number, not {text!r}") from None
 
 
 @pytest.hookimpl(tryfirst=True)  # before hypothesis looks for the profile of --hypothesis-profile
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "gradcheck(examples=N): gradient checks of this test draw N examples.")
-    if config.option.gradcheck_examples == "deep" and config.option.gradcheck_seed is None:
-        config.option.gradcheck_seed = random.SystemRandom().getrandbits(32)  # pytest-xdist hands it to its workers
+    if hasattr(config, "workerinput"):
+        config.option.gradcheck_seed = config.workerinput.get(SEED, config.option.gradcheck_seed)
+    elif config.option.gradcheck_examples == "deep" and config.option.gradcheck_seed is None:
+        config.option.gradcheck_seed = random.SystemRandom().getrandbits(32)
     if str(config.getoption("hypothesis_profile", None)).startswith("gradcheck-"):
         import engine.testing.profiles  # noqa: F401 (registers it)
 
@@ -73,12 +76,12 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     examples = _marked(item)
     if examples is not None and (not isinstance(examples, int) or examples < 1):
-        pytest.fail(f"@pytest.mark.gradcheck(examples=...) wants a positive number, not {examples!r}", pytrace=False)
+        pytest.fail(f"@pytest.mark.gradcheck(examples=...) takes a positive number, not {examples!r}", pytrace=False)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Run the test, its fixtures included, under what its marker and the command line chose."""
+    """Run the test and its fixtures with the number of examples that its marker or the command line gives."""
     general, marked, seed = item.config.option.gradcheck_examples, _marked(item), item.config.option.gradcheck_seed
     if general is None and marked is None and seed is None:
         return (yield)
@@ -90,14 +93,14 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 
 def _marked(item: pytest.Item) -> Any:
-    """What the closest marker says; one of the same name that says nothing of examples is another project's."""
+    """The `examples` of the closest marker; None without one, or for another project's marker of the same name."""
     marker = item.get_closest_marker("gradcheck")
     return None if marker is None else marker.kwargs.get("examples")
 
 
-@pytest.fixture(scope="session")  # hypothesis objects to fixtures of function scope in its tests
+@pytest.fixture(scope="session")  # hypothesis refuses fixtures of function scope in its tests
 def gradcheck() -> Callable[..., Any]:
-    """Compare the gradients of a function with numerical truth; raises GradientError."""
+    """Hold the gradients of a function against central differences; raises GradientError."""
     from engine.testing import gradcheck
     from engine.testing.tally import tally
 
@@ -123,20 +126,29 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             terminalreporter.write_line(line)
 
 
+# ---- pytest-xdist: one seed for all workers, one summary of what they counted ----------------------------------------
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """In the main process, before a worker starts: send it the seed."""
+    node.workerinput[SEED] = node.config.option.gradcheck_seed
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """In a worker of pytest-xdist: send the tally along."""
+    """In a worker: send its tally to the main process."""
     if hasattr(session.config, "workeroutput") and "engine.testing.tally" in sys.modules:
         from dataclasses import asdict
 
         from engine.testing.tally import tally
 
-        session.config.workeroutput[OUTPUT] = asdict(tally)
+        session.config.workeroutput[TALLY] = asdict(tally)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Where the workers of pytest-xdist report to: count what they counted."""
-    counted = getattr(node, "workeroutput", {}).get(OUTPUT)
+    """In the main process, after a worker ended: add its tally."""
+    counted = getattr(node, "workeroutput", {}).get(TALLY)
     if counted:
         from engine.testing.tally import Entry, Tally, tally
 

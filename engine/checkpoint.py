@@ -1,12 +1,13 @@
-"""checkpoint: forget what a function computed on the way, and compute it again when the sweep comes by.
+"""checkpoint: drop the graph of a function after the forward pass, and record it again in the backward pass.
 
-Memory for time: of a whole stack of layers only the inputs of each stay alive, at the price of a second forward pass.
+This saves memory and costs time: of a stack of layers only the input of each stays alive, and each runs twice.
 
-The function runs once with recording on. Whatever it depends on, arguments or tensors it closes over such as the
-parameters of a layer, is where its graph leads outside; one node that has those as parents takes the place of all of
-it. Going backward, that node's rule runs the function again and sweeps the new graph. The second run must be the first
-one's twin: random numbers are drawn from the same state, and a parameter assigned meanwhile, or another result, is an
-error.
+The function runs once with recording on. Its graph ends at the nodes of the tensors it depends on: its arguments, and
+tensors it closes over, such as the parameters of a layer. One node with those as parents replaces the whole graph. The
+rule of that node runs the function again and sweeps the new graph. The second run must repeat the first: random numbers
+are drawn from the same state, and a parameter that has been assigned since, or a different result, is an error.
+
+Read next: `engine/values.py`.
 """
 
 from __future__ import annotations
@@ -28,7 +29,17 @@ from engine.tensor import Tensor, recorded
 
 
 class _Replay(NamedTuple):
-    """How to run the function again, and what must not have changed until then."""
+    """How to run the function again, and what must not have changed by then.
+
+    Fields:
+        run: calls the function with its arguments.
+        serial: the serial number at which the first run began.
+        values: the arrays that must not be assigned before the second run.
+        out: the result of the first run.
+        random_state: the state of the random generator before the first run.
+        scope: the scope of the call.
+        ends: the nodes where the function's graph ends.
+    """
 
     run: Callable[[], Tensor]
     serial: int
@@ -40,14 +51,15 @@ class _Replay(NamedTuple):
 
 
 def checkpoint(f: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """f with the same result and gradients, keeping nothing of its graph but its inputs.
+    """A function with the result and the gradients of f that keeps only the inputs of f's graph alive.
 
-    f returns one tensor, and is pure but for numbers drawn from `engine.random`. Under a forward transform it simply
-    runs. Raises RuntimeError in the backward pass if f gives another result than before.
+    f returns one tensor and has no state, except that it may draw numbers from `engine.random`. With recording off, or
+    under a forward transform, f simply runs. Raises TypeError if f returns anything else, and RuntimeError in the
+    backward pass if f gives another result than before.
     """
 
     @wraps(f)
-    def forgetful(*args: Any, **keywords: Any) -> Tensor:
+    def checkpointed(*args: Any, **keywords: Any) -> Tensor:
         now = current()
         if not now.enabled or now.forward:
             return f(*args, **keywords)
@@ -63,21 +75,21 @@ def checkpoint(f: Callable[..., Tensor]) -> Callable[..., Tensor]:
         replay = _Replay(
             lambda: f(*args, **keywords), began, _values(ends, (args, keywords)), out.array, state, now.scope, ends
         )
-        plan = _replayed.plan(False, len(ends), (1 << len(ends)) - 1)
-        return recorded(out.array, out.dtype, _replayed, ends, plan, (replay,), {"replay": replay}, now.scope)
+        plan = _op.plan(False, len(ends), (1 << len(ends)) - 1)
+        return recorded(out.array, out.dtype, _op, ends, plan, (replay,), {"replay": replay}, now.scope)
 
-    return forgetful
+    return checkpointed
 
 
 def _values(ends: Sequence[Node], arguments: Any) -> tuple[Array, ...]:
-    """The arrays of the arguments and of every leaf among the ends: what may be assigned meanwhile."""
+    """The arrays that may be assigned before the second run: of the arguments, and of every leaf among the ends."""
     found = [target for node in ends if (target := node.target) is not None]
-    found += [one.value for one in trees.leaves(arguments) if isinstance(one.value, Tensor)]
+    found += [leaf.value for leaf in trees.leaves(arguments) if isinstance(leaf.value, Tensor)]
     return tuple(tensor.array for tensor in found)
 
 
 def _run_again(g: Any, *, replay: _Replay) -> list[Any]:
-    """The contributions to the ends: those of the function's own graph, built anew."""
+    """The vjp rule: runs the function again, and returns the gradients of its ends."""
     if versions.last_assigned > replay.serial:
         versions.check("checkpoint", replay.serial, replay.values)
     began = next_serial()
@@ -93,14 +105,13 @@ def _run_again(g: Any, *, replay: _Replay) -> list[Any]:
     found: dict[Node, Any] = {}
     if out.node is not None:
         found = reverse_sweep(out.node, g, replay.ends, oldest=began, create_graph=isinstance(g, Tensor))
-    nothing = ops.zeros if isinstance(g, Tensor) else np.zeros
-    return [found[end] if end in found else nothing(end.shape, dtype=end.dtype) for end in replay.ends]
+    zeros = ops.zeros if isinstance(g, Tensor) else np.zeros
+    return [found[end] if end in found else zeros(end.shape, dtype=end.dtype) for end in replay.ends]
 
 
 def _forward(*inputs: Any, replay: _Replay) -> Any:
-    """A function to be run again by the backward pass."""
+    """A function that the backward pass runs again."""
     raise NotImplementedError("the node is made by checkpoint, never by a call")
 
 
-_forward.__name__ = "checkpoint"
-_replayed = Primitive(_forward, vjp=Joint(_run_again))
+_op = Primitive(_forward, name="checkpoint", vjp=Joint(_run_again))

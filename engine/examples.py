@@ -1,13 +1,14 @@
-"""Where an op can be tried: small functions of an abstract `draw`, which the property tests bind to hypothesis.
+"""Examples of valid calls of an op: functions of an abstract `draw`, which the property tests implement.
 
-An example returns the arguments of one call, as `Arguments(arrays, metadata)`. It says *what* is valid (shapes that
-broadcast, an axis that exists, values away from a kink), never how to generate it, so the engine needs no test library:
+An example returns the arguments of one call, as `Arguments(arrays, metadata)`. It says *which* arguments are valid
+(shapes that broadcast, an axis that exists, values away from a kink), not how to generate them, so the engine needs no
+test library:
 
     def example(draw):
         shape = draw.shape(min_dims=1)
         return Arguments([draw.array(shape, REAL)], {"axis": draw.axis(len(shape))})
 
-Read next: `engine/testing/strategies.py`, which draws.
+Read next: `engine/testing/__init__.py`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ T = TypeVar("T")
 class Domain:
     """Values an argument may take: `low <= v <= high`, at least `gap` away from each point in `avoid`.
 
-    `distinct` asks for values that all differ by at least `gap`, as max and sort want them.
+    With `distinct`, the values of an array differ from one another by at least `gap`, as `max` and `sort` require.
     """
 
     low: float = -3.0
@@ -35,7 +36,7 @@ class Domain:
 
 REAL = Domain()
 POSITIVE = Domain(0.5, 3.0)
-UNIT = Domain(-0.75, 0.75)  # inside (-1, 1), where inverse sine and cosine live
+UNIT = Domain(-0.75, 0.75)  # inside (-1, 1), the domain of the inverse sine and cosine
 NONZERO = Domain(avoid=(0.0,), gap=0.5)
 DISTINCT = Domain(distinct=True)
 
@@ -48,7 +49,7 @@ class Arguments(NamedTuple):
 
 
 class Draw(Protocol):
-    """What an example can ask for. `engine.testing` implements it with hypothesis."""
+    """The drawing functions that an example can call. `engine.testing` implements them with hypothesis."""
 
     def shape(self, *, min_dims: int = 0, max_dims: int = 3, min_side: int = 0) -> tuple[int, ...]:
         """A shape with sides up to 3."""
@@ -66,7 +67,7 @@ class Draw(Protocol):
         """An integer, both ends included."""
 
     def choice(self, options: Sequence[T]) -> T:
-        """One of the options; simpler ones first."""
+        """One of the options, which are listed from simple to complicated."""
 
     def axis(self, ndim: int) -> int:
         """An axis of an array with `ndim` axes, negative ones included."""
@@ -91,7 +92,7 @@ def broadcasting(*domains: Domain) -> Example:
 
 
 def filled(shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
-    """The shape with no empty side among some axes: one, several, or all for None. Others may stay empty."""
+    """The shape with sides of at least 1 at the given axes: one, several, or all for None."""
     axes = (
         range(len(shape)) if axis is None else [k % len(shape) for k in (axis if isinstance(axis, tuple) else (axis,))]
     )
@@ -99,7 +100,10 @@ def filled(shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
 
 
 def along_axes(domain: Domain, min_side: int = 0) -> Example:
-    """One array with `axis` (None, one or several) and `keepdims`, for reductions; of 1 value at least, or of none."""
+    """One array with `axis` (None, one or several) and `keepdims`, for reductions.
+
+    The reduced axes may be empty, unless `min_side` is 1.
+    """
 
     def example(draw: Draw) -> Arguments:
         shape = draw.shape()
@@ -117,7 +121,7 @@ def along_axes(domain: Domain, min_side: int = 0) -> Example:
 
 
 def along_axis(domain: Domain, min_side: int = 1) -> Example:
-    """One array with one `axis`, of 1 value at least, or of none."""
+    """One array with one `axis`, which has at least `min_side` (0 or 1) values."""
 
     def example(draw: Draw) -> Arguments:
         shape = draw.shape(min_dims=1)

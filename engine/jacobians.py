@@ -1,6 +1,9 @@
-"""Whole matrices of derivatives, built row by row (reverse) or column by column (forward) from one evaluation.
+"""Jacobians and Hessians, built row by row (reverse) or column by column (forward) from one evaluation.
 
-Read next: `engine/checkpoint.py`.
+A reverse sweep computes J^T g and a forward sweep J t. With a unit array for g or t (zeros and a single 1), the result
+is one row or one column of J.
+
+Read next: `engine/explain.py`.
 """
 
 from __future__ import annotations
@@ -15,14 +18,15 @@ from engine import ops
 from engine.arrays import Array
 from engine.graph import Node
 from engine.tensor import Tensor, wrap
-from engine.transforms import Argnums, Evaluation, Function, grad_or_zeros, positions, swept
+from engine.transforms import Argnums, Evaluation, Function, grad_or_zeros, owned, positions
 
 
 def jacobian(f: Function, argnums: Argnums = 0, *, mode: str = "reverse") -> Function:
     """A function that returns the derivative of every element of f's result in every element of its arguments.
 
-    Shape: result shape + argument shape, in the form of the argument (a tuple of them if `argnums` is one). `mode` is
-    "reverse", one sweep per element of the result, or "forward", one per element of the arguments.
+    Shape: result shape + argument shape, in the form of the argument (a tuple of Jacobians if `argnums` is a tuple).
+    `mode` is "reverse", one sweep per element of the result, or "forward", one sweep per element of the arguments.
+    Raises ValueError for another mode, TypeError if f does not return one tensor.
     """
     if mode not in ("reverse", "forward"):
         raise ValueError(f'jacobian: mode must be "reverse" or "forward", not {mode!r}')
@@ -41,7 +45,7 @@ def jacobian(f: Function, argnums: Argnums = 0, *, mode: str = "reverse") -> Fun
 
 
 def hessian(f: Function, argnums: Argnums = 0) -> Function:
-    """A function that returns the second derivatives of f, which returns one number, forward over reverse.
+    """A function that returns the second derivatives of f, the forward Jacobian of its gradient. f returns one number.
 
     Shape: argument shape + argument shape; with a tuple of `argnums`, a tuple of tuples.
     """
@@ -51,23 +55,23 @@ def hessian(f: Function, argnums: Argnums = 0) -> Function:
     return lambda *args: tuple(row(*args) for row in rows)
 
 
-def units(shape: tuple[int, ...], dtype: Any) -> Iterator[Array]:
-    """For each element, an array of zeros with a one in its place."""
+def unit_arrays(shape: tuple[int, ...], dtype: Any) -> Iterator[Array]:
+    """For each element of a shape, an array of zeros with a 1 in its place."""
     for k in range(math.prod(shape)):
         unit = np.zeros(shape, dtype)
         unit.flat[k] = 1
         yield unit
 
 
-def _units(x: Tensor) -> Iterator[Tensor]:
-    return (wrap(unit, None) for unit in units(x.shape, x.dtype))
+def _unit_tensors(x: Tensor) -> Iterator[Tensor]:
+    return (wrap(unit, None) for unit in unit_arrays(x.shape, x.dtype))
 
 
 def _by_rows(run: Evaluation) -> dict[Node, Any]:
     (result,) = run.results
-    sweeps = [run.pull([unit], retain_graph=True) for unit in _units(result)]
+    sweeps = [run.pull([unit], retain_graph=True) for unit in _unit_tensors(result)]
     return {
-        node: _joined([swept(found.get(node), x) for found in sweeps], 0, result.shape + x.shape)
+        node: _joined([owned(found.get(node), x) for found in sweeps], 0, result.shape + x.shape)
         for node, x in run.by_node().items()
         if any(node in found for found in sweeps)
     }
@@ -76,7 +80,7 @@ def _by_rows(run: Evaluation) -> dict[Node, Any]:
 def _by_columns(run: Evaluation) -> dict[Node, Any]:
     (result,) = run.results
     return {
-        node: _joined([run.push({node: unit})[0] for unit in _units(x)], -1, result.shape + x.shape)
+        node: _joined([run.push({node: unit})[0] for unit in _unit_tensors(x)], -1, result.shape + x.shape)
         for node, x in run.by_node().items()
         if x.size
     }

@@ -1,9 +1,11 @@
-"""Random numbers: one NumPy generator that everything in the house draws from, seeded in one place.
+"""Random numbers: one NumPy generator for all four packages, seeded in one place.
 
 >>> import engine
 >>> engine.random.seed(0)
 >>> engine.random.normal((2,)).shape
 (2,)
+
+Read next: `engine/ops/fused/attention.py`.
 """
 
 from __future__ import annotations
@@ -15,17 +17,17 @@ import numpy as np
 from engine.arrays import default_dtype
 from engine.tensor import Tensor, wrap
 
-_generator: np.random.Generator | None = None  # made when first asked for: `numpy.random` takes a while to import
+_generator: np.random.Generator | None = None  # made on first use, because importing `numpy.random` is slow
 
 
 def seed(number: int) -> None:
-    """Start the generator anew: the same seed gives the same numbers."""
+    """Replace the generator by a new one; the same seed gives the same numbers."""
     global _generator
     _generator = np.random.default_rng(number)
 
 
 def generator() -> np.random.Generator:
-    """The generator itself."""
+    """The generator; with a random seed if `seed` has not been called."""
     global _generator
     if _generator is None:
         _generator = np.random.default_rng()
@@ -33,7 +35,7 @@ def generator() -> np.random.Generator:
 
 
 def normal(shape: tuple[int, ...], *, std: float = 1.0, dtype: Any = None) -> Tensor:
-    """Independent normal numbers with mean 0."""
+    """Independent normal numbers with mean 0 and standard deviation `std`."""
     return wrap((generator().normal(size=shape) * std).astype(dtype or default_dtype()), None)
 
 

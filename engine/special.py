@@ -1,8 +1,10 @@
 """The error function on arrays, which NumPy lacks.
 
-For z >= 0, erfc(z) = t exp(-z^2 + p(t)) with t = 2 / (2 + z) and p smooth on (0, 1], so a short Chebyshev
-series represents it to the last bits everywhere (the method of Numerical Recipes, section 6.2.2). Its
-coefficients are interpolated here from `math.erfc`, once, when first used.
+For z >= 0, erfc(z) = t exp(-z^2 + p(t)) with t = 2 / (2 + z) and p smooth on (0, 1], so a short Chebyshev series for p
+gives erfc to the precision of the dtype (the method of Numerical Recipes, section 6.2.2). The coefficients are
+interpolated from `math.erfc` when first used.
+
+Read next: `engine/ops/elementwise/trigonometry.py`.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ def erf(x: Array) -> Array:
     """2 / sqrt(pi) times the integral of exp(-s^2) from 0 to x, elementwise, to the relative precision of the dtype."""
     out = erf_absolute(x)
     near = np.abs(x) < 0.5
-    if near.any():  # where 1 - erfc has lost digits, the Taylor series has them
+    if near.any():  # 1 - erfc cancels near 0, the Taylor series does not
         small = x[near]
         square = small * small
         series = np.zeros_like(small)
@@ -48,7 +50,7 @@ def erf(x: Array) -> Array:
 
 
 def erf_absolute(x: Array) -> Array:
-    """The same to the absolute precision of the dtype: all that is needed where 1 is added to it."""
+    """erf(x) to the absolute precision of the dtype, which is enough where 1 is added to it."""
     c = _coefficients(28 if x.dtype == np.float64 else 9)
     z = np.abs(x)
     t = 2 / (2 + z)

@@ -4,16 +4,16 @@
     grad(grad(lambda x: x**3))(2.0)           12
     jvp(grad(f), (x,), (v,))                  a Hessian times a vector, forward over reverse
 
-The idea: evaluate f once, on fresh copies of its inputs, and sweep what was recorded from the output back to these
+The idea: evaluate f once, on fresh copies of its inputs, and sweep the recorded graph from the output back to these
 copies (or from the copies forward). The invariant that rules out perturbation confusion: a sweep visits only nodes made
-during its own evaluation and ends at its own copies, so what an inner function closes over is a constant to the inner
-transform and, through the copies' parents, a variable to the outer one.
+during its own evaluation and ends at its own copies. So a tensor that an inner function closes over is a constant to
+the inner transform and, through the copies' parents, a variable to the outer one.
 
-The sweep is recorded where its result may be differentiated again: if recording is on and the evaluation used any
-tensor from outside that has a graph. Under `no_grad` results are constants, which is the fast way for a training step.
-Results are tensors whatever the arguments were.
+The sweep is recorded if its result may be differentiated again: recording is on, and the evaluation used a tensor from
+outside that has a graph. Under `no_grad` results are constants, which is faster and enough for a training step. Results
+are tensors, whatever the arguments were.
 
-Read next: `engine/jacobians.py`, then `engine/checkpoint.py`.
+Read next: `engine/trees.py`, nested arguments.
 """
 
 from __future__ import annotations
@@ -38,49 +38,49 @@ class Evaluation:
     """f evaluated once, with its graph kept.
 
     Fields:
-        out: what f returned, a tree of tensors; `results` are its leaves.
-        argnums, given: which arguments are to be differentiated, and what they were given as.
-        inputs, paths: for each of those the leaves, as f saw them, and where in the argument they stand.
+        out: the result of f, a tree of tensors; `results` are its leaves.
+        argnums, given: the positions of the arguments to differentiate, and these arguments as the user gave them.
+        inputs, paths: for each of these arguments, its leaves as f received them, and their paths in the argument.
         began: the serial number at which the evaluation began.
-        leads_out: whether it used a tensor from outside that has a graph.
+        uses_outside: whether f used a tensor that has a graph and was made before the evaluation.
     """
 
     def __init__(
-        self, who: str, f: Function, args: Sequence[Any], keywords: Any, argnums: Sequence[int], forward: bool = False
+        self, name: str, f: Function, args: Sequence[Any], keywords: Any, argnums: Sequence[int], forward: bool = False
     ) -> None:
         self.began = next_serial()
         self.argnums = argnums
         self.given = [args[k] for k in argnums]
-        outside = current().enabled
-        handed = list(args)
+        recording = current().enabled
+        passed = list(args)
         self.inputs: list[list[Tensor]] = []
         self.paths: list[list[str]] = []
         with changed(enabled=True, forward=forward or current().forward):
             for k in argnums:
                 found = trees.leaves(args[k])
-                fresh = [_fresh(who, k, one, outside) for one in found]
-                handed[k] = trees.with_leaves(args[k], fresh)
+                fresh = [_input(name, k, entry, recording) for entry in found]
+                passed[k] = trees.with_leaves(args[k], fresh)
                 self.inputs.append(fresh)
-                self.paths.append([one.path for one in found])
-            out = f(*handed, **keywords)
-        self.results = [_operand(f"{who}: the function's result", one) for one in trees.leaves(out)]
+                self.paths.append([entry.path for entry in found])
+            out = f(*passed, **keywords)
+        self.results = [_as_tensor(f"{name}: the function's result", entry) for entry in trees.leaves(out)]
         self.out = trees.same_form(out, self.results)
         used = {node for result in self.results if result.node for node in reachable(result.node, self.began)}
-        self.leads_out = any(p is not None and p.serial < self.began for n in used for p in (n, *n.parents))
+        self.uses_outside = any(p is not None and p.serial < self.began for n in used for p in (n, *n.parents))
 
     def by_node(self) -> dict[Node, Tensor]:
-        """All inputs, by their nodes, where sweeps end or begin."""
+        """All inputs by their nodes: reverse sweeps end there, forward sweeps begin there."""
         return {x.node: x for tensors in self.inputs for x in tensors if x.node is not None}
 
     def value(self) -> Any:
-        """What f returned; as constants where nothing outside could be reached from it."""
-        if self.leads_out and current().enabled:
+        """The result of f; as constants if its graph does not lead to a tensor from outside."""
+        if self.uses_outside and current().enabled:
             return self.out
         return trees.same_form(self.out, [wrap(result.array, None) for result in self.results])
 
     def pull(self, cotangents: Sequence[Tensor], retain_graph: bool) -> dict[Node, Any]:
-        """One reverse sweep: the gradient of <cotangents, results> by input node; missing where there is none."""
-        recorded = current().enabled and (self.leads_out or any(g.node is not None for g in cotangents))
+        """One reverse sweep: the gradient of <cotangents, results> by input node; inputs without one are left out."""
+        recorded = current().enabled and (self.uses_outside or any(g.node is not None for g in cotangents))
         with changed(enabled=True, forward=current().forward):
             root, seed = self._root(cotangents)
         if root is None:
@@ -96,7 +96,7 @@ class Evaluation:
             )
 
     def _root(self, cotangents: Sequence[Tensor]) -> tuple[Node | None, Tensor]:
-        """Where to begin: at the only result, or at the sum of <cotangent, result> over several."""
+        """The node where the sweep begins, and its cotangent: the only result, or the sum of <cotangent, result>."""
         if len(self.results) == 1:
             return self.results[0].node, cotangents[0]
         total = ops.sum(ops.stack([ops.sum(r * g) for r, g in zip(self.results, cotangents, strict=True)]))
@@ -104,49 +104,49 @@ class Evaluation:
 
     def push(self, tangents: dict[Node, Tensor]) -> list[Tensor]:
         """One forward sweep: the tangent of each result, given those of the inputs by node."""
-        recorded = current().enabled and (self.leads_out or any(t.node is not None for t in tangents.values()))
+        recorded = current().enabled and (self.uses_outside or any(t.node is not None for t in tangents.values()))
         given = {node: t if recorded else t.array for node, t in tangents.items()}
-        way = {node for r in self.results if r.node for node in between(r.node, self.by_node(), self.began)}
+        nodes = {node for r in self.results if r.node for node in between(r.node, self.by_node(), self.began)}
         with changed(enabled=recorded):
-            found = forward_sweep(oldest_first(way), given, create_graph=recorded)
-        return [swept(found.get(r.node), r) for r in self.results]  # type: ignore[arg-type]
+            found = forward_sweep(oldest_first(nodes), given, create_graph=recorded)
+        return [owned(found.get(r.node), r) for r in self.results]  # type: ignore[arg-type]
 
     def like_inputs(self, found: dict[Node, Any], missing: Callable[[str, Tensor], Any]) -> list[Any]:
-        """Gradients in the form of the arguments; `missing(path, input)` stands in where none arrived."""
-        grown = []
+        """Gradients in the form of the arguments; `missing(path, input)` gives that of an input which has none."""
+        gradients = []
         for number, tree, paths, tensors in zip(self.argnums, self.given, self.paths, self.inputs, strict=True):
             values = [
-                swept(found[x.node], x) if x.node in found else missing(f"argument {number}{path}", x)
+                owned(found[x.node], x) if x.node in found else missing(f"argument {number}{path}", x)
                 for path, x in zip(paths, tensors, strict=True)
             ]
-            grown.append(trees.same_form(tree, values))
-        return grown
+            gradients.append(trees.same_form(tree, values))
+        return gradients
 
 
-def _fresh(who: str, argument: int, given: trees.Leaf, outside: bool) -> Tensor:
-    """The input that f is handed: an alias of a tensor that somebody outside may differentiate, else a new leaf."""
+def _input(name: str, argument: int, given: trees.Leaf, recording: bool) -> Tensor:
+    """The tensor passed to f: an alias if recording is on outside and `given` has a node, else a new leaf."""
     if given.parameter:
         return given.value  # a module keeps its parameters; the sweep ends at their nodes
-    x = _operand(f"{who}: argument {argument}", given)
+    x = _as_tensor(f"{name}: argument {argument}", given)
     if x.dtype.kind != "f":
         raise TypeError(
-            f"{who}: argument {argument}{given.path} has dtype {x.dtype}; only floating ones have gradients"
+            f"{name}: argument {argument}{given.path} has dtype {x.dtype}; only floating dtypes have gradients"
         )
-    if outside and x.node is not None:
+    if recording and x.node is not None:
         return ops.alias(x)
     return wrap(x.array, leaf(x.shape, x.dtype))
 
 
-def _operand(what: str, given: trees.Leaf) -> Tensor:
+def _as_tensor(what: str, given: trees.Leaf) -> Tensor:
     if isinstance(given.value, Tensor):
         return given.value
     if isinstance(given.value, int | float | np.ndarray | np.generic):
         return Tensor(given.value)
-    raise TypeError(f"{what}{given.path} is a {type(given.value).__name__}; numbers, arrays and tensors have gradients")
+    raise TypeError(f"{what}{given.path} is a {type(given.value).__name__}; it must be a number, an array or a tensor")
 
 
-def swept(value: Any, like: Tensor) -> Tensor:
-    """A swept value as a tensor of its own memory; zeros for None."""
+def owned(value: Any, like: Tensor) -> Tensor:
+    """The result of a sweep as a tensor with memory of its own; zeros in the shape of `like` for None."""
     if value is None:
         return ops.zeros_like(like)
     return value if isinstance(value, Tensor) else wrap(np.array(value), None)
@@ -156,24 +156,24 @@ def _zeros(_: str, x: Tensor) -> Tensor:
     return ops.zeros_like(x)
 
 
-def positions(who: str, argnums: Argnums, count: int) -> list[int]:
-    """`argnums` as a list, counted from the front. Raises TypeError for an argument that is not there."""
-    asked = [argnums] if isinstance(argnums, int) else list(argnums)
-    for k in asked:
+def positions(name: str, argnums: Argnums, count: int) -> list[int]:
+    """`argnums` as a list, counted from the front. Raises TypeError for a position beyond the `count` arguments."""
+    numbers = [argnums] if isinstance(argnums, int) else list(argnums)
+    for k in numbers:
         if not -count <= k < count:
-            raise TypeError(f"{who}: argnums {k}, but the function was called with {count} positional arguments")
-    return [k % count for k in asked]
+            raise TypeError(f"{name}: argnums {k}, but the function was called with {count} positional arguments")
+    return [k % count for k in numbers]
 
 
 def value_and_grad(f: Function, argnums: Argnums = 0, *, allow_unused: bool = False) -> Function:
-    """A function that returns (f(...), its gradient in the arguments `argnums`).
+    """A function that returns (f(...), the gradient of f in the arguments `argnums`).
 
     f returns one number. Arguments may be arrays, numbers, tensors, nested lists, tuples and dicts of these, or
-    modules, whose gradients come as a dict by parameter name. The gradient has the form of the argument; a tuple of
-    them if `argnums` is a tuple.
+    modules, whose gradients are a dict by parameter name. A gradient has the form of its argument; the result holds a
+    tuple of gradients if `argnums` is a tuple.
 
-    Raises RuntimeError if f does not return one number, or does not depend on an argument; with `allow_unused` that
-    gradient is None.
+    Raises RuntimeError if f does not return one number, or does not depend on an argument; with `allow_unused` the
+    gradient of that argument is None instead.
     """
 
     def missing(path: str, _: Tensor) -> None:
@@ -198,7 +198,7 @@ def _value_and_grad(f: Function, argnums: Argnums, missing: Callable[[str, Tenso
 
 
 def grad(f: Function, argnums: Argnums = 0, *, allow_unused: bool = False) -> Function:
-    """The gradient of f as a function of the same arguments. See `value_and_grad`.
+    """The gradient of f as a function of the same arguments: the second result of `value_and_grad`.
 
     >>> grad(lambda x: x * grad(lambda y: x * y)(x))(5.0)
     Tensor(10.)
@@ -208,20 +208,21 @@ def grad(f: Function, argnums: Argnums = 0, *, allow_unused: bool = False) -> Fu
 
 
 def grad_or_zeros(f: Function, argnums: Argnums) -> Function:
-    """Like `grad`, with zeros where f does not depend on an argument: a linear function has a second derivative, 0."""
+    """Like `grad`, with zeros where f does not depend on an argument, so that a linear f has the Hessian 0."""
     both = _value_and_grad(f, argnums, _zeros)
     return lambda *args: both(*args)[1]
 
 
 def vjp(f: Function, *xs: Any) -> tuple[Any, Function]:
-    """(f(*xs), pullback), where pullback(g) is a tuple: J^T g for each of xs, zero where f does not depend on it.
+    """(f(*xs), pullback), where pullback(g) is a tuple: J^T g for each of xs, zeros where f does not depend on it.
 
-    g has the form and shapes of f's result. The pullback may be called any number of times.
+    g has the form and shapes of f's result; another number of arrays is a ValueError. The pullback may be called any
+    number of times.
     """
     run = Evaluation("vjp", f, xs, {}, range(len(xs)))
 
     def pullback(g: Any) -> tuple[Any, ...]:
-        given = [one.value for one in trees.leaves(g)]
+        given = [entry.value for entry in trees.leaves(g)]
         if len(given) != len(run.results):
             raise ValueError(f"vjp: {len(given)} cotangents given for {len(run.results)} results")
         cotangents = [cotangent_for(r, g, "vjp") for r, g in zip(run.results, given, strict=True)]
@@ -233,12 +234,12 @@ def vjp(f: Function, *xs: Any) -> tuple[Any, Function]:
 def jvp(f: Function, xs: Any, ts: Any) -> tuple[Any, Any]:
     """(f(*xs), its derivative in the direction ts): the Jacobian times a tangent, by one forward sweep.
 
-    `xs` and `ts` are tuples, one tangent of the same form and shapes for each argument; for a function of one
-    argument they may stand alone.
+    `xs` and `ts` are tuples: the arguments, and for each a tangent of its form and shapes. A single argument and its
+    tangent may be given without tuples. Raises ValueError if the numbers of arrays differ.
     """
     xs, ts = (xs, ts) if isinstance(xs, tuple) else ((xs,), (ts,))
     run = Evaluation("jvp", f, xs, {}, range(len(xs)), forward=True)
-    directions = [one.value for one in trees.leaves(ts)]
+    directions = [entry.value for entry in trees.leaves(ts)]
     inputs = [x for tensors in run.inputs for x in tensors]
     if len(directions) != len(inputs):
         raise ValueError(f"jvp: {len(directions)} tangents given for {len(inputs)} inputs")
@@ -249,10 +250,10 @@ def jvp(f: Function, xs: Any, ts: Any) -> tuple[Any, Any]:
 
 
 def hvp(f: Function, xs: Any, vs: Any) -> Any:
-    """The Hessian of f times vs, in the form of xs: the forward derivative of the gradient, never forming the Hessian.
+    """The Hessian of f times vs, in the form of xs, without forming the Hessian: the jvp of the gradient.
 
     f returns one number; `xs` and `vs` as in `jvp`.
     """
-    alone = not isinstance(xs, tuple)
-    gradient = grad_or_zeros(f, 0 if alone else tuple(range(len(xs))))
+    single = not isinstance(xs, tuple)
+    gradient = grad_or_zeros(f, 0 if single else tuple(range(len(xs))))
     return jvp(gradient, xs, vs)[1]

@@ -1,8 +1,10 @@
-"""What is still known of the values in a graph, after the fact.
+"""The values of a recorded graph that are still in memory.
 
-A node does not hold its value; the array belongs to whoever holds the tensor. But some are there all the same: kept on
-purpose (`keep_values`), saved because a rule will ask for them, or held by the tensor that awaits the node's gradient.
-Nothing is computed again, and what has been assigned since the graph was recorded does not count as known.
+A node does not hold its value; the tensor does, and may be gone. But some values can still be found: kept on purpose
+(`keep_values`), saved for a rule, or held by the tensor that awaits the node's gradient. Nothing is computed again, and
+a tensor that has been assigned since the graph was recorded is left out.
+
+Read next: `engine/ops/__init__.py`.
 """
 
 from __future__ import annotations
@@ -18,11 +20,11 @@ from engine.graph import Node
 
 
 def known_values(nodes: Iterable[Node]) -> dict[Node, Array]:
-    """The values that can still be found of these nodes and of what they were computed from, by node."""
+    """The values that can still be found, by node, for these nodes and their parents."""
     found: dict[Node, Array] = {}
 
     def offer(owner: Node | None, value: Any, serial: int) -> None:
-        """Take a value for a node's, unless it was promoted, or assigned after this serial number."""
+        """Take `value` as the value of `owner`, unless it was promoted, or assigned after this serial number."""
         if owner is None or owner in found or not isinstance(value, np.ndarray):
             return
         if value.shape == owner.shape and value.dtype == owner.dtype and not versions.assigned_since(value, serial):
@@ -39,7 +41,7 @@ def known_values(nodes: Iterable[Node]) -> dict[Node, Array]:
 
 
 def _saved(node: Node) -> Iterable[tuple[Node | None, Any]]:
-    """Pairs of a node and its value, from what `node` saved for its rules."""
+    """Pairs of a node and its value, from the values that `node` saved for its rules."""
     if node.plan is None or node.saved is None:
         return
     for owner, value in zip(node.plan.owners(node.parents, node), node.saved, strict=True):

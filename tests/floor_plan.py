@@ -68,7 +68,14 @@ def plan(of: Imports) -> Digraph:
     }
     for package, targets in reduced(between).items():
         for target in sorted(targets):
-            drawing.edge(_top(of, package), target, ltail=f"cluster_{package}", lhead=f"cluster_{target}", penwidth="2", minlen="3")
+            drawing.edge(
+                _top(of, package),
+                target,
+                ltail=f"cluster_{package}",
+                lhead=f"cluster_{target}",
+                penwidth="2",
+                minlen="3",
+            )
     return drawing
 
 

@@ -31,7 +31,7 @@ ROWS = {
         testing/
     """,
     "viz": """
-        data digits checks colors words
+        data digits checks colors words -> strokes figures
         names watch stages repeats -> groups -> fold prune matching versus
         text drawing/ page/ charts/
         flow -> compare trace

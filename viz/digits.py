@@ -1,8 +1,12 @@
-"""Numbers for people: few digits, and percentages that do not lie.
+"""Numbers as text: few digits, and percentages that add up.
 
-A percentage is its share, rounded; it is never moved to make a sum come out. Where whole percents would not add up to
-100, or would hide a share, all percentages of the group get one decimal. So what stands at the edges into one node adds
-up to 100 up to the rounding of its last digit, equal shares look equal, and 0% means none.
+A percentage is its share, rounded; it is never changed to make a sum come out. Where the whole percents of a group
+would not add up to 100, or would hide a share, all percentages of the group get one decimal. So the percentages at the
+edges into one node add up to 100, up to the rounding of the last digit; equal shares have equal texts; and 0% means
+that there is none.
+
+Every picture, page and table takes its texts from here. A page opens and closes modules by itself, which makes groups
+that are not known here; `forms` gives it both texts of each share, and it chooses between them as `form` does.
 
 Read next: `viz/words.py`, how names are written.
 """
@@ -14,7 +18,7 @@ from collections.abc import Sequence
 
 
 def short(number: float, digits: int = 4) -> str:
-    """The number with that many significant digits, and in any case with all before the point, up to five.
+    """The number with that many significant digits, but with all digits before the point, up to five.
 
     >>> short(-6.94169), short(1003.4), short(0.000012345), short(2.0)
     ('-6.942', '1003', '1.234e-5', '2')
@@ -29,39 +33,53 @@ def short(number: float, digits: int = 4) -> str:
 
 
 def _trimmed(text: str) -> str:
-    """Without zeros at the end that say nothing."""
+    """Without zeros after the last significant digit behind the point."""
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def percent(share: float) -> str:
-    """A share with two decimals; a small one does not become nothing."""
-    return "<0.01%" if 0 < share < 5e-5 else f"{share:.2%}"
+    """A single share with two decimals; a dash for nan, the share in a gradient of zero.
+
+    >>> percent(0.25), percent(-0.00001), percent(0.0)
+    ('25.00%', '-<0.01%', '0%')
+    """
+    return "–" if math.isnan(share) else _percent(share, 2)
 
 
 def percents(shares: Sequence[float]) -> list[str]:
-    """The shares of one whole as percentages; empty for a nan, which is a share of nothing.
+    """The shares of one whole as percentages; empty for nan.
 
     >>> percents([0.75, 0.25]), percents([1.012, -0.012]), percents([2 / 3, 1 / 3 - 1e-5, 1e-5])
     (['75%', '25%'], ['101%', '-1%'], ['66.7%', '33.3%', '<0.1%'])
     """
-    known = [share for share in shares if not math.isnan(share)]
-    decimals = 0 if _add_up(known) else 1
-    return ["" if math.isnan(share) else _percent(share, decimals) for share in shares]
+    made = [forms(share) for share in shares]
+    chosen = form([whole for _, _, whole in made])
+    return [(whole, tenths)[chosen] for whole, tenths, _ in made]
 
 
-def _add_up(shares: Sequence[float]) -> bool:
-    """Whether whole percents add up to 100 and show every share that is not zero."""
-    if not all(math.isfinite(share) for share in shares):
-        return False
-    whole = [round(100 * share) for share in shares]
-    return sum(whole) == 100 and all(shown or not share for shown, share in zip(whole, shares))
+def forms(share: float) -> tuple[str, str, int | None]:
+    """A share in whole percents, and with one decimal; and the whole percents as a number, None if 0 would hide it.
+
+    >>> forms(0.857), forms(0.004), forms(float("nan"))
+    (('86%', '85.7%', 86), ('<1%', '0.4%', None), ('', '', 0))
+    """
+    if math.isnan(share):
+        return "", "", 0
+    whole = round(100 * share) if math.isfinite(share) else 0
+    return _percent(share, 0), _percent(share, 1), whole if whole or not share else None
+
+
+def form(wholes: Sequence[int | None]) -> int:
+    """Which of its two forms each share of a group has: 0 for whole percents, 1 for one decimal."""
+    return 0 if None not in wholes and sum(whole or 0 for whole in wholes) == 100 else 1
 
 
 def _percent(share: float, decimals: int) -> str:
     if not share:
         return "0%"
-    if abs(share) >= 100:  # so much was cancelled that digits behind the point mean nothing
+    if abs(share) >= 100:  # much was cancelled: digits behind the point mean nothing
         return f"{short(100 * share, 3)}%"
-    if abs(share) < 0.0005:
-        return "<0.1%" if share > 0 else "-<0.1%"
+    least = 0.5 * 10.0 ** -(decimals + 2)
+    if abs(share) < least:
+        return f"{'-' if share < 0 else ''}<{10.0**-decimals:g}%"
     return f"{share:.{decimals}%}"

@@ -46,8 +46,8 @@ def fold(
     for node in nodes:
         members[group_of[node.id].id].append(node)
     doors = _doors(nodes, edges, group_of)
-    folded = [_node(group_of[inside[0].id], inside, list(doors[group].values())) for group, inside in members.items()]
-    return tuple(folded), tuple(_edges(edges, group_of, doors))
+    boxes = [folded(group_of[inside[0].id], inside, list(doors[group].values())) for group, inside in members.items()]
+    return tuple(boxes), tuple(_edges(edges, group_of, doors))
 
 
 def _doors(nodes: Sequence[Node], edges: Sequence[Edge], group_of: Mapping[str, Group]) -> Doors:
@@ -70,12 +70,12 @@ def _edges(edges: Sequence[Edge], group_of: Mapping[str, Group], doors: Doors) -
             arriving[source, target].append(edge)
     norms = {group: math.hypot(*(door.norm for door in inside.values())) for group, inside in doors.items()}
     return [
-        among[0] if len(among) == 1 and plain.issuperset(ends) else _merged(ends, among, doors[ends[1]], norms[ends[1]])
+        among[0] if len(among) == 1 and plain.issuperset(ends) else merged(ends, among, doors[ends[1]], norms[ends[1]])
         for ends, among in arriving.items()
     ]
 
 
-def _merged(ends: tuple[str, str], among: Sequence[Edge], doors: Mapping[str, Node], whole: float) -> Edge:
+def merged(ends: tuple[str, str], among: Sequence[Edge], doors: Mapping[str, Node], whole: float) -> Edge:
     """One edge for several; `whole` is the norm of all gradients at the doors."""
     share = 0.0 if whole else math.nan
     for edge in among:
@@ -85,7 +85,7 @@ def _merged(ends: tuple[str, str], among: Sequence[Edge], doors: Mapping[str, No
     return Edge(*ends, norm, share, count=sum(edge.count for edge in among))
 
 
-def _node(group: Group, inside: Sequence[Node], doors: Sequence[Node]) -> Node:
+def folded(group: Group, inside: Sequence[Node], doors: Sequence[Node]) -> Node:
     """One node for a group. Nodes are ordered from the loss back, so the first of them was computed last."""
     result = inside[0]
     if not group.is_box and group.times == 1:

@@ -81,8 +81,7 @@ def _walk(row: _Row, before: str = "", outermost: bool = True) -> Iterator[tuple
 def _cells(row: _Row, total: float, bar: str) -> tuple[str, ...]:
     share = _part(row.norm, total)
     rms = row.norm / math.sqrt(row.size) if row.size else 0.0
-    shown = "–" if math.isnan(share) else percent(share)
-    return shown, bar, short(row.norm, 3), short(rms, 3), f"{row.size:,}"
+    return percent(share), bar, short(row.norm, 3), short(rms, 3), f"{row.size:,}"
 
 
 def _bar(part: float) -> str:

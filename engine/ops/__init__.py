@@ -1,6 +1,6 @@
 """All ops, by the names of the Array API standard and NumPy.
 
-An op is one block in one file; `__all__` of its file says that it is public, and here that is passed on.
+An op is one block in one file. A file lists its public ops in `__all__`, and this package re-exports them.
 
 Read next: `engine/ops/elementwise/__init__.py`.
 """

@@ -1,16 +1,17 @@
-"""Products that sum over what two arrays share: contract, and what is made of it.
+"""Contractions: products of two arrays summed over shared axes. `tensordot` and `outer` are two of them.
 
-The idea: name the axes. A label of both arrays that the result lacks is summed over; one that the result has too runs
-along; a label of one array only is free:
+The idea: label the axes. A label of both arrays is summed over if the result does not have it, else it is a batch
+label; a label of one array only is free:
 
-    contract(x, y, left="bij", right="bjk", result="bik")      b runs along, j is summed over, i and k are free
+    contract(x, y, left="bij", right="bjk", result="bik")      b is a batch label, j is summed over, i and k are free
 
 So any contraction is one batched matrix product, (b, i, j) times (b, j, k), between two transpositions.
 
-The invariant: each label occurs in at least two of `left`, `right` and `result`, and once in each. Then the
-derivative is a contraction of the same kind with the labels changed round: exchange `result` and `left` for x.
+The invariant: each label occurs in at least two of `left`, `right` and `result`, and at most once in each. Then the
+derivative is a contraction too, with two of the three exchanged: `result` and `left` for the gradient of x, `result`
+and `right` for that of y.
 
-Read next: `engine/ops/einsum.py`.
+Read next: `engine/ops/creation.py`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from engine.declare import primitive
 from engine.examples import REAL, Arguments, Draw
-from engine.ops.shapes import beside_tensors, reshape
+from engine.ops.shapes import convert_operands, reshape
 from engine.plan import LINEAR
 
 __all__ = ["outer", "tensordot"]
@@ -51,10 +52,10 @@ def _contract_example(draw: Draw) -> Arguments:
     broadcasts=True,
 )
 def contract(x: Any, y: Any, *, left: Labels, right: Labels, result: Labels) -> Any:
-    """Multiply two arrays with labelled axes and sum over the labels that `result` lacks."""
+    """Multiply two arrays with labelled axes and sum over the labels that are not in `result`."""
     dtype = np.result_type(x, y)
     x, y = np.asarray(x, dtype), np.asarray(y, dtype)
-    along = [label for label in left if label in right and label in result]
+    batch = [label for label in left if label in right and label in result]
     summed = [label for label in left if label in right and label not in result]
     rows = [label for label in left if label not in right]
     columns = [label for label in right if label not in left]
@@ -63,41 +64,43 @@ def contract(x: Any, y: Any, *, left: Labels, right: Labels, result: Labels) -> 
     def sizes(labels: Sequence[Any]) -> int:
         return math.prod(side[label] for label in labels)
 
-    x = x.transpose([left.index(label) for label in along + rows + summed])
-    y = y.transpose([right.index(label) for label in along + summed + columns])
-    x = x.reshape(sizes(along), sizes(rows), sizes(summed))
-    y = y.reshape(sizes(along), sizes(summed), sizes(columns))
+    x = x.transpose([left.index(label) for label in batch + rows + summed])
+    y = y.transpose([right.index(label) for label in batch + summed + columns])
+    x = x.reshape(sizes(batch), sizes(rows), sizes(summed))
+    y = y.reshape(sizes(batch), sizes(summed), sizes(columns))
     out = np.matmul(x, y) if summed else x * y  # with nothing to sum, broadcasting alone is much faster
-    made = along + rows + columns
-    return out.reshape([side[label] for label in made]).transpose([made.index(label) for label in result])
+    order = batch + rows + columns
+    return out.reshape([side[label] for label in order]).transpose([order.index(label) for label in result])
 
 
 def tensordot(x: Any, y: Any, *, axes: Any = 2) -> Any:
-    """Sum over pairs of axes of x and y; the axes left are those of x, then those of y.
+    """Product of x and y summed over pairs of axes; the result has the other axes of x, then those of y.
 
     Args:
         x, y: the operands.
-        axes: how many of the last axes of x to pair with the first ones of y, or two sequences of axes, one for each.
+        axes: the number of last axes of x to pair with the first axes of y, or two sequences, axes of x and axes of y.
 
-    Raises ValueError where paired axes differ in size or number.
+    Raises ValueError if paired axes differ in size or number.
     """
-    x, y = beside_tensors((x, y))
+    x, y = convert_operands((x, y))
     if isinstance(axes, int | np.integer):
         pairs = range(x.ndim - axes, x.ndim), range(axes)
         if not 0 <= axes <= min(x.ndim, y.ndim):
             raise ValueError(f"tensordot: shapes {x.shape}, {y.shape} have no {axes} axes to pair")
     else:
         pairs = axes
-    of_x, of_y = (normalize_axis_tuple(a, operand.ndim, "tensordot") for a, operand in zip(pairs, (x, y), strict=True))
-    if [x.shape[a] for a in of_x] != [y.shape[a] for a in of_y]:
-        raise ValueError(f"tensordot: axes {of_x} of shape {x.shape} do not fit axes {of_y} of shape {y.shape}")
+    axes_x, axes_y = (
+        normalize_axis_tuple(a, operand.ndim, "tensordot") for a, operand in zip(pairs, (x, y), strict=True)
+    )
+    if [x.shape[a] for a in axes_x] != [y.shape[a] for a in axes_y]:
+        raise ValueError(f"tensordot: axes {axes_x} of shape {x.shape} do not fit axes {axes_y} of shape {y.shape}")
     left = tuple(range(x.ndim))
-    right = tuple(of_x[of_y.index(a)] if a in of_y else x.ndim + a for a in range(y.ndim))
-    free = (*(a for a in left if a not in of_x), *(a for a in right if a >= x.ndim))
+    right = tuple(axes_x[axes_y.index(a)] if a in axes_y else x.ndim + a for a in range(y.ndim))
+    free = (*(a for a in left if a not in axes_x), *(a for a in right if a >= x.ndim))
     return contract(x, y, left=left, right=right, result=free)
 
 
 def outer(x: Any, y: Any) -> Any:
-    """Every value of x times every value of y: shape (x.size, y.size), both flattened."""
-    x, y = (reshape(operand, shape=(-1,)) for operand in beside_tensors((x, y)))
+    """The products x_i y_j of all values of the flattened x and y, with shape (x.size, y.size)."""
+    x, y = (reshape(operand, shape=(-1,)) for operand in convert_operands((x, y)))
     return contract(x, y, left=("i",), right=("j",), result=("i", "j"))

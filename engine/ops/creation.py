@@ -1,6 +1,8 @@
-"""Tensors made from nothing but a shape: constants, or leaves with `requires_grad=True`.
+"""Tensors made from a shape: constants, or leaves with `requires_grad=True`.
 
-Without a `dtype` they have the engine's default one; those made `_like` another have that one's shape and dtype.
+Without a `dtype` they have the engine's default dtype; `zeros_like` and its kind take shape and dtype from an array.
+
+Read next: `engine/ops/fused/__init__.py`.
 """
 
 from __future__ import annotations
@@ -53,15 +55,15 @@ def full_like(x: Any, value: Any, *, dtype: Any = None, requires_grad: bool = Fa
 
 
 def arange(start: Any, stop: Any = None, step: Any = 1, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """The numbers from `start` (or 0, if given alone) up to, not including, `stop`: int64 if all three are integers."""
+    """The numbers from `start` up to `stop`, not included; `arange(stop)` starts at 0. int64 if all are integers."""
     if stop is None:
         start, stop = 0, start
     if dtype is None:
         integers = all(isinstance(number, int | np.integer) for number in (start, stop, step))
         dtype = np.int64 if integers else default_dtype()
-    return _tensor(np.arange(start, stop, step).astype(dtype), requires_grad)  # counted in full precision
+    return _tensor(np.arange(start, stop, step).astype(dtype), requires_grad)  # computed in float64, then rounded
 
 
 def eye(n: int, m: int | None = None, *, k: int = 0, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """An n x m matrix (n x n without m) with ones on the diagonal `k` places above the main one, zeros elsewhere."""
+    """An n x m matrix (n x n without m) of zeros with ones on the k-th diagonal, above the main one for k > 0."""
     return _tensor(np.eye(n, m, k, dtype or default_dtype()), requires_grad)

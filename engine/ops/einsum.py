@@ -1,12 +1,15 @@
 """einsum: sums of products, in index notation.
 
     einsum("bij,bjk->bik", x, y)        a batch of matrix products
-    einsum("...i,i", x, w)              each row of x with w; without an arrow, labels that occur once are the result's
+    einsum("...i,i", x, w)              each row of x with w; without "->", the result has the labels that occur once
 
-The idea: three small steps make every operand plain (each label once, and as long as it is elsewhere), and from there
-on pairs of operands are contracted until one is left. Each step is an op with a derivative, so einsum needs none.
+The idea: three steps simplify each operand (take diagonals, drop axes of size 1 that broadcast, sum over labels that
+nothing else has), and then pairs of operands are contracted until one is left. Each step is an op with a derivative, so
+einsum needs no rule of its own.
 
 The invariant after the three steps: every label of an operand occurs in another operand or in the result.
+
+Read next: `engine/ops/contraction.py`.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ import numpy as np
 from engine.ops.contraction import Labels, contract
 from engine.ops.indexing import getitem
 from engine.ops.reductions import sum
-from engine.ops.shapes import beside_tensors, permute_dims, reshape
+from engine.ops.shapes import convert_operands, permute_dims, reshape
 
 __all__ = ["einsum"]
 
@@ -30,27 +33,27 @@ _TERM = re.compile(r"[a-zA-Z]*(\.\.\.)?[a-zA-Z]*")
 
 
 class Part(NamedTuple):
-    """An operand, or what some were contracted to, with the labels of its axes."""
+    """An operand, or the contraction of several, with the labels of its axes."""
 
     x: Any
     labels: Labels
 
 
 def einsum(subscripts: str, *operands: Any) -> Any:
-    """Multiply operands with labelled axes, and sum over the labels that the result lacks.
+    """Multiply operands with labelled axes, and sum over the labels that are not in the result.
 
     A label repeated in one operand means its diagonal; `...` stands for axes that broadcast; sides of size 1
     broadcast as well. Without `->` the result has the labels that occur once, in alphabetical order.
 
-    Raises ValueError where subscripts and operands do not fit.
+    Raises TypeError if the subscripts are no string, ValueError if they do not fit the operands.
     """
-    arrays = beside_tensors(operands)
+    arrays = convert_operands(operands)
     shapes = [x.shape for x in arrays]
     inputs, output = parse(subscripts, shapes)
     sizes = sizes_of(subscripts, inputs, shapes)
     parts = [_diagonal(Part(x, labels)) for x, labels in zip(arrays, inputs, strict=True)]
-    parts = [_without_stretched(part, sizes) for part in parts]
-    parts = [_without_lonely(k, parts, output) for k in range(len(parts))]
+    parts = [_drop_broadcast_axes(part, sizes) for part in parts]
+    parts = [_sum_unshared(k, parts, output) for k in range(len(parts))]
     while len(parts) > 1:
         (x, left), (y, right), parts = _next_pair(parts, output, sizes)
         result = _needed((*left, *right), parts, output) if parts else output
@@ -59,11 +62,11 @@ def einsum(subscripts: str, *operands: Any) -> Any:
     return x if labels == output else permute_dims(x, axes=tuple(labels.index(label) for label in output))
 
 
-# ---- reading -------------------------------------------------------------------------------------------------------
+# ---- parsing the subscripts ----------------------------------------------------------------------------------------
 
 
 def parse(subscripts: str, shapes: Sequence[tuple[int, ...]]) -> tuple[list[Labels], Labels]:
-    """The labels of each operand and of the result: letters, and for the axes of an ellipsis ..., -2, -1."""
+    """The labels of each operand and of the result: letters, and negative integers for the axes of an ellipsis."""
     if not isinstance(subscripts, str):
         raise TypeError("einsum: the first argument is a string of subscripts, such as 'ij,jk->ik'")
     source, arrow, target = subscripts.replace(" ", "").partition("->")
@@ -80,15 +83,15 @@ def parse(subscripts: str, shapes: Sequence[tuple[int, ...]]) -> tuple[list[Labe
         once = (label for label in labels if isinstance(label, str) and source.count(label) == 1)
         return inputs, (*ellipsis, *sorted(once))
     if ellipsis and "..." not in target:
-        raise _wrong(subscripts, "the result needs '...' as well, to place the axes it stands for")
+        raise _wrong(subscripts, "the result needs '...' too, for the axes that broadcast")
     output = _expanded(target, ellipsis)
     if not labels.issuperset(output) or len(set(output)) < len(output):
-        raise _wrong(subscripts, "each label of the result must be an operand's, and occur in it once")
+        raise _wrong(subscripts, "each label of the result must occur in an operand, and only once in the result")
     return inputs, output
 
 
 def _labels(subscripts: str, term: str, shape: tuple[int, ...]) -> Labels:
-    """One label for each axis of an operand."""
+    """The labels of the axes of an operand."""
     broadcast = len(shape) - len(term.replace("...", ""))
     if broadcast < 0 or (broadcast > 0 and "..." not in term):
         raise _wrong(subscripts, f"{term!r} does not name the {len(shape)} axes of shape {shape}")
@@ -101,7 +104,7 @@ def _expanded(term: str, ellipsis: Labels) -> Labels:
 
 
 def sizes_of(subscripts: str, inputs: Sequence[Labels], shapes: Sequence[tuple[int, ...]]) -> dict[Any, int]:
-    """The size of each label. Sides of size 1 broadcast to it, but not along a diagonal."""
+    """The size of each label. Axes of size 1 broadcast to it, except along a diagonal."""
     sizes: dict[Any, int] = {}
     for labels, shape in zip(inputs, shapes, strict=True):
         own: dict[Any, int] = {}
@@ -117,11 +120,11 @@ def _wrong(subscripts: str, what: str) -> ValueError:
     return ValueError(f"einsum: {subscripts!r}: {what}")
 
 
-# ---- making operands plain -----------------------------------------------------------------------------------------
+# ---- simplifying the operands --------------------------------------------------------------------------------------
 
 
 def _diagonal(part: Part) -> Part:
-    """Each label once: where one is repeated, only the diagonal is left."""
+    """The operand with each label once: the diagonal of the axes that share a label."""
     x, labels = part
     for label in [label for label in dict.fromkeys(labels) if labels.count(label) > 1]:
         axes = [a for a, other in enumerate(labels) if other == label]
@@ -132,32 +135,32 @@ def _diagonal(part: Part) -> Part:
     return Part(x, labels)
 
 
-def _without_stretched(part: Part, sizes: dict[Any, int]) -> Part:
-    """Without the sides of size 1 that broadcast: to multiply by a value needs no axis."""
+def _drop_broadcast_axes(part: Part, sizes: dict[Any, int]) -> Part:
+    """The operand without the axes of size 1 that broadcast; a product needs no axis for these."""
     x, labels = part
     kept = tuple(label for label, side in zip(labels, x.shape, strict=True) if side == sizes[label])
     return part if kept == labels else Part(reshape(x, shape=tuple(sizes[label] for label in kept)), kept)
 
 
-def _without_lonely(k: int, parts: Sequence[Part], output: Labels) -> Part:
-    """Operand k summed over the labels that are nobody else's."""
+def _sum_unshared(k: int, parts: Sequence[Part], output: Labels) -> Part:
+    """Operand k summed over the labels that neither the result nor another operand has."""
     x, labels = parts[k]
     needed = _needed(labels, [*parts[:k], *parts[k + 1 :]], output)
-    lonely = tuple(a for a, label in enumerate(labels) if label not in needed)
-    return Part(sum(x, axis=lonely), needed) if lonely else parts[k]
+    unshared = tuple(a for a, label in enumerate(labels) if label not in needed)
+    return Part(sum(x, axis=unshared), needed) if unshared else parts[k]
 
 
 # ---- contracting ---------------------------------------------------------------------------------------------------
 
 
 def _needed(labels: Labels, others: Sequence[Part], output: Labels) -> Labels:
-    """Those of the labels that the result or another operand has."""
+    """The labels that the result or another operand has."""
     wanted = {*output, *(label for part in others for label in part.labels)}
     return tuple(label for label in dict.fromkeys(labels) if label in wanted)
 
 
 def _next_pair(parts: list[Part], output: Labels, sizes: dict[Any, int]) -> tuple[Part, Part, list[Part]]:
-    """The two operands whose contraction is smallest, and the rest."""
+    """The two operands whose contraction has the fewest elements, and the other operands."""
 
     def size(pair: tuple[int, int]) -> int:
         i, j = pair

@@ -1,9 +1,11 @@
-"""Reading parts of an array, and the transpose of that: adding into parts of an array of zeros.
+"""Reading parts of an array, and the transpose of it: adding to parts of an array of zeros.
 
-`getitem` takes whatever NumPy takes: integers, slices, `None`, `...`, integer and boolean arrays. `take` and
-`take_along_axis` read along one axis. Where an index reads a place twice, the cotangents of both readings add up there.
+`getitem` accepts every index that NumPy accepts: integers, slices, `None`, `...`, integer and boolean arrays. `take`
+and `take_along_axis` read along one axis. A place that an index reads twice receives the sum of both cotangents.
 
-The invariant: an index that is kept for the backward pass shares no memory with what the caller may write later.
+The invariant: an index that a node saves shares no memory with an array that the caller may write later.
+
+Read next: `engine/ops/linalg.py`.
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ def _index_example(draw: Draw) -> Arguments:
 
 
 def _reads_once(index: Any) -> bool:
-    """Whether an index can read no place twice: integers, slices and masks cannot, arrays of integers can."""
+    """Whether an index reads each place at most once: true of integers, slices and masks, not of integer arrays."""
     parts = index if isinstance(index, tuple) else (index,)
     return not any(isinstance(part, np.ndarray) and part.dtype.kind in "iu" for part in parts)
 
@@ -55,7 +57,7 @@ def _reads_once(index: Any) -> bool:
     examples=_index_example,
 )
 def gather(x: Any, *, index: Any) -> Any:
-    """`x[index]`, as NumPy. `getitem` is the public form."""
+    """The op of `getitem`, `x[index]`, with an index that NumPy accepts."""
     return x[index]
 
 
@@ -66,7 +68,7 @@ def _put_example(draw: Draw) -> Arguments:
 
 @primitive(vjp=(lambda g, *, index: gather(g, index=index),), jvp=LINEAR, examples=_put_example)
 def put_add(x: Any, *, shape: tuple[int, ...], index: Any) -> Any:
-    """Zeros of `shape` with `x` added at `index`: the transpose of `gather`. Places named twice receive both."""
+    """Zeros of `shape` with `x` added at `index`: the transpose of `gather`. A place indexed twice gets the sum."""
     out = np.zeros_like(x, shape=shape)
     if _reads_once(index):
         out[index] = x
@@ -75,14 +77,14 @@ def put_add(x: Any, *, shape: tuple[int, ...], index: Any) -> Any:
     return out
 
 
-def _plain(part: Any) -> Any:
-    """One part of an index as NumPy wants it; sequences and arrays become arrays of our own."""
+def _index_part(part: Any) -> Any:
+    """One part of an index in a form that NumPy accepts; tensors and sequences become arrays."""
     if isinstance(part, Tensor):
         part = part.array
     if part is None or part is ... or isinstance(part, slice | int | np.integer):
         return part
     part = np.asarray(part)
-    if not part.size and part.dtype.kind == "f":  # an empty list, which NumPy takes for floating numbers
+    if not part.size and part.dtype.kind == "f":  # an empty list, which NumPy makes float64
         part = part.astype(np.intp)
     if part.dtype.kind not in "iub":
         raise IndexError(f"getitem: an index must be integer or boolean, not {part.dtype}")
@@ -90,21 +92,21 @@ def _plain(part: Any) -> Any:
 
 
 def getitem(x: Any, index: Any) -> Any:
-    """`x[index]`: basic and advanced indexing as in NumPy; repeated indices accumulate in the gradient.
+    """`x[index]`: basic and advanced indexing as in NumPy; a place read twice receives the sum of both cotangents.
 
-    Raises IndexError for an index out of range and for one of floating numbers.
+    Raises IndexError for an index that is out of range, or has a dtype other than integer or boolean.
     """
-    index = tuple(_plain(part) for part in index) if isinstance(index, tuple) else _plain(index)
+    index = tuple(_index_part(part) for part in index) if isinstance(index, tuple) else _index_part(index)
     return gather(x, index=index)
 
 
 # ---- along one axis ------------------------------------------------------------------------------------------------
 
 
-def _integers(indices: Any) -> Array:
-    """Indices as an array."""
+def _as_indices(indices: Any) -> Array:
+    """Indices as an integer array."""
     indices = np.asarray(indices)
-    if not indices.size:  # an empty list has become floating numbers
+    if not indices.size:  # an empty list, which NumPy makes float64
         return indices.astype(np.intp)
     if indices.dtype.kind not in "iu":
         raise IndexError(f"indices must be integers, not {indices.dtype}")
@@ -120,14 +122,18 @@ def _take_example(draw: Draw) -> Arguments:
 
 
 def _take_backward(g: Any, x_shape: tuple[int, ...], indices: Any, *, axis: int) -> Any:
-    return put_add(g, shape=x_shape, index=(slice(None),) * (axis % len(x_shape)) + (_integers(indices),))
+    return put_add(g, shape=x_shape, index=(slice(None),) * (axis % len(x_shape)) + (_as_indices(indices),))
 
 
 @primitive(vjp=(_take_backward, None), jvp=(LINEAR, None), examples=_take_example)
 def take(x: Any, indices: Any, *, axis: int) -> Any:
-    """The slices of x at these places of an axis; one taken twice receives both cotangents."""
+    """The slices of x at these indices of an axis; a slice taken twice receives the sum of both cotangents.
+
+    Shapes: the axis of x is replaced by the axes of `indices`. Raises IndexError for an index that is out of range or
+    no integer.
+    """
     x = np.asarray(x)
-    return np.take(x, _integers(indices), axis=normalize_axis_index(axis, x.ndim))
+    return np.take(x, _as_indices(indices), axis=normalize_axis_index(axis, x.ndim))
 
 
 def _along_example(draw: Draw) -> Arguments:
@@ -141,12 +147,16 @@ def _along_example(draw: Draw) -> Arguments:
 
 def _along_backward(g: Any, x_shape: tuple[int, ...], indices: Any, *, axis: int) -> Any:
     index = list(np.indices(x_shape, sparse=True))
-    index[axis] = _integers(indices)
+    index[axis] = _as_indices(indices)
     return put_add(g, shape=x_shape, index=tuple(index))
 
 
 @primitive(vjp=(_along_backward, None), jvp=(LINEAR, None), examples=_along_example)
 def take_along_axis(x: Any, indices: Any, *, axis: int) -> Any:
-    """In each row along an axis, the values at that row's own indices; the other axes broadcast."""
+    """For each row of x along an axis, the values at the indices in the same row of `indices`.
+
+    The other axes of x and `indices` broadcast; a value taken twice receives the sum of both cotangents. Raises
+    IndexError for an index that is out of range or no integer.
+    """
     x = np.asarray(x)
-    return np.take_along_axis(x, _integers(indices), axis=normalize_axis_index(axis, x.ndim))
+    return np.take_along_axis(x, _as_indices(indices), axis=normalize_axis_index(axis, x.ndim))

@@ -1,7 +1,9 @@
 """Products of matrices.
 
-matmul follows NumPy: leading axes broadcast, and a 1-d argument is a row on the left, a column on the right.
-Its rules give such an argument its missing axis, and the sweep sums over broadcast axes.
+`matmul` follows NumPy: leading axes broadcast, and a 1-d argument is a row on the left, a column on the right. Its
+rules add the missing axis of a 1-d argument, and the sweep sums over broadcast axes.
+
+Read next: `engine/ops/einsum.py`.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ def _matmul_example(draw: Draw) -> Arguments:
 
 
 def _as_matrices(g: Any, x_ndim: int, y_ndim: int) -> Any:
-    """The cotangent with the axes that 1-d arguments lost."""
+    """The cotangent as matrices: with the axes that are missing because x or y is 1-d."""
     if x_ndim == 1:
         g = expand_dims(g, axis=-1 if y_ndim == 1 else -2)
     return expand_dims(g, axis=-1) if y_ndim == 1 else g
@@ -50,8 +52,12 @@ def _matmul_right(g: Any, x: Any, y_shape: Any) -> Any:
 
 @primitive(vjp=(_matmul_left, _matmul_right), jvp=LINEAR, examples=_matmul_example, broadcasts=True)
 def matmul(x: Any, y: Any) -> Any:
-    """Matrix product over the last two axes; d(XY) = dX Y + X dY."""
+    """Matrix product over the last two axes; d(XY) = dX Y + X dY.
+
+    Shapes: x (..., n, k), y (..., k, m), result (..., n, m); x may be (k,), y may be (k,). Raises ValueError for shapes
+    that do not fit.
+    """
     try:
         return np.matmul(x, y)
-    except ValueError:  # NumPy speaks of its gufunc signature
+    except ValueError:  # NumPy's message is about its gufunc signature
         raise ValueError(f"matmul: shapes {np.shape(x)}, {np.shape(y)} do not fit") from None

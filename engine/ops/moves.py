@@ -1,6 +1,8 @@
-"""Ops that move values to other places of the grid, or put a constant in their place.
+"""Ops that move values to other places of an array, or replace them with a constant.
 
-Each is linear in the values it moves, and its vjp moves them back.
+Each is linear in the values it moves, and its vjp rule moves the cotangent back.
+
+Read next: `engine/ops/indexing.py`.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ def _flip_example(draw: Draw) -> Arguments:
 
 @primitive(vjp=(lambda g, *, axis: flip(g, axis=axis),), jvp=LINEAR, examples=_flip_example)
 def flip(x: Any, *, axis: Any = None) -> Any:
-    """The values in reverse order along one axis, several, or all; its own inverse."""
+    """The values in reverse order along one axis, several, or all; the cotangent is reversed in the same way."""
     return np.flip(x, axis)
 
 
@@ -49,26 +51,29 @@ def _roll_example(draw: Draw) -> Arguments:
     vjp=(lambda g, *, shift, axis: roll(g, shift=np.negative(shift), axis=axis),), jvp=LINEAR, examples=_roll_example
 )
 def roll(x: Any, *, shift: Any, axis: Any = None) -> Any:
-    """The values moved on by `shift` places, the last ones coming in first; axis None rolls the flattened array."""
+    """The values moved `shift` places along an axis, from the end back to the start; axis None: in the flattened x.
+
+    The cotangent is moved back.
+    """
     return np.roll(x, shift, axis)
 
 
 def _width_pairs(widths: Any, ndim: int) -> Array:
-    """An integer, a pair, or a pair per axis, as the latter."""
+    """The widths of a pad as an array with a pair (before, after) for each axis."""
     try:
         pairs = np.broadcast_to(np.asarray(widths), (ndim, 2))
     except ValueError:
         pairs = np.array([-1])
     if pairs.dtype.kind not in "iu" or (pairs < 0).any():
         raise ValueError(
-            f"pad: widths must be an integer, a pair (before, after) or such a pair for each of {ndim} axes, "
+            f"pad: widths must be an integer, a pair (before, after) or a pair for each of {ndim} axes, "
             f"none negative, not {widths}"
         )
     return pairs
 
 
-def _middle(shape: tuple[int, ...], widths: Any) -> tuple[slice, ...]:
-    """Where the values are in a padded array of this shape."""
+def _interior(shape: tuple[int, ...], widths: Any) -> tuple[slice, ...]:
+    """The index of the original values in a padded array of this shape."""
     pairs = _width_pairs(widths, len(shape)).tolist()
     return tuple(slice(before, side - after) for side, (before, after) in zip(shape, pairs, strict=True))
 
@@ -81,16 +86,19 @@ def _pad_example(draw: Draw) -> Arguments:
 
 
 @primitive(
-    vjp=(lambda g, *, widths: getitem(g, _middle(g.shape, widths)),),
+    vjp=(lambda g, *, widths: getitem(g, _interior(g.shape, widths)),),
     jvp=(lambda t, *, widths: pad(t, widths=widths),),
     examples=_pad_example,
 )
 def pad(x: Any, *, widths: Any, value: float = 0.0) -> Any:
-    """The values with a frame around them; `widths` is an integer, a pair (before, after), or a pair per axis."""
+    """x surrounded by places that hold `value`; x receives the part of the cotangent at its own places.
+
+    `widths` is an integer, a pair (before, after), or a pair for each axis; ValueError if one is negative.
+    """
     x = np.asarray(x)
-    frame = _width_pairs(widths, x.ndim).sum(axis=1).tolist()
-    out = np.full([side + more for side, more in zip(x.shape, frame, strict=True)], value, x.dtype)
-    out[_middle(out.shape, widths)] = x
+    added = _width_pairs(widths, x.ndim).sum(axis=1).tolist()
+    out = np.full([side + more for side, more in zip(x.shape, added, strict=True)], value, x.dtype)
+    out[_interior(out.shape, widths)] = x
     return out
 
 
@@ -98,7 +106,7 @@ def _diagonal_example(draw: Draw) -> Arguments:
     return Arguments([draw.array(draw.shape(min_dims=2), REAL)], {"k": draw.integer(-3, 3)})
 
 
-def _matrices(op: str, x: Any) -> Any:
+def _at_least_2d(op: str, x: Any) -> Any:
     if np.ndim(x) < 2:
         raise ValueError(f"{op}: needs at least two axes, not shape {np.shape(x)}")
     return x
@@ -106,11 +114,17 @@ def _matrices(op: str, x: Any) -> Any:
 
 @primitive(vjp=(lambda g, *, k: tril(g, k=k),), jvp=LINEAR, examples=_diagonal_example)
 def tril(x: Any, *, k: int = 0) -> Any:
-    """The lower triangle of the last two axes, with the diagonal `k` places above the main one; zero elsewhere."""
-    return np.tril(_matrices("tril", x), k)
+    """The lower triangle of the last two axes, up to diagonal `k` (above the main diagonal for k > 0); else zero.
+
+    The contribution is the same triangle of the cotangent. Raises ValueError for fewer than two axes.
+    """
+    return np.tril(_at_least_2d("tril", x), k)
 
 
 @primitive(vjp=(lambda g, *, k: triu(g, k=k),), jvp=LINEAR, examples=_diagonal_example)
 def triu(x: Any, *, k: int = 0) -> Any:
-    """The upper triangle of the last two axes, with the diagonal `k` places above the main one; zero elsewhere."""
-    return np.triu(_matrices("triu", x), k)
+    """The upper triangle of the last two axes, from diagonal `k` (above the main diagonal for k > 0); else zero.
+
+    The contribution is the same triangle of the cotangent. Raises ValueError for fewer than two axes.
+    """
+    return np.triu(_at_least_2d("triu", x), k)

@@ -1,7 +1,9 @@
-"""Ops that compare values with one another: extremes, their places, and sorting.
+"""Ops that compare values with one another: largest and smallest values, their indices, and sorting.
 
-What comes out is some of the values that went in, so the cotangent goes back to those. The places themselves
-are integers and have no derivative: argmax, argmin and argsort give plain arrays.
+The results are some of the values of the argument, and these receive the cotangent. Indices are integers and have no
+derivative: argmax, argmin and argsort return arrays, not tensors.
+
+Read next: `engine/ops/shapes.py`.
 """
 
 from __future__ import annotations
@@ -16,69 +18,83 @@ from engine.declare import primitive
 from engine.examples import DISTINCT, along_axes
 from engine.operands import as_operand
 from engine.ops.indexing import take_along_axis
-from engine.ops.reductions import not_of_nothing, reduced_shape, spread, sum
+from engine.ops.reductions import check_nonempty, reduced_shape, restore_axes, sum
 
 __all__ = ["argmax", "argmin", "argsort", "max", "min", "sort"]
 
 
-def _winners(x: Any, out: Any, axis: Any) -> Any:
-    """1 at the extreme values, divided by how many there are. A nan is what comes out, hence a winner."""
+def _extreme_weights(x: Any, out: Any, axis: Any) -> Any:
+    """1 / n at the n extreme values, 0 elsewhere. A nan counts as extreme, because the result is nan."""
     x, out = as_operand(x), as_operand(out)
     hits = (x == out.reshape(reduced_shape(x.shape, axis))) | (x != x)
     return hits * (1.0 / hits.sum(axis=axis, keepdims=True)).astype(x.dtype)
 
 
 def _extreme_backward(g: Any, x: Any, out: Any, *, axis: Any) -> Any:
-    return spread(g, x.shape, axis) * _winners(x, out, axis)
+    return restore_axes(g, x.shape, axis) * _extreme_weights(x, out, axis)
 
 
 def _extreme_forward(t: Any, x: Any, out: Any, *, axis: Any, keepdims: bool) -> Any:
-    return sum(t * _winners(x, out, axis), axis=axis, keepdims=keepdims)
+    return sum(t * _extreme_weights(x, out, axis), axis=axis, keepdims=keepdims)
 
 
 @primitive(vjp=(_extreme_backward,), jvp=(_extreme_forward,), examples=along_axes(DISTINCT, min_side=1))
 def max(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
-    """Largest value over axes; those that tie share the cotangent evenly."""
-    not_of_nothing("max", x, axis)
+    """Largest value over axes, which receives the cotangent; n equal largest values receive 1 / n of it each.
+
+    Raises ValueError for the largest of no values.
+    """
+    check_nonempty("max", x, axis)
     return np.max(x, axis=axis, keepdims=keepdims)
 
 
 @primitive(vjp=(_extreme_backward,), jvp=(_extreme_forward,), examples=along_axes(DISTINCT, min_side=1))
 def min(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
-    """Smallest value over axes; those that tie share the cotangent evenly."""
-    not_of_nothing("min", x, axis)
+    """Smallest value over axes, which receives the cotangent; n equal smallest values receive 1 / n of it each.
+
+    Raises ValueError for the smallest of no values.
+    """
+    check_nonempty("min", x, axis)
     return np.min(x, axis=axis, keepdims=keepdims)
 
 
 def sort(x: Any, *, axis: int = -1, descending: bool = False) -> Any:
-    """The values in order along an axis, equal ones as they came; each receives the cotangent of its new place."""
+    """The values sorted along an axis, nan as the largest; each receives the cotangent at its new place."""
     axis = normalize_axis_index(axis, np.ndim(as_operand(x)), "sort")
     return take_along_axis(x, argsort(x, axis=axis, descending=descending), axis=axis)
 
 
 def argsort(x: Any, *, axis: int = -1, descending: bool = False) -> Array:
-    """Where the values of `sort(x)` are in x: a plain array of indices along an axis. nan counts as the largest."""
+    """The indices that sort x along an axis, as an array; equal values keep their order, nan counts as the largest."""
     values = np.asarray(as_operand(x))
     axis = normalize_axis_index(axis, values.ndim, "argsort")
     if not descending:
         return np.argsort(values, axis=axis, kind="stable")
-    backward = np.argsort(np.flip(values, axis), axis=axis, kind="stable")  # seen from the end, equal values stay put
+    backward = np.argsort(
+        np.flip(values, axis), axis=axis, kind="stable"
+    )  # flipped, so that equal values keep their order
     return values.shape[axis] - 1 - np.flip(backward, axis)
 
 
 def argmax(x: Any, *, axis: int | None = None, keepdims: bool = False) -> Array:
-    """Where the largest value is along an axis, the first of equals: a plain array; flat indices for axis None."""
-    return _place("argmax", np.argmax, x, axis, keepdims)
+    """The index of the largest value, the first of equal ones, along an axis or in the flattened x; an array.
+
+    Raises ValueError for no values.
+    """
+    return _index("argmax", np.argmax, x, axis, keepdims)
 
 
 def argmin(x: Any, *, axis: int | None = None, keepdims: bool = False) -> Array:
-    """Where the smallest value is along an axis, the first of equals: a plain array; flat indices for axis None."""
-    return _place("argmin", np.argmin, x, axis, keepdims)
+    """The index of the smallest value, the first of equal ones, along an axis or in the flattened x; an array.
+
+    Raises ValueError for no values.
+    """
+    return _index("argmin", np.argmin, x, axis, keepdims)
 
 
-def _place(op: str, find: Any, x: Any, axis: int | None, keepdims: bool) -> Array:
+def _index(op: str, find: Any, x: Any, axis: int | None, keepdims: bool) -> Array:
     values = np.asarray(as_operand(x))
     if axis is not None:
         axis = normalize_axis_index(axis, values.ndim, op)
-    not_of_nothing(op, values, axis)
+    check_nonempty(op, values, axis)
     return np.asarray(find(values, axis=axis, keepdims=keepdims))

@@ -1,11 +1,13 @@
-"""Scans: each result is made of the values up to its place along one axis.
+"""Scans: each result is computed from the values up to its place along one axis.
 
-The derivative of a scan is a scan from the other end: a value reaches every result after it, so its cotangent
-collects from all of those.
+The derivative of a scan is a scan from the other end: a value is part of its own result and of every later result, so
+it receives a contribution from each of these.
 
-A recurrence y_i = v_i + a_i y_(i-1) is not stepped through but doubled: after k rounds every place knows the sum over
-the last 2**k places, so log2(n) rounds of whole-array products do, recorded or not, and nothing is ever divided by a
-value that may be zero (Hillis and Steele 1986).
+A recurrence y_i = v_i + a_i y_(i-1) is computed in log2(n) rounds of whole-array products (Hillis and Steele 1986):
+after round k, the value at each place combines the last 2**k places. The rounds can be recorded, and never divide by a
+value, which may be zero.
+
+Read next: `engine/ops/order.py`.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ __all__ = ["cumprod", "cumsum"]
 
 
 def delayed(x: Any, axis: int, *, fill: float, by: int = 1) -> Any:
-    """x moved on by some places along an axis; what moves over the end is lost, the places left behind take `fill`."""
+    """x moved `by` places towards the end of an axis; the last values drop out, and the first places hold `fill`."""
     axis %= x.ndim
     by = min(by, x.shape[axis])
     kept = getitem(x, (slice(None),) * axis + (slice(0, x.shape[axis] - by),))
@@ -33,7 +35,7 @@ def delayed(x: Any, axis: int, *, fill: float, by: int = 1) -> Any:
 
 
 def _recurrence(a: Any, v: Any, axis: int) -> Any:
-    """y with y_i = v_i + a_i y_(i-1) along an axis, starting from 0."""
+    """The solution y of y_i = v_i + a_i y_(i-1) along an axis, with y_(-1) = 0."""
     by = 1
     while by < v.shape[axis]:
         v = v + a * delayed(v, axis, fill=0.0, by=by)
@@ -48,7 +50,7 @@ def _recurrence(a: Any, v: Any, axis: int) -> Any:
     examples=along_axis(REAL, min_side=0),
 )
 def cumsum(x: Any, *, axis: int) -> Any:
-    """Sums of the values up to each place; a value receives the cotangents of its place and all later ones."""
+    """Sums of the values up to each place; a value receives the sum of the cotangents at its place and after it."""
     x = np.asarray(x)
     axis = normalize_axis_index(axis, x.ndim)
     if x.dtype == np.float16:
@@ -57,19 +59,19 @@ def cumsum(x: Any, *, axis: int) -> Any:
 
 
 def _cumprod_backward(g: Any, x: Any, out: Any, *, axis: int) -> Any:
-    """out_(i-1) S_i with S_i = g_i + x_(i+1) S_(i+1): what came before a value, times all it goes on into."""
+    """The gradient out_(i-1) S_i, where S_i = g_i + x_(i+1) S_(i+1) is a recurrence from the end."""
     backward = flip(x, axis=axis)
     later = _recurrence(delayed(backward, axis, fill=0.0), flip(g, axis=axis), axis)
     return flip(later, axis=axis) * delayed(out, axis, fill=1.0)
 
 
 def _cumprod_forward(t: Any, x: Any, out: Any, *, axis: int) -> Any:
-    """The product rule, d out_i = x_i d out_(i-1) + out_(i-1) dx_i, is a recurrence."""
+    """The product rule d out_i = x_i d out_(i-1) + out_(i-1) dx_i, which is a recurrence."""
     return _recurrence(x, t * delayed(out, axis, fill=1.0), axis)
 
 
 @primitive(vjp=(_cumprod_backward,), jvp=(_cumprod_forward,), examples=along_axis(REAL, min_side=0))
 def cumprod(x: Any, *, axis: int) -> Any:
-    """Products of the values up to each place; the derivative is exact also where some are zero."""
+    """Products of the values up to each place; d out_i = x_i d out_(i-1) + out_(i-1) dx_i, right among zeros too."""
     x = np.asarray(x)
     return np.cumprod(x, axis=normalize_axis_index(axis, x.ndim))

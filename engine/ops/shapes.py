@@ -1,6 +1,8 @@
-"""Ops that lay the same values out in another shape, join them and take them apart.
+"""Ops that give the same values another shape, join arrays, and split them.
 
-Each is linear, and the vjp of each is the way back. Read next: `engine/ops/moves.py`.
+Each is linear, and its vjp rule gives the cotangent the shape of the argument.
+
+Read next: `engine/ops/moves.py`.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ def _reshape_example(draw: Draw) -> Arguments:
 
 @primitive(vjp=(lambda g, x_shape: reshape(g, shape=x_shape),), jvp=LINEAR, examples=_reshape_example)
 def reshape(x: Any, *, shape: Any) -> Any:
-    """The same values, in the same order, in another shape; one side may be -1."""
+    """The same values, in the same order, in another shape; one side may be -1. The cotangent is reshaped back."""
     return np.reshape(x, shape)
 
 
@@ -48,7 +50,7 @@ def _inverse(axes: Sequence[int]) -> tuple[int, ...]:
 
 @primitive(vjp=(lambda g, *, axes: permute_dims(g, axes=_inverse(axes)),), jvp=LINEAR, examples=_permute_example)
 def permute_dims(x: Any, *, axes: Sequence[int]) -> Any:
-    """The axes in another order."""
+    """The axes in the order given by `axes`; the cotangent is permuted back."""
     return np.transpose(x, axes)
 
 
@@ -60,7 +62,7 @@ def _swap_example(draw: Draw) -> Arguments:
 
 @primitive(vjp=(lambda g, *, axis1, axis2: swapaxes(g, axis1=axis1, axis2=axis2),), jvp=LINEAR, examples=_swap_example)
 def swapaxes(x: Any, *, axis1: int, axis2: int) -> Any:
-    """Two axes exchanged; its own inverse."""
+    """Two axes exchanged; the cotangent is exchanged in the same way."""
     return np.swapaxes(x, axis1, axis2)
 
 
@@ -71,33 +73,33 @@ def _broadcast_example(draw: Draw) -> Arguments:
 
 @primitive(vjp=(lambda g: g,), jvp=LINEAR, examples=_broadcast_example, broadcasts=True)
 def broadcast_to(x: Any, *, shape: tuple[int, ...]) -> Any:
-    """The values repeated to fill a shape, without copying; the sweep sums the cotangent back."""
+    """The values repeated to fill a shape, without a copy; each value receives the sum of its cotangents."""
     return np.broadcast_to(x, shape)
 
 
 def expand_dims(x: Any, *, axis: int = 0) -> Any:
-    """A new axis of size 1 at position `axis` of the result."""
+    """x with a new axis of size 1 at position `axis` of the result."""
     shape = np.shape(as_operand(x))
     at = normalize_axis_index(axis, len(shape) + 1, "expand_dims")
     return reshape(x, shape=(*shape[:at], 1, *shape[at:]))
 
 
 def squeeze(x: Any, *, axis: Any = None) -> Any:
-    """Without the named axes of size 1, or without all of them. Raises ValueError for an axis of another size."""
+    """x without the given axes of size 1, or without all of them. Raises ValueError for an axis of another size."""
     shape = np.shape(as_operand(x))
     if axis is None:
         return reshape(x, shape=tuple(side for side in shape if side != 1))
     axes = normalize_axis_tuple(axis, len(shape), "squeeze")
     if any(shape[a] != 1 for a in axes):
-        raise ValueError(f"squeeze: axis {axis} of shape {shape} cannot go: only axes of size 1 can")
+        raise ValueError(f"squeeze: axis {axis} of shape {shape} cannot be removed: only axes of size 1 can")
     return reshape(x, shape=tuple(side for a, side in enumerate(shape) if a not in axes))
 
 
-# ---- joining and taking apart --------------------------------------------------------------------------------------
+# ---- joining and splitting -----------------------------------------------------------------------------------------
 
 
-def beside_tensors(values: Iterable[Any]) -> list[Tensor | Array]:
-    """Operands with lists and numbers made arrays; a number takes the dtype of a tensor, so that it widens nothing."""
+def convert_operands(values: Iterable[Any]) -> list[Tensor | Array]:
+    """The operands, with lists and numbers as arrays; a number takes the dtype of a floating tensor among them."""
     values = list(values)
     dtype = next((x.dtype for x in values if isinstance(x, Tensor) and x.dtype.kind == "f"), None)
 
@@ -122,27 +124,30 @@ def _concat_example(draw: Draw) -> Arguments:
 
 
 def _concat_backward(g: Any, tensors_shape: Any, *, axis: int, position: int) -> Any:
-    """The slice of the cotangent that argument number `position` filled."""
+    """The slice of the cotangent that belongs to argument number `position`."""
     start = np.sum([shape[axis] for shape in tensors_shape[:position]], dtype=int)
     stop = start + tensors_shape[position][axis]
     return getitem(g, (slice(None),) * (axis % g.ndim) + (slice(int(start), int(stop)),))
 
 
 def _concat_forward(tangents: Any, tensors: Any, *, axis: int) -> Any:
-    still = [np.zeros_like(as_operand(x)) if t is None else t for t, x in zip(tangents, tensors, strict=True)]
-    return concatenate(*still, axis=axis)
+    complete = [np.zeros_like(as_operand(x)) if t is None else t for t, x in zip(tangents, tensors, strict=True)]
+    return concatenate(*complete, axis=axis)
 
 
 @primitive(
     name="concat", vjp=(_concat_backward,), jvp=Joint(_concat_forward), examples=_concat_example, broadcasts=True
 )
 def concatenate(*tensors: Any, axis: int) -> Any:
-    """Arrays joined along an axis they have; each receives its slice of the cotangent, in its own dtype."""
+    """The op of `concat`, with the arrays as arguments; each receives its slice of the cotangent, in its own dtype."""
     return np.concatenate(tensors, axis=axis)
 
 
 def concat(tensors: Iterable[Any], *, axis: int = 0) -> Any:
-    """Join tensors along an existing axis. Raises ValueError for an empty list or shapes that do not fit."""
+    """Join tensors along an existing axis; each receives its slice of the cotangent.
+
+    Raises ValueError for an empty list, or for shapes that differ in another axis.
+    """
     tensors = list(tensors)
     if not tensors:
         raise ValueError("concat: needs at least one tensor")
@@ -150,8 +155,11 @@ def concat(tensors: Iterable[Any], *, axis: int = 0) -> Any:
 
 
 def stack(tensors: Iterable[Any], *, axis: int = 0) -> Any:
-    """Join tensors of one shape along a new axis. Raises ValueError for an empty list or shapes that differ."""
-    parts = beside_tensors(tensors)
+    """Join tensors of one shape along a new axis; each receives its slice of the cotangent.
+
+    Raises ValueError for an empty list, or for shapes that differ.
+    """
+    parts = convert_operands(tensors)
     if not parts:
         raise ValueError("stack: needs at least one tensor")
     if len({x.shape for x in parts}) > 1:
@@ -161,12 +169,14 @@ def stack(tensors: Iterable[Any], *, axis: int = 0) -> Any:
 
 
 def split(x: Any, sections: int | Sequence[int], *, axis: int = 0) -> list[Any]:
-    """The opposite of concat: a list of parts of x along an axis.
+    """Parts of x along an axis, as a list: the inverse of `concat`.
 
     Args:
-        x: what to take apart.
-        sections: how many equal parts (ValueError if they do not come out even), or the positions to cut at.
-        axis: the axis to cut.
+        x: the array or tensor to split.
+        sections: the number of equal parts, or the positions of the cuts.
+        axis: the axis to split.
+
+    Raises ValueError if the size of the axis is not a multiple of the number of parts.
     """
     shape = np.shape(as_operand(x))
     axis = normalize_axis_index(axis, len(shape), "split")

@@ -1,11 +1,11 @@
 """How many examples a check draws, and which: three hypothesis profiles, and the options of a test run.
 
-    gradcheck-dev     20 examples, for quick checks during development
-    gradcheck-ci      60 examples, the same ones every time and everywhere
-    gradcheck-deep    1,500 examples, at random
+    gradcheck-dev     20 random examples, for a quick look while working
+    gradcheck-ci      60 examples, the same in every run and on every machine
+    gradcheck-deep    1,500 random examples
 
-A check runs under the current hypothesis profile, a project's own included, but always without a deadline, because
-numerical derivatives are slow.
+A check runs under the hypothesis profile in force, which may be a project's own, but without its deadline: central
+differences are slow.
 
 Read next: `engine/testing/tally.py`, what a test run counts.
 """
@@ -34,12 +34,12 @@ for name, examples, same in (("dev", 20, False), ("ci", 60, True), ("deep", 1500
 
 @dataclass(frozen=True)
 class Options:
-    """The options of a test run, or of one test; None leaves the choice to the current hypothesis profile.
+    """The choices of a test run or of one test; None leaves a choice to the hypothesis profile in force.
 
     Fields:
-        profile: the name of the profile to run under.
+        profile: the profile to run under, by name.
         examples: how many examples to draw, in place of the profile's number.
-        seed: draws the examples from this seed, whether or not the profile is random.
+        seed: to draw the same examples again, also under a profile that is not random.
     """
 
     profile: str | None = None
@@ -61,7 +61,10 @@ def choosing(options: Options) -> Iterator[None]:
 
 
 def configured(test: Callable[..., Any], limit: int | None = None) -> Callable[..., Any]:
-    """Decorate a hypothesis test with the current settings and seed of checks; `limit` is the test's own number."""
+    """Decorate a hypothesis test with the settings and the seed that are in force when this is called.
+
+    `limit` is the test's own number of examples.
+    """
     options = _chosen[-1]
     base = settings.get_profile(options.profile) if options.profile else settings()
     examples = limit or options.examples or base.max_examples

@@ -13,13 +13,13 @@ from engine.testing.tally import Entry, Tally
 
 WIDTH = 80
 NUMBERS = "{:>11}{:>14}{:>12}"  # checks, inconclusive, worst error
-ROOM = WIDTH - 37  # what they leave
+ROOM = WIDTH - 37  # columns left for the name
 
 
 def summary(tally: Tally, *, seed: int | None = None, tables: bool = False) -> list[str]:
-    """What was checked and how close it came; with `tables`, by law and by subject."""
+    """The counts and the largest error, with `tables` also by law and by subject, in alphabetical order."""
     subjects = sorted({subject for subject, _ in tally.entries})
-    laws = list(dict.fromkeys(law for _, law in tally.entries))
+    laws = sorted({law for _, law in tally.entries})
     total = _sum(tally.entries.values())
     lines = [
         _line("laws filled", f"{len(tally.entries):,}", f"of {len(subjects):,} subjects x {len(laws):,} laws"),
@@ -62,8 +62,8 @@ def _worst_place(tally: Tally, total: Entry) -> str:
     """Subject, law and place of the largest error."""
     if not total.worst:
         return ""
-    subject, law = next(key for key, entry in tally.entries.items() if entry.worst == total.worst)
-    return ": ".join(filter(None, (subject, law, total.where)))
+    subject, law = min(key for key, entry in tally.entries.items() if entry.worst == total.worst)
+    return ": ".join(filter(None, (subject, law, tally.entries[subject, law].where)))
 
 
 def _rate(entry: Entry) -> str:

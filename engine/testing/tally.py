@@ -1,7 +1,8 @@
-"""Tally: how often each law was checked, and how close a check came to failing, for the summary of a test run.
+"""Tally: how often each law was checked, and how close it came. Only reports read it.
 
-One entry for each subject (an op, or the name of a function) and law: the number of checks, how many of them were
-inconclusive, and the largest relative error that passed, with its place.
+One row for each subject (an op, or the name of a function) and law: checks made, how many of them were inconclusive,
+and the largest relative error that passed, with its place. The figures do not depend on the order of the checks, so the
+tallies of several processes add up to that of one process.
 
 Read next: `engine/testing/summary.py`, the tally in words.
 """
@@ -25,8 +26,7 @@ class Entry:
     def add(self, other: Entry) -> None:
         self.checks += other.checks
         self.inconclusive += other.inconclusive
-        if other.worst > self.worst:
-            self.worst, self.where = other.worst, other.where
+        self.worst, self.where = max((self.worst, self.where), (other.worst, other.where))
 
 
 @dataclass
@@ -34,10 +34,10 @@ class Tally:
     """Counts of a whole test run.
 
     Fields:
-        examples: the number of points drawn by hypothesis, each checked under every law that applies there.
+        examples: points drawn by hypothesis, each checked under every law that applies there.
         calls: how often `gradcheck` and `check_vjp` called the functions that they checked.
-        entries: the counts, by subject and law.
-        subject: replaces the subject that a check names, if not empty.
+        entries: the results by subject and law.
+        subject: while it is not empty, replaces the subject that a check names.
     """
 
     examples: int = 0
@@ -47,11 +47,8 @@ class Tally:
 
     def record(self, subject: str, law: str, *, conclusive: bool = True, error: float = 0.0, where: str = "") -> None:
         """Count one check; `error` is its largest relative error, found at `where`."""
-        entry = self.entries.setdefault((self.subject or subject, law), Entry())
-        entry.checks += 1
-        entry.inconclusive += not conclusive
-        if conclusive and error > entry.worst:
-            entry.worst, entry.where = float(error), where
+        one = Entry(1, 0, float(error), where) if conclusive else Entry(1, 1)
+        self.entries.setdefault((self.subject or subject, law), Entry()).add(one)
 
     @contextmanager
     def under(self, subject: str) -> Iterator[None]:

@@ -1,11 +1,11 @@
 """The report of a run: one HTML page that works offline, made from the run's folder and nothing else.
 
-The idea: every section is a function from data to markup, and says in words what one sees. The page depends on the
-folder alone, on no clock and no path, so the same run gives the same page.
+The idea: every section is a function from data to markup, and explains its charts in words. The page depends on the
+contents of the folder only, not on a clock or a path, so the same run gives the same page.
 
-The invariant: a section whose data is missing says so in a line; the others stand.
+The invariant: a section whose data is missing says so in a line; the other sections do not change.
 
-Read next: `gpt/report/training.py`, `gpt/report/gradients.py`.
+Read next: `gpt/report/metrics.py`, the measurements of a training.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ NAME = "report.html"
 def report(path: str | Path) -> str:
     """The page for a run folder. Raises CheckpointError if that is not one."""
     run = runs.load(path)
-    told = metrics.read(run.path / "metrics.jsonl")
+    measurements = metrics.read(run.path / "metrics.jsonl")
     with np.errstate(all="ignore"):  # a model whose numbers overflowed is shown as it is
-        sections = _sections(run, told)
+        sections = _sections(run, measurements)
     style = files("gpt.report").joinpath("report.css").read_text(encoding="utf-8")
     body = "\n".join(
         [
             _contents(sections),
             "<main>",
-            overview.header(run, told),
+            overview.header(run, measurements),
             *(section.markup() for section in sections),
             "</main>",
         ]
@@ -45,11 +45,11 @@ def report(path: str | Path) -> str:
     return page("How a calculator was trained", body, styles=[STYLE, style])
 
 
-def _sections(run: Run, told: Metrics) -> list[Section]:
+def _sections(run: Run, measurements: Metrics) -> list[Section]:
     chosen = examples.choose(run)
     return [
-        training.curves(told, run.config.get("training", {})),
-        training.by_stage(told, gradients.history(run.model, told.measured)),
+        training.curves(measurements, run.config.get("training", {})),
+        training.by_stage(measurements, gradients.history(run.model, measurements.measured)),
         examples.flows(chosen),
         attention.section(run, chosen[0].problem.question),
         examples.positions(chosen),
@@ -59,7 +59,7 @@ def _sections(run: Run, told: Metrics) -> list[Section]:
 
 
 def write(path: str | Path) -> Path:
-    """Write the page into its run folder; returns where."""
+    """Write the page into its run folder; returns its path."""
     out = Path(path) / NAME
     write_whole(out, report(path).encode())
     return out

@@ -1,4 +1,7 @@
-"""Where each head looks, for one prompt."""
+"""Attention maps for one prompt: which characters each head looks at.
+
+Read next: `gpt/report/embedding.py`, the characters as vectors.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from engine.arrays import Array
 from gpt.report.markup import Section, code, figure, paragraph, place, shown
 from gpt.runs import Run
 from viz.charts import LinearScale, Ticks, heatmap, legend
+from viz.digits import percent
 
 _TITLE = "Where the heads look"
 _SCALE = LinearScale(1.0)
@@ -15,7 +19,7 @@ _BLANK = 0.005  # cells below half a percent stay empty, which halves the page
 
 
 def section(run: Run, prompt: str) -> Section:
-    """For every block: what the last character looks at, head by head, and the whole map of each head."""
+    """For every block: the weights of the last character, by head, and the whole map of each head."""
     ids = run.tokenizer.encode(prompt)[None]
     weights = [layer.numpy()[0] for layer in run.model.attention_weights(ids)]  # (heads, time, time) each
     if not all(np.isfinite(layer).all() for layer in weights):
@@ -24,15 +28,15 @@ def section(run: Run, prompt: str) -> Section:
     characters = [shown(character) for character in prompt]
     body = [
         paragraph(
-            f"The prompt is {code(prompt)}; ␣ is a space. A row is a character that asks, a column one it can look "
-            "at: itself and what stands before it. A row adds up to 100 %, the weights with which the head averages "
-            "what it finds. The framed row is the last character, where the answer's first character is decided."
+            f"The prompt is {code(prompt)}; ␣ is a space. A row is a character that looks, a column one that it "
+            "can look at: itself or an earlier one. The weights in a row, with which the head averages what it reads, "
+            "add up to 100%. The framed row is the last character, where the answer's first character is decided."
         ),
         legend(_SCALE, f"attention weight; below {_BLANK:.1%} left blank", percent=True),
     ]
     for number, layer in enumerate(weights):
         body.append(f"<h3>Block {number + 1} of {len(weights)}</h3>")
-        body.append(figure(_last_row(layer, characters, number), _sharpest(layer, characters)))
+        body.append(figure(_last_row(layer, characters, number), _largest(layer, characters)))
         maps = [f"<figure>{_head(layer[head], characters, head)}</figure>" for head in range(len(layer))]
         body.append(f'<div class="maps">{"".join(maps)}</div>')
     return Section("attention", _TITLE, "\n".join(body))
@@ -43,7 +47,7 @@ def _last_row(layer: Array, characters: list[str], number: int) -> str:
     rows = layer[:, -1].tolist()
 
     def describe(head: int, column: int) -> str:
-        return f"head {head + 1} looks at {_named(characters, column)}: {rows[head][column]:.1%}"
+        return f"head {head + 1} looks at {_named(characters, column)}: {percent(rows[head][column])}"
 
     return heatmap(
         rows,
@@ -60,11 +64,11 @@ def _last_row(layer: Array, characters: list[str], number: int) -> str:
 
 
 def _head(rows: Array, characters: list[str], head: int) -> str:
-    """One head's whole map."""
+    """The whole map of one head."""
     values = [row[: at + 1] for at, row in enumerate(rows.tolist())]  # the future is masked, so it is not drawn
 
     def describe(row: int, column: int) -> str:
-        return f"{_named(characters, row)} looks at {_named(characters, column)}: {values[row][column]:.1%}"
+        return f"{_named(characters, row)} looks at {_named(characters, column)}: {percent(values[row][column])}"
 
     cell = 224 / len(characters)
     return heatmap(
@@ -90,8 +94,8 @@ def _named(characters: list[str], number: int) -> str:
     return f"{characters[number]} ({place(number + 1)})"
 
 
-def _sharpest(layer: Array, characters: list[str]) -> str:
-    """In words, which head's last row looks most at one character."""
+def _largest(layer: Array, characters: list[str]) -> str:
+    """The largest weight in the last rows of all heads, in words."""
     head, column = np.unravel_index(int(layer[:, -1].argmax()), layer[:, -1].shape)
     weight = float(layer[head, -1, column])
-    return f"The sharpest look here: head {head + 1} gives {weight:.0%} to {_named(characters, int(column))}."
+    return f"The largest weight here: head {head + 1} gives {percent(weight)} to {_named(characters, int(column))}."

@@ -1,4 +1,7 @@
-"""The characters as the model sees them: points in a space of many channels, projected onto a plane."""
+"""The characters as the model's embedding has them: points in a space of many channels, projected onto a plane.
+
+Read next: `gpt/report/parameters.py`, the table of parameters.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,9 @@ from viz.charts import plane, short
 
 
 def principal_plane(points: Array) -> tuple[Array, float]:
-    """The plane that holds most of the points' variance: (points, 2) coordinates in it, and the share it holds.
+    """The plane with most of the points' variance: coordinates (points, 2) in it, and its share of the variance.
 
-    The singular value decomposition leaves the sign of each axis open; it is chosen such that the coordinate of largest
+    The singular value decomposition leaves the sign of each axis open; it is chosen so that the coordinate of largest
     size is positive.
     """
     centred = points - points.mean(axis=0)
@@ -25,7 +28,7 @@ def principal_plane(points: Array) -> tuple[Array, float]:
 
 
 def nearest(points: Array) -> list[tuple[int, float]]:
-    """For each point the other one in the most similar direction, and the cosine; empty where there is no other."""
+    """For each point the number of the one nearest in direction, and the cosine; empty if there is only one point."""
     if len(points) < 2:
         return []
     lengths = np.linalg.norm(points, axis=1, keepdims=True)
@@ -56,9 +59,9 @@ def section(run: Run) -> Section:
         "embedding",
         title,
         paragraph(
-            f"Each character is a vector of {points.shape[1]} channels. This is their shadow on the plane that holds "
-            f"most of their variance, {explained:.0%} of it; the rest is hidden. So a line joins each character to "
-            "the one nearest in direction in the full space: where the plane sets the two far apart, it deceives."
+            f"Each character is a vector of {points.shape[1]} channels. The chart is their projection onto the plane "
+            f"with most of their variance, {explained:.0%} of it; the rest is lost. A line joins each character to the "
+            "one nearest in direction in the full space: where these two are far apart, the plane is misleading."
         )
         + figure(chart),
     )

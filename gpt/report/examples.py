@@ -1,4 +1,7 @@
-"""Three problems, looked at closely: the flow of blame for each, by stage and by character."""
+"""The flow of blame for up to three held-out problems, by stage and by character.
+
+Read next: `gpt/report/pictures.py`, pictures inside a page.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from gpt.report.markup import Section, code, figure, paragraph, place, shown
 from gpt.report.pictures import inline
 from gpt.runs import Run
 from gpt.sampling import exactly_right, generate
-from viz import BlameFlow, NoGraphviz
+from viz import BlameFlow, NoGraphviz, digits
 from viz.charts import Bar, bars, short, strip
 from viz.charts.marks import escaped
 
@@ -26,7 +29,7 @@ class Example:
     Fields:
         kind: why it was chosen.
         problem: question and right answer.
-        said: the model's own answer.
+        said: the answer of the model.
         verdict: the flow of blame for the right answer.
     """
 
@@ -37,12 +40,12 @@ class Example:
 
     @property
     def right(self) -> bool:
-        """Whether the model says just that."""
+        """Whether the model gives exactly the right answer."""
         return self.said == self.problem.answer
 
 
 def choose(run: Run) -> list[Example]:
-    """An easy problem, a subtraction, and one the model gets wrong if there is any: all held out."""
+    """An easy held-out problem, a subtraction, and one that the model answers wrongly if there is any."""
     _, problems = calculator.split()
     right = exactly_right(run.model, calculator.encode(problems, run.tokenizer)).tolist()
     known = [problem for problem, good in zip(problems, right, strict=True) if good]
@@ -64,13 +67,13 @@ def _example(run: Run, kind: str, problem: Problem) -> Example:
 
 
 def flows(chosen: list[Example]) -> Section:
-    """For each example the shares of the stages, and the picture."""
+    """The shares of the stages and the picture of each example."""
     body = [
         paragraph(
             "For each of these held-out problems: the loss of the right answer, and where the chain rule carries the "
             "blame for it. The bars are shares of the sum of squares of the gradient in each stage's parameters and "
-            "add up to 100 %. In the picture blame enters at the loss on top and runs down: an edge is as wide as "
-            "what it carries, blue where it adds to the gradient below, dashed crimson where it cancels. The "
+            "add up to 100%. In the picture blame enters at the loss on top and runs down: the wider an edge, the "
+            "larger its contribution; blue adds to the gradient below, dashed crimson cancels a part of it. The "
             "straight line is the residual stream."
         )
     ]
@@ -80,7 +83,11 @@ def flows(chosen: list[Example]) -> Section:
             body.append(_NOT_FINITE)
             continue
         stages = example.verdict.flow.stages(2)
-        rows = [Bar(s.name, s.share, f"{s.share:.1%}", f"{s.name}: gradient norm {short(s.norm)}") for s in stages]
+        texts = digits.percents([stage.share for stage in stages])
+        rows = [
+            Bar(stage.name, stage.share, text, f"{stage.name}: gradient norm {digits.short(stage.norm)}")
+            for stage, text in zip(stages, texts, strict=True)
+        ]
         body += [
             figure(bars(rows, about=f"share of each stage in the blame for {example.problem.answer}")),
             _picture(example.verdict.flow, opened=number == 0),
@@ -94,14 +101,14 @@ def _heading(example: Example) -> str:
     return (
         f"<h3>{escaped(example.kind)}: <code>{escaped(problem.question)}<b>{escaped(problem.answer)}</b></code></h3>\n"
         + paragraph(
-            f"{outcome[0].upper()}{outcome[1:]}. The right answer has probability {verdict.probability:.4g}, "
-            f"a loss of {short(verdict.flow.loss)} nats."
+            f"{outcome[0].upper()}{outcome[1:]}. The right answer has probability {digits.short(verdict.probability)}, "
+            f"a loss of {digits.short(verdict.flow.loss)} nats."
         )
     )
 
 
 def _picture(flow: BlameFlow, opened: bool) -> str:
-    """The folded flow as Graphviz draws it, on a sheet of paper; without Graphviz a line says what to install."""
+    """The folded flow as Graphviz draws it, on a white ground; without Graphviz, a line that says what to install."""
     try:
         drawn = inline(flow.fold(2, repeats=False).svg())
     except NoGraphviz as missing:
@@ -111,13 +118,13 @@ def _picture(flow: BlameFlow, opened: bool) -> str:
 
 
 def positions(chosen: list[Example]) -> Section:
-    """For each example the norm of the gradient at each character."""
+    """The norm of the gradient at each character of each example."""
     body = [
         paragraph(
-            "The gradient of the loss in the embedded input has a vector for each character; its norm says how much "
-            "the loss would change if this character were embedded a little differently. Bars and shades show it, "
-            "each text on a scale of its own; the characters of the right answer, which the model reads one by one, "
-            "are underlined."
+            "The gradient of the loss with respect to the embedded input has a vector for each character. Its norm "
+            "says how much the loss would change if this character were embedded a little differently. Bars and "
+            "shades show it, on a scale for each text; the characters of the right answer, which the model reads one "
+            "by one, are underlined."
         )
     ]
     for example in chosen:

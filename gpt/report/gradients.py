@@ -1,13 +1,12 @@
-"""How the gradient of each stage went over a training, and whether it vanished or exploded anywhere.
+"""The gradient of each stage over a training, and whether it vanished or exploded.
 
-The measure is the root mean square of the gradient in a stage's parameters: a norm would grow with their number. Both
-criteria are plain:
+The measure is the root mean square (rms) of the gradient in a stage's parameters: a norm would grow with their number.
 
     a stage vanishes    if over the last tenth of the measurements its rms is below 1e-4 of the median stage's, or 0
     a stage explodes    if at any measurement its rms is more than 1,000 times its median over the first tenth of them
                         (zeros left out), or not finite
 
-Read next: `gpt/report/training.py`, which draws and says it.
+Read next: `gpt/report/markup.py`, the pieces of the page.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ class History:
 
     Fields:
         stages: in the order of the model.
-        sizes: how many values of parameters each has.
+        sizes: the number of parameters of each.
         steps: of each measurement, or of each column the first and the last step.
         squared: (stages, measurements); nan where nothing was measured.
     """
@@ -65,20 +64,20 @@ class History:
         return History(self.stages, self.sizes, steps, np.array(squared).reshape(-1, len(self.stages)).T)
 
     def tenth(self) -> int:
-        """How many measurements are a tenth of all."""
+        """A tenth of the number of measurements, at least 1."""
         return max(1, math.ceil(len(self.steps) / 10))
 
     def late(self) -> Array:
-        """Each stage's rms over the last tenth, over the median stage's; 0 / 0 is nan, as is what was not measured."""
+        """Each stage's rms in the last tenth, relative to the median stage's; nan for 0 / 0 and where it is unknown."""
         rms = np.sqrt(self.squared[:, -self.tenth() :].mean(axis=1) / self.sizes)
         known = rms[~np.isnan(rms)]
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.asarray(rms / (np.median(known) if known.size else math.nan))
 
     def growth(self) -> Array:
-        """Each stage's rms at each measurement over its median in the first tenth, zeros left out.
+        """Each stage's rms at each measurement, relative to its median in the first tenth without zeros.
 
-        nan where there is no such median or nothing was measured; inf where the rms is not finite.
+        nan where the median or the rms is unknown; inf where the rms is not finite.
         """
         early = [[value for value in row if value > 0] for row in self.rms[:, : self.tenth()].tolist()]
         base = np.array([median(values) if values else math.nan for values in early])
@@ -86,29 +85,29 @@ class History:
 
 
 def history(model: GPT, measured: Sequence[Measured]) -> History:
-    """What the measurements tell of the model's stages; those without a "squared" are left out."""
+    """The history of the model's stages, from all measurements that have a "squared"."""
     sizes: dict[str, int] = {}
     for path, parameter in model.named_parameters():
         sizes[stage_of(path)] = sizes.get(stage_of(path), 0) + parameter.size
-    told = [(one.step, one.squared) for one in measured if one.squared is not None]
-    squared = [[by_stage.get(stage, math.nan) for stage in sizes] for _, by_stage in told]
+    known = [(one.step, one.squared) for one in measured if one.squared is not None]
+    squared = [[by_stage.get(stage, math.nan) for stage in sizes] for _, by_stage in known]
     return History(
         tuple(sizes),
         np.array([*sizes.values()]),
-        tuple((step, step) for step, _ in told),
+        tuple((step, step) for step, _ in known),
         np.array(squared, np.float64).reshape(-1, len(sizes)).T,
     )
 
 
 def vanishing(past: History) -> list[tuple[str, float]]:
-    """Each stage that vanishes, with its rms over the median stage's in the last tenth; 0 where it has no gradient."""
+    """Each stage that vanishes, with its rms in the last tenth relative to the median stage's; 0 for no gradient."""
     none = past.squared[:, -past.tenth() :].sum(axis=1) == 0
     ratios = np.where(none, 0.0, past.late()).tolist()
     return [(stage, ratio) for stage, ratio in zip(past.stages, ratios, strict=True) if ratio < VANISHES]
 
 
 def exploding(past: History) -> list[tuple[str, float, int]]:
-    """Each stage that explodes, with its largest growth (infinite: not finite any more) and the step of it."""
+    """Each stage that explodes, with its largest growth (inf where the rms is not finite) and the step of that."""
     found = []
     for stage, growth in zip(past.stages, np.nan_to_num(past.growth(), nan=0.0, posinf=math.inf), strict=True):
         largest = float(growth.max(initial=0.0))

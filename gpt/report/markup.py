@@ -1,4 +1,7 @@
-"""The pieces of the report: sections, figures, tables. Text from outside comes through `escaped`."""
+"""The pieces of the report: sections, figures, tables. Text from outside goes through `escaped`.
+
+Read next: `gpt/report/overview.py`, the head of the page.
+"""
 
 from __future__ import annotations
 
@@ -10,24 +13,24 @@ from viz.charts.marks import escaped
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the report: where it is found, what it is called, and its markup."""
+    """A part of the report: its anchor for links, its title, and its markup."""
 
     anchor: str
     title: str
     body: str
 
     def markup(self) -> str:
-        """The section as it stands in the page."""
+        """The section as an element of the page."""
         return f'<section id="{self.anchor}">\n<h2>{escaped(self.title)}</h2>\n{self.body}\n</section>'
 
 
 def paragraph(markup: str, kind: str = "") -> str:
-    """A paragraph; `kind` is "missing" for what cannot be shown, "alarm" for what should be seen."""
+    """A paragraph; `kind` is "missing" for data that cannot be shown, "alarm" for a warning."""
     return f'<p class="{kind}">{markup}</p>' if kind else f"<p>{markup}</p>"
 
 
 def figure(chart: str, caption: str = "") -> str:
-    """A chart and, as markup, what one sees in it."""
+    """A chart and its caption, which is markup."""
     return f"<figure>{chart}{f'<figcaption>{caption}</figcaption>' if caption else ''}</figure>"
 
 
@@ -43,12 +46,12 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], last: Sequence[str
 
 
 def code(text: str) -> str:
-    """A name or a text of the model, as it stands."""
+    """A name, or a text of the model, unchanged."""
     return f"<code>{escaped(text)}</code>"
 
 
 def shown(character: str) -> str:
-    """A character as one sees it where it stands alone."""
+    """A character by itself; white space as a visible sign."""
     return {" ": "␣", "\n": "⏎"}.get(character, character)
 
 

@@ -1,8 +1,8 @@
-"""What metrics.jsonl tells of a training, also where it was cut short, damaged, or written by an older version.
+"""The measurements of a training, read from metrics.jsonl, which may be cut short, damaged, or of an older version.
 
 Each line is one measurement, a JSON object:
 
-    step, steps             where it was made, and where the training was to end
+    step, steps             at which step, of how many
     loss, learning_rate     of that step's batch, and of its update
     norm                    of the gradient of all parameters together, before it is clipped
     squared                 {stage: squared norm of the same gradient}, stages such as blocks.0.attention
@@ -10,7 +10,9 @@ Each line is one measurement, a JSON object:
     tokens_per_second, seconds
 
 The last line of a training that came to its end has `held_out` instead, the accuracy by operation, and `problems`,
-their number; that of one that ended early has `stopped`: why.
+the number of problems; the last line of one that ended early has `stopped`, the reason.
+
+Read next: `gpt/report/gradients.py`, what they say of each stage.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Measured:
-    """One measurement; nan or None for what its line does not tell."""
+    """One measurement; nan or None for what is missing in its line."""
 
     step: int
     loss: float
@@ -41,10 +43,10 @@ class Metrics:
     Fields:
         measured: in the order in which they were made.
         held_out: final accuracy by operation and of "all"; None if the training did not come to its end.
-        problems: how many were asked for it.
-        stopped: why the training ended early, "interrupted" if somebody wanted it so; empty if it did not, or does
-            not say.
-        steps: how many are known to have been made.
+        problems: the number of problems behind `held_out`.
+        stopped: why the training ended early, "interrupted" if a user stopped it; empty if it did not or the reason
+            is unknown.
+        steps: how many steps are known to have been made.
         unreadable: how many lines could not be read.
     """
 
@@ -57,7 +59,7 @@ class Metrics:
 
 
 def read(path: Path) -> Metrics:
-    """All that can be read of a file; nothing, if there is none."""
+    """All that can be read of a file; empty if there is no file."""
     if not path.is_file():
         return Metrics()
     measured, last, unreadable = [], Metrics(), 0
@@ -77,7 +79,7 @@ def read(path: Path) -> Metrics:
 
 
 def _record(line: str) -> dict[str, Any] | None:
-    """A line as an object that has a step; None if it is no such thing."""
+    """A line as an object with a step; None if it is anything else."""
     try:
         record = json.loads(line)
     except ValueError:

@@ -1,4 +1,7 @@
-"""The head of the report: what was trained, what came of it, and with which settings."""
+"""The head of the report: model, training, final accuracy and settings.
+
+Read next: `gpt/report/training.py`, the curves.
+"""
 
 from __future__ import annotations
 
@@ -40,11 +43,11 @@ def _length(metrics: Metrics, training: dict[str, Any]) -> str:
     steps = training.get("steps")
     of = f" of {steps:,}" if isinstance(steps, int) else ""
     if metrics.stopped == "interrupted":
-        return f"Somebody stopped the training after {metrics.steps:,}{of} steps."
+        return f"The training was stopped by its user after {metrics.steps:,}{of} steps."
     if metrics.stopped:
         return f"The training broke off after {metrics.steps:,}{of} steps: {escaped(metrics.stopped)}."
     if not metrics.steps:
-        return "It has no metrics, so nothing is known of its training."
+        return "It has no metrics, so its training is unknown."
     if metrics.held_out is None:
         return f"Its metrics end at step {metrics.steps:,}{of}, without a final measurement."
     size = training.get("batch_size")
@@ -57,10 +60,7 @@ def _outcome(metrics: Metrics) -> str:
         why = ": the training did not come to its end" if metrics.steps or metrics.stopped else ""
         return paragraph(f"There is no final accuracy{why}.", "missing")
     names = {"all": "all", "plus": "sums", "minus": "differences", "times": "products"}
-    rows = [
-        Bar(names.get(name, name), share, f"{share:.1%}", f"{share:.2%} of the {names.get(name, name)}")
-        for name, share in metrics.held_out.items()
-    ]
+    rows = [Bar(names.get(name, name), share, f"{share:.1%}") for name, share in metrics.held_out.items()]
     right = metrics.held_out.get("all", math.nan)
     said = f"of {metrics.problems:,} problems it never saw are answered exactly"
     return f'<p class="outcome"><b>{right:.1%}</b> {said}</p>' + figure(

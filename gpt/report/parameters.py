@@ -1,4 +1,7 @@
-"""The parameter table: where the values are, and how large they are now."""
+"""The table of parameters: how many there are, and how large they are at the end.
+
+Read next: `CONTRIBUTING.md`.
+"""
 
 from __future__ import annotations
 
@@ -7,22 +10,24 @@ import numpy as np
 from gpt.report.markup import Section, paragraph, table
 from gpt.runs import Run
 from viz.charts import short
+from viz.digits import percents
 
 
 def section(run: Run) -> Section:
     """Path, shape, number of values, share of all, norm and root mean square of every parameter."""
     named = [(path, value.numpy().astype(np.float64)) for path, value in run.model.named_parameters()]
     total = sum(value.size for _, value in named)
+    shares = percents([value.size / total for _, value in named])
     rows = [
         (
             path,
             " × ".join(map(str, value.shape)),
             f"{value.size:,}",
-            f"{value.size / total:.1%}",
+            share,
             short(float(np.linalg.norm(value))),
             short(float(np.sqrt(np.mean(value**2)))),
         )
-        for path, value in named
+        for (path, value), share in zip(named, shares, strict=True)
     ]
     return Section(
         "parameters",

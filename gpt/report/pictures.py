@@ -1,8 +1,9 @@
-"""Graphviz pictures, made to stand in a page among others.
+"""Graphviz pictures, changed so that a page can hold several.
 
-A picture by itself is a document: a prolog, a namespace, ids (`node1` in every one of them) and titles that are names
-of Graphviz's own. In a page only the drawing is wanted, and what was told of a node becomes its title, which shows as
-a tooltip.
+A picture by itself is a document: it has a prolog, a namespace, ids (`node1` in every picture) and Graphviz's own names
+as titles. Inside a page it is an element without these, and the tooltip of a node becomes its title.
+
+Read next: `gpt/report/attention.py`, the attention maps.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ def inline(svg: str) -> str:
         parent.attrib.pop("id", None)
         for child in [child for child in parent if child.tag == f"{_SVG}title"]:
             parent.remove(child)
-        if told := parent.attrib.pop(_TOOLTIP, None):
-            parent.tag = "g"  # it was a link to nowhere, made for its tooltip
+        if tooltip := parent.attrib.pop(_TOOLTIP, None):
+            parent.tag = "g"  # a link without an address, which Graphviz adds for a tooltip
             title = ET.Element("title")
-            title.text = told
+            title.text = tooltip
             parent.insert(0, title)
     root.set("class", "flow")
     return ET.tostring(root, encoding="unicode")

@@ -1,9 +1,12 @@
-"""How the training went: its curves, and the gradient of each stage over time."""
+"""The training: its curves, and the gradient of each stage over time.
+
+Read next: `gpt/report/examples.py`, the blame for single problems.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from gpt.report.gradients import EXPLODES, VANISHES, History, exploding, vanishing
@@ -14,9 +17,10 @@ from viz.charts.axes import Axis
 from viz.charts.marks import escaped
 from viz.charts.scale import Scale
 from viz.colors import LogScale
+from viz.digits import percent
 
-_COLUMNS = 90  # of a heat map; more could not be told apart
-_SMOOTH = 60  # so many points reach one further to either side in a mean
+_COLUMNS = 90  # of a heat map; more would be too narrow to see
+_SMOOTH = 60  # a mean reaches one point further to either side for every 60 points
 _MAP, _LEFT, _ROW = 600, 178, 22
 _NOTHING = "metrics.jsonl holds no measurement, so there is nothing to draw here."
 
@@ -36,13 +40,13 @@ def curves(metrics: Metrics, training: dict[str, Any]) -> Section:
         _how_measured(len(measured), training.get("batch_size")),
         figure(
             line(_with_mean("loss", loss), y="loss, nats per character", log=True, reach=ends),
-            "The loss is the mean surprise at the characters of the answer, on a logarithmic scale: a straight fall "
-            "means that it shrinks by the same factor in the same number of steps.",
+            "The loss is the mean of -log(probability) over the characters of the answer, on a logarithmic scale: a "
+            "straight fall means that it shrinks by the same factor in the same number of steps.",
         ),
         figure(
             line(_with_mean("norm", norm), y="gradient norm", log=True, height=180, reach=ends, levels=levels),
             "The norm of the gradient of all parameters together, before clipping. It need not fall with the "
-            "loss: it is the slope where the training stands, not the height.",
+            "loss: it is the slope of the loss at the current parameters, not its height.",
         ),
         figure(
             line([Series("learning rate", rate)], y="learning rate", height=150, reach=ends, hold=[0.0]),
@@ -56,16 +60,16 @@ def curves(metrics: Metrics, training: dict[str, Any]) -> Section:
 
 
 def _how_measured(count: int, batch_size: Any) -> str:
-    """What a point of a curve is, and what the thick curve is where there is one."""
+    """What a point of a curve is; and the thick curve, if there is one."""
     said = f"{count:,} measurements, each" if count > 1 else "One measurement,"
     said += " on the batch of a single step" + (f", {batch_size:,} problems. " if isinstance(batch_size, int) else ". ")
     if count // _SMOOTH:
-        said += "So the thin curve is noisy; the thick one is its mean over neighbouring points. "
+        said += "The thin curve is noisy; the thick one is its mean over neighbouring points. "
     return paragraph(said + "Rest the pointer on a chart to read its numbers.")
 
 
 def _with_mean(name: str, points: Sequence[tuple[float, float]]) -> list[Series]:
-    """The curve as measured, and its mean over a thirtieth of the points, those around each."""
+    """The curve as measured, and its mean over the thirtieth of all points around each."""
     reach = len(points) // _SMOOTH
     if not reach:
         return [Series(name, points)]
@@ -75,7 +79,7 @@ def _with_mean(name: str, points: Sequence[tuple[float, float]]) -> list[Series]
 
 
 def _accuracy(metrics: Metrics, training: dict[str, Any], ends: Sequence[float]) -> str:
-    """Exact answers on held-out problems, wherever they were asked."""
+    """Exact answers on held-out problems, at the steps where they were measured."""
     every = training.get("evaluate_every")
     asked = [one for one in metrics.measured if isinstance(every, int) and every and one.step % every == 0]
     points = [(float(one.step), 100 * one.accuracy) for one in asked if not math.isnan(one.accuracy)]
@@ -83,11 +87,12 @@ def _accuracy(metrics: Metrics, training: dict[str, Any], ends: Sequence[float])
         last = float(ends[-1])
         points = [point for point in points if point[0] != last] + [(last, 100 * metrics.held_out.get("all", math.nan))]
     if not points:
-        return paragraph("The held-out problems were never asked, so there is no accuracy to draw.", "missing")
+        return paragraph("The accuracy on held-out problems was never measured, so there is none to draw.", "missing")
     return figure(
         line([Series("right, %", points, "dots")], y="held-out problems answered exactly, %", reach=ends, hold=[0.0]),
-        "Accuracy on problems the training never showed: right to the last character, taking the likeliest each "
-        "time. It can stand still while the loss falls, because one wrong character spoils an answer.",
+        "Accuracy on problems that were not trained on: every character of the answer must be right, each chosen as "
+        "the most probable. It can stay the same while the loss falls, because one wrong character makes an answer "
+        "wrong.",
     )
 
 
@@ -105,9 +110,8 @@ def by_stage(metrics: Metrics, past: History) -> Section:
     sizes, parts = LogScale.of(x for row in rms for x in row), LinearScale.of(x for row in shares for x in row)
     body = [
         paragraph(
-            "Stages stand in the order of the model, the embedding on top; time runs to the right. Gradients are "
-            "those of the loss before "
-            f"clipping{f'; each column takes {each} measurements together' if each > 1 else ''}."
+            "Stages are in the order of the model, the embedding on top; time runs to the right. Gradients are "
+            f"those before clipping{f'; each column is the mean of {each} measurements' if each > 1 else ''}."
         ),
         "<h3>How large it is</h3>",
         legend(sizes, "root mean square of dL/dθ, logarithmic scale"),
@@ -119,19 +123,19 @@ def by_stage(metrics: Metrics, past: History) -> Section:
         ),
         *_diagnosis(past),
         *_broken(metrics),
-        "<h3>Whose step it is</h3>",
+        "<h3>Each stage's share</h3>",
         legend(parts, "share of the sum of squares", percent=True),
         figure(
-            _map(columns, shares, parts, "share", lambda share: f"{share:.1%}"),
-            "Each column adds up to 100 %. A share is the part of the loss's first-order fall that a step of gradient "
-            "descent would owe to this stage: its part of the blame, which grows with its number of parameters.",
+            _map(columns, shares, parts, "share", percent),
+            "Each column adds up to 100%. A share is the part of the loss's first-order fall under a step of "
+            "gradient descent that comes from this stage: its share of the blame, which grows with its parameters.",
         ),
     ]
     return Section("gradients", title, "\n".join(body))
 
 
-def _map(columns: History, values: list[list[float]], scale: Scale, name: str, said: Any) -> str:
-    """Stages by time."""
+def _map(columns: History, values: list[list[float]], scale: Scale, name: str, write: Callable[[float], str]) -> str:
+    """A heat map of stages by time; `write` makes the text of a value."""
     count = len(columns.steps)
     first, last = columns.steps[0][0], columns.steps[-1][1]
     axis = Axis.of([first, last], 0.5, max(count - 0.5, 0.51), whole=True)  # in columns
@@ -139,7 +143,7 @@ def _map(columns: History, values: list[list[float]], scale: Scale, name: str, s
     def describe(row: int, column: int) -> str:
         start, end = columns.steps[column]
         steps = f"step {start:,}" if start == end else f"steps {start:,} to {end:,}"
-        return f"{columns.stages[row]}, {steps}: {name} {said(values[row][column])}"
+        return f"{columns.stages[row]}, {steps}: {name} {write(values[row][column])}"
 
     return heatmap(
         values,
@@ -156,7 +160,7 @@ def _map(columns: History, values: list[list[float]], scale: Scale, name: str, s
 
 
 def _diagnosis(past: History) -> list[str]:
-    """Vanishing and exploding gradients in words, with the numbers that decide."""
+    """Vanishing and exploding gradients in words, with the deciding numbers."""
     since = past.steps[-past.tenth()][0]
     vanished, exploded = vanishing(past), exploding(past)
     late = {stage: ratio for stage, ratio in zip(past.stages, past.late().tolist()) if not math.isnan(ratio)}
@@ -194,10 +198,10 @@ def _diagnosis(past: History) -> list[str]:
 
 
 def _broken(metrics: Metrics) -> list[str]:
-    """A training that broke off did so between two measurements, so none of them need show it."""
+    """The reason why a training broke off, which the measurements before need not show."""
     if metrics.stopped in ("", "interrupted"):
         return []
-    said = f"<b>The training broke off: {escaped(metrics.stopped)}.</b> What is drawn here was measured before."
+    said = f"<b>The training broke off: {escaped(metrics.stopped)}.</b> All measurements here are from before."
     return [paragraph(said, "alarm")]
 
 

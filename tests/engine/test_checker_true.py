@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pytest
 
 from tests.engine.verdicts import (
     AGREES,
@@ -20,6 +19,7 @@ from tests.engine.verdicts import (
     distance,
     five_points,
     over,
+    surprises,
     verdict,
 )
 
@@ -286,10 +286,9 @@ def test_is_not_called_wrong(case: Case) -> None:
     assert verdict(case.f, case.vjp, *case.point) in case.expected
 
 
-@pytest.mark.parametrize("seed", range(1, 5))
 @over([*STEEP, *SCALES, *FLAT, *NOISY])
-def test_is_not_called_wrong_whatever_the_seed(case: Case, seed: int) -> None:
-    assert verdict(case.f, case.vjp, *case.point, seed=seed) in case.expected
+def test_is_not_called_wrong_whatever_the_seed(case: Case) -> None:
+    assert surprises(case) == {}
 
 
 @over([case for case in CASES if case.truth])

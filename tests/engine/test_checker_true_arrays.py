@@ -19,6 +19,7 @@ from tests.engine.verdicts import (
     five_points,
     normal,
     over,
+    surprises,
     verdict,
 )
 
@@ -306,10 +307,9 @@ def test_is_not_called_wrong(case: Case) -> None:
         np.testing.assert_array_equal(x, kept)
 
 
-@pytest.mark.parametrize("seed", range(1, 5))
 @over([*CONDITION, *NETS, *TYPES])
-def test_is_not_called_wrong_whatever_the_seed(case: Case, seed: int) -> None:
-    assert verdict(case.f, case.vjp, *case.point, seed=seed) in case.expected
+def test_is_not_called_wrong_whatever_the_seed(case: Case) -> None:
+    assert surprises(case) == {}
 
 
 @over([case for case in CASES if case.truth])

@@ -8,7 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.engine.verdicts import Case, Function, case, complex_step, distance, five_points, normal, over, verdict
+from tests.engine.verdicts import (
+    Case,
+    Function,
+    case,
+    complex_step,
+    distance,
+    five_points,
+    normal,
+    over,
+    surprises,
+    verdict,
+)
 
 X, TWO, LONG = normal((5, 6)), normal((3, 4), (3, 4)), normal(1000)
 HUGE = normal(10_000)
@@ -263,10 +274,9 @@ def test_is_caught(case: Case) -> None:
     assert verdict(case.f, case.vjp, *case.point) == "disagrees"
 
 
-@pytest.mark.parametrize("seed", range(1, 5))
 @over(SMALL_ERRORS + SIZES + SCALED)
-def test_is_caught_whatever_the_seed(case: Case, seed: int) -> None:
-    assert verdict(case.f, case.vjp, *case.point, seed=seed) == "disagrees"
+def test_is_caught_whatever_the_seed(case: Case) -> None:
+    assert surprises(case) == {}
 
 
 @over(STATELESS)

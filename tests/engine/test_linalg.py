@@ -116,7 +116,7 @@ def test_einsum_takes_arrays_lists_and_numbers_beside_tensors() -> None:
         ("ijk...", [(2, 3)], r"does not name the 2 axes"),
         ("ij,jk", [(2, 3), (4, 2)], r"'j' has several sizes in shapes \(2, 3\), \(4, 2\)"),
         ("ii,i", [(2, 3), (3,)], "'i' has several sizes"),
-        ("ij->k", [(2, 3)], "must be an operand's"),
+        ("ij->k", [(2, 3)], "must occur in an operand"),
         ("ij,jk->ik", [(2, 3)], "2 terms for 1 operands"),
         ("", [], "1 terms for 0 operands"),
         ("...i->i", [(2, 3)], r"the result needs '\.\.\.'"),

@@ -14,6 +14,7 @@ from engine.testing import check_op
 from engine.testing.mutation import EQUIVALENT, Mutant, Verdict, judge, mutants, stale
 from engine.testing.mutation.__main__ import main
 from engine.testing.mutation.mutant import CONTROL
+from engine.testing.mutation.run import judged
 
 SAMPLE = ("sign", "zero", "a thousandth off", "ignores g", "rolled", "writes g", "wrong on tensors", "detached factor")
 SAMPLED = [f"{rule}: {kind}" for rule in ("multiply.vjp(y)", "exp.vjp(x)", "prod.vjp(x)") for kind in SAMPLE]
@@ -23,12 +24,13 @@ SAMPLED += ["sum.vjp(x): wrong axis", "concat.vjp(tensors): wrong position", "di
 SAMPLED += ["softmax.vjp(x): wrong dtype", "matmul: does not broadcast", "gelu: reference doubled"]
 SAMPLED += ["gelu: reference's gradient doubled"]
 
-ONLY_AT_A_TIE = "choices._won: return np.where(tie, ⟦0.5 → 1.5⟧, as_operand(x) == as_operand(out)).astype(out.dtype)"
+ONLY_AT_A_TIE = "choices._share: return np.where(tie, ⟦0.5 → 1.5⟧, as_operand(x) == as_operand(out)).astype(out.dtype)"
 
 
 @pytest.fixture(autouse=True)
 def _keep_the_profile() -> Iterator[None]:
     before = settings.default
+    settings.register_profile("mutation", settings.get_profile("mutation"), max_examples=60)  # in the deep profile too
     yield
     assert before is not None
     settings.register_profile("before", before)
@@ -44,7 +46,9 @@ def test_a_wrong_rule_at_a_tie_is_found_by_the_traps() -> None:
     assert judge(mutants()[ONLY_AT_A_TIE]) == Verdict(ONLY_AT_A_TIE, "the traps")
 
 
-@pytest.mark.parametrize("op", ["concat", "layer_norm", "multiply"])
+@pytest.mark.parametrize(
+    "op", ["concat", *(pytest.param(op, marks=pytest.mark.deep) for op in ("layer_norm", "multiply"))]
+)
 def test_a_right_rule_survives_the_planting(op: str) -> None:
     controls = [m for m in mutants().values() if m.kind == CONTROL and m.ops == (op,)]
     assert controls
@@ -88,7 +92,8 @@ def test_the_table_of_equivalents_is_held_to_its_word(monkeypatch: pytest.Monkey
 
 
 def test_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    some = ["sign", "--kind", "zero", "--kind", CONTROL, "--jobs", "1"]
+    some = ["sign", "--kind", "zero", "--kind", CONTROL]
+    monkeypatch.setattr("engine.testing.mutation.run.judged", lambda names, jobs: [Verdict(name, "") for name in names])
     assert main(some) == 0
     assert capsys.readouterr().out.splitlines()[-1].split() == ["total", "2", "0", "0", "0", "0", "2", "0"]
     monkeypatch.delitem(EQUIVALENT, "sign.jvp(x): zero")
@@ -99,6 +104,16 @@ def test_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     with pytest.raises(SystemExit):
         main(["expp"])
     assert "no op named 'expp'" in capsys.readouterr().err
+
+
+def test_another_process_judges_by_name() -> None:
+    name = "exp.vjp(x): sign"
+    assert list(judged([name], jobs=1)) == [judge(mutants()[name])]
+
+
+@pytest.mark.deep
+def test_the_command_judges_in_other_processes() -> None:
+    assert main(["sign", "--kind", "zero", "--kind", CONTROL, "--jobs", "1"]) == 0
 
 
 def test_a_rule_without_an_end_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,8 @@ from engine.testing.tally import Tally
 
 ROOT = Path(__file__).parents[2]
 
+QUICK = ("--assert=plain", "-p", "no:cacheprovider")  # rewriting the asserts of hypothesis takes longest
+
 CHECK = """
 from hypothesis import given, settings, strategies as st
 from engine.testing.profiles import configured
@@ -48,7 +50,7 @@ def stranger(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pyte
 
 def run(project: pytest.Pytester, source: str, *options: str) -> pytest.RunResult:
     project.makepyfile(test_it=source)
-    return project.runpytest_subprocess("-p", "no:xdist", *options, timeout=60)
+    return project.runpytest_subprocess(*QUICK, "-p", "no:xdist", *options, timeout=60)
 
 
 def printed(result: pytest.RunResult) -> str:
@@ -94,9 +96,9 @@ def test_a_project_may_have_a_marker_and_a_fixture_of_the_same_name(stranger: py
 @pytest.mark.parametrize(
     ("option", "expected"),
     [
-        ("--gradcheck-examples=many", "--gradcheck-examples wants a positive number, dev, ci or deep, not 'many'"),
-        ("--gradcheck-examples=0", "--gradcheck-examples wants a positive number, dev, ci or deep, not '0'"),
-        ("--gradcheck-seed=x", "--gradcheck-seed wants a whole number, not 'x'"),
+        ("--gradcheck-examples=many", "--gradcheck-examples takes a positive number, dev, ci or deep, not 'many'"),
+        ("--gradcheck-examples=0", "--gradcheck-examples takes a positive number, dev, ci or deep, not '0'"),
+        ("--gradcheck-seed=x", "--gradcheck-seed takes a whole number, not 'x'"),
     ],
 )
 def test_a_bad_option_is_one_line(stranger: pytest.Pytester, option: str, expected: str) -> None:
@@ -150,7 +152,7 @@ def test_a_bad_marker_stops_its_test_alone(stranger: pytest.Pytester) -> None:
     result = run(stranger, source)
     result.assert_outcomes(passed=1, errors=2)
     for examples in "-3", "'many'":
-        message = f"@pytest.mark.gradcheck(examples=...) wants a positive number, not {examples}"
+        message = f"@pytest.mark.gradcheck(examples=...) takes a positive number, not {examples}"
         assert message in result.outlines
 
 
@@ -217,7 +219,7 @@ def test_the_fixture_counts_under_the_name_of_the_test_and_gets_on_with_hypothes
     assert "\ntest_it.py::test_square " in printed(result)
 
 
-def test_workers_send_their_counts(stranger: pytest.Pytester) -> None:
+def test_workers_add_up_to_what_one_process_counts(stranger: pytest.Pytester) -> None:
     pytest.importorskip("xdist")
     source = """
         import pytest
@@ -227,11 +229,37 @@ def test_workers_send_their_counts(stranger: pytest.Pytester) -> None:
         def test_f(subject):
             check(subject)
         """
-    stranger.makepyfile(test_it=source)
-    result = stranger.runpytest_subprocess("-n2", "--gradcheck-examples=40", timeout=60)
-    result.assert_outcomes(passed=4)
-    assert "of 4 subjects x 1 laws" in printed(result)
-    assert "examples                      160" in printed(result)
+    options = "--gradcheck-examples=40", "--gradcheck-seed=7"
+    alone = run(stranger, source, "-v", *options)
+    workers = stranger.runpytest_subprocess(*QUICK, "-v", "-n2", *options, timeout=60)
+    workers.assert_outcomes(passed=4)
+    assert workers.stdout.str().count("= gradcheck =") == 1
+    assert printed(workers).rpartition("\n=")[0] == printed(alone).rpartition("\n=")[0]
+    assert "examples                      160" in printed(workers)
+    assert "rerun with --gradcheck-seed=7" in printed(workers)
+
+
+def test_workers_draw_deep_from_the_seed_that_is_printed(stranger: pytest.Pytester) -> None:
+    pytest.importorskip("xdist")
+    stranger.makepyfile(
+        test_it="""
+        import pytest
+        from checks import check, drawn
+
+        @pytest.mark.gradcheck(examples=20)
+        @pytest.mark.parametrize("name", "ab")
+        def test_f(name):
+            check()
+            print("drawn:", drawn)
+        """
+    )
+    result = stranger.runpytest_subprocess(*QUICK, "-n2", "-rP", "--gradcheck-examples=deep", timeout=60)
+    result.assert_outcomes(passed=2)
+    (seed,) = re.findall(r"^gradcheck: examples deep, seed (\d+)$", result.stdout.str(), re.MULTILINE)
+    assert f"rerun with --gradcheck-seed={seed}" in printed(result)
+    assert "\na vjp = numeric " in printed(result)
+    of_a, of_b = (line for line in result.outlines if line.startswith("drawn: "))
+    assert of_a == of_b
 
 
 def test_a_check_runs_under_the_profile_in_force_but_without_a_clock() -> None:

@@ -6,6 +6,7 @@ cancellation (Squire and Trapp 1998), or, where a function has no complex form, 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ Function = Callable[..., Any]
 AGREES, DISAGREES, UNSURE = {"agrees"}, {"disagrees"}, {"inconclusive"}
 NOT_WRONG = AGREES | UNSURE  # true, but nobody can demand that differences find it out
 NOT_RIGHT = DISAGREES | UNSURE
+SEEDS = range(1, 21 if os.environ.get("HYPOTHESIS_PROFILE") == "deep" else 3)  # of random cotangents; 0 is the default
 
 
 def verdict(f: Function, vjp: Function, *arrays: Any, **options: Any) -> str:
@@ -28,6 +30,12 @@ def verdict(f: Function, vjp: Function, *arrays: Any, **options: Any) -> str:
     except GradientError as error:
         return str(error.verdict)
     return "agrees"
+
+
+def surprises(case: Case, seeds: Iterable[int] = SEEDS) -> dict[int, str]:
+    """The verdicts that the row does not allow, by seed."""
+    found = {seed: verdict(case.f, case.vjp, *case.point, seed=seed, **case.options) for seed in seeds}
+    return {seed: said for seed, said in found.items() if said not in case.expected}
 
 
 class Case(NamedTuple):

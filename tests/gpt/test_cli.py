@@ -1,4 +1,4 @@
-"""The command line, run in a process of its own as a user would."""
+"""The command line as a user runs it, in a process of its own; most errors are tested in this process."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,20 +17,38 @@ import pytest
 import safetensors.numpy
 
 import gpt
+from gpt.__main__ import main
 
 
 def blameflow(*args: str | Path, status: int = 0) -> str:
-    """Run a command; returns what it printed, or with a non-zero status its one line of complaint."""
+    """Run a command; returns what it printed, or with a non-zero status its error message, one line."""
     command = [sys.executable, "-W", "error", "-m", "gpt", *map(str, args)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, encoding="utf-8")
     assert done.returncode == status, done.stderr
     if status:
-        assert "Traceback" not in done.stderr
-        assert done.stderr.startswith("blameflow: ")
-        assert done.stderr.count("\n") == 1
-        return done.stderr
+        return one_line(done.stderr)
     assert not done.stderr
     return done.stdout
+
+
+def one_line(printed: str) -> str:
+    assert "Traceback" not in printed
+    assert printed.startswith("blameflow: ")
+    assert printed.count("\n") == 1
+    return printed
+
+
+@pytest.fixture
+def error_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Runs a command in this process, whose settings it leaves alone; returns its error message."""
+    monkeypatch.setattr("gpt.__main__.prepare_blas", lambda: None)
+    monkeypatch.setattr("gpt.__main__.keep_memory", lambda: None)
+
+    def run(*args: str | Path) -> str:
+        assert main([*map(str, args)]) == 2
+        return one_line(capsys.readouterr().err)
+
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -102,24 +121,22 @@ def test_a_run_loads_in_python(run: Path) -> None:
     assert loaded.config["training"]["steps"] == 20
 
 
-def test_mistakes_end_in_one_line_and_status_2(run: Path, tmp_path: Path) -> None:
-    for command in ("eval", "report"):
-        assert "no such folder" in blameflow(command, tmp_path / "nowhere", status=2)
+def test_mistakes_end_in_one_line_and_status_2(run: Path, tmp_path: Path, error_of: Callable[..., str]) -> None:
+    assert "no such folder" in blameflow("eval", tmp_path / "nowhere", status=2)
+    assert "no such folder" in error_of("report", tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
-    assert "has no config.json" in blameflow("sample", tmp_path / "empty", status=2)
-    assert "not a run" in blameflow("sample", run / "config.json", status=2)
-    assert "unknown characters '?', 'T'" in blameflow("sample", run, "--prompt", "Two?", status=2)
-    assert "'?'" in blameflow("blame", run, "--prompt", "two?", status=2)
-    assert "prompt is empty" in blameflow("blame", run, "--prompt", "", status=2)
-    assert "must end in .html, .svg" in blameflow("blame", run, "--prompt", "two ", "--out", "x.pdf", status=2)
-    assert "there is no folder nowhere" in blameflow(
-        "blame", run, "--prompt", "two ", "--out", "nowhere/x.svg", status=2
-    )
-    assert "is a file, and a run needs a folder" in blameflow("train", "--out", run / "config.json", status=2)
+    assert "has no config.json" in error_of("sample", tmp_path / "empty")
+    assert "not a run" in error_of("sample", run / "config.json")
+    assert "unknown characters '?', 'T'" in error_of("sample", run, "--prompt", "Two?")
+    assert "'?'" in error_of("blame", run, "--prompt", "two?")
+    assert "prompt is empty" in error_of("blame", run, "--prompt", "")
+    assert "must end in .html, .svg" in error_of("blame", run, "--prompt", "two ", "--out", "x.pdf")
+    assert "there is no folder nowhere" in error_of("blame", run, "--prompt", "two ", "--out", "nowhere/x.svg")
+    assert "is a file, and a run needs a folder" in error_of("train", "--out", run / "config.json")
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "pickle", "other model", "no json"])
-def test_a_damaged_run_is_refused(run: Path, tmp_path: Path, damage: str) -> None:
+def test_a_damaged_checkpoint_is_refused(run: Path, tmp_path: Path, damage: str, error_of: Callable[..., str]) -> None:
     broken = tmp_path / "broken"
     broken.mkdir()
     for path in run.iterdir():
@@ -136,8 +153,7 @@ def test_a_damaged_run_is_refused(run: Path, tmp_path: Path, damage: str) -> Non
         weights.write_bytes(safetensors.numpy.save({"weight": np.ones(3, np.float32)}))
     else:
         (broken / "config.json").write_text("{")
-    complaint = blameflow("eval", broken, status=2)
-    assert str(broken) in complaint
+    assert str(broken) in error_of("eval", broken)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
@@ -152,5 +168,5 @@ def test_an_interrupted_training_saves_what_it_has(tmp_path: Path) -> None:
         printed, _ = training.communicate(timeout=120)
     assert training.returncode == 130
     (steps,) = re.findall(r"interrupted after (\d+) steps; saved in", printed)
-    assert f"Somebody stopped the training after {steps} of 18,000 steps." in (out / "report.html").read_text()
+    assert f"The training was stopped by its user after {steps} of 18,000 steps." in (out / "report.html").read_text()
     assert "of 1,077" in blameflow("eval", out)

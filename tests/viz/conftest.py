@@ -13,7 +13,7 @@ import viz
 from tests.viz.pages import Open
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")  # no longer: while it is open an event loop runs, and asyncio.run() fails
 def browser() -> Iterator[Any]:
     playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -1,10 +1,10 @@
 """Charts for pages: small pure functions from data to SVG text.
 
-The invariant: a chart is well-formed, has no ids (so any number can stand on one page), no style attributes and no
-scripts, and text from outside is only ever text. Colours are classes that `STYLE` gives a value, on light and on
-dark paper. What cannot be drawn (a nan, an infinity, nothing at all) is said in the chart.
+The invariant: a chart is well-formed SVG without ids (so a page can hold any number of them), style attributes and
+scripts; text from outside is always escaped. Colours are classes, to which `STYLE` gives values for light and for dark
+paper. A chart says how many values it could not draw because they are nan or infinite, or that there are none.
 
-Read next: `viz/charts/marks.py`, then any chart, for instance `viz/charts/bars.py`.
+Read next: `viz/charts/marks.py`, the elements of a chart.
 """
 
 from viz.charts.bars import Bar, bars

@@ -1,7 +1,9 @@
-"""From data to pixels: an axis, its round numbers, and the frame that two of them make.
+"""Axes: from data to pixels, with round numbers, grid lines and names.
 
-An axis holds whatever it is given: no value at all, one value, or values so close or so large that their
-difference means nothing are widened to a range that can be drawn.
+An axis can be made for any values: if there are none, one, or only values too close or too large to subtract, it gets
+a wider range that can be drawn.
+
+Read next: `viz/charts/line.py`, curves over one axis.
 """
 
 from __future__ import annotations
@@ -16,17 +18,17 @@ _HUGE = 1e300  # differences of larger numbers overflow
 
 
 def drawable(value: float, log: bool = False) -> bool:
-    """Whether a value has a place on an axis."""
+    """Whether a value can be placed on an axis."""
     return abs(value) < _HUGE and (value > 1 / _HUGE or not log)
 
 
 @dataclass(frozen=True)
 class Axis:
-    """Places values from `low` to `high` between the pixels `start` and `end`.
+    """Maps values from `low` to `high` to pixels from `start` to `end`.
 
     Fields:
-        log: whether equal distances are equal ratios.
-        whole: whether only whole numbers are marked.
+        log: whether the axis is logarithmic.
+        whole: whether only whole numbers get a tick.
     """
 
     low: float
@@ -38,7 +40,7 @@ class Axis:
 
     @classmethod
     def of(cls, values: Iterable[float], start: float, end: float, *, log: bool = False, whole: bool = False) -> Axis:
-        """The axis that just holds these values; those that are not drawable do not count."""
+        """The axis from the smallest to the largest of these values; those that are not drawable are ignored."""
         held = [value for value in values if drawable(value, log)] or [1.0]
         low, high = min(held), max(held)
         if log and high / 2 < low:
@@ -55,7 +57,7 @@ class Axis:
         return self.start + (self.end - self.start) * (value - low) / (high - low)
 
     def ticks(self, room: float = 20) -> list[float]:
-        """Round numbers from end to end, with about so many pixels for each."""
+        """Round numbers from end to end, about `room` pixels apart."""
         most = max(int(abs(self.end - self.start) / room), 2)
         if not self.log:
             step = _round_step((self.high - self.low) / most)
@@ -71,13 +73,13 @@ class Axis:
 
 
 def _round_step(least: float) -> float:
-    """The smallest of ..., 1, 2, 5, 10, ... that is no smaller."""
+    """The smallest of ..., 1, 2, 5, 10, ... that is at least this."""
     power = 10.0 ** math.floor(math.log10(least))
     return next(digit * power for digit in (1, 2, 5, 10, 20) if digit * power >= least)
 
 
 def frame(x: Axis, y: Axis, bottom: float, x_name: str) -> str:
-    """Grid lines at the ticks of y, marks at the ticks of x, and what they say."""
+    """Grid lines at the ticks of y, marks at the ticks of x, and their numbers."""
     marks = []
     for value in y.ticks():
         at = y.place(value)

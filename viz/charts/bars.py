@@ -1,4 +1,7 @@
-"""Bars side by side: a name, a bar as long as its size, and the size in words."""
+"""Bars, one in each row: a name, a bar as long as its size, and the size as text.
+
+Read next: `viz/charts/strip.py`, bars over the characters of a text.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,10 @@ class Bar:
     """One bar.
 
     Fields:
-        name: what it belongs to.
-        size: its length; below 0 and nan there is no bar, and infinity is as long as the longest.
-        said: the size in words; by default three digits of it.
-        tip: more about it, shown while the pointer rests on it.
+        name: of the row.
+        size: the length; there is no bar if it is negative or nan, and an infinite one is as long as the longest.
+        said: the size as text; by default three digits.
+        tip: the tooltip; by default the name and the text.
     """
 
     name: str
@@ -29,7 +32,7 @@ class Bar:
 
 
 def bars(rows: Sequence[Bar], *, about: str, width: float = 800, full: float | None = None) -> str:
-    """A chart of bars. `full` is the size of a bar of full length, by default the largest there is."""
+    """A chart of bars. `full` is the size of a bar of full length, by default the largest size."""
     said = [row.said or short(row.size) for row in rows]
     left = _LETTER * max((len(row.name) for row in rows), default=0) + 10
     right = width - _LETTER * max((len(word) for word in said), default=0) - 10

@@ -1,7 +1,8 @@
 """A heat map: a table of sizes as coloured cells, with a name before each row.
 
-A size that is nan is drawn as missing; infinity has the largest colour. The caller says in words what a cell holds,
-which becomes its tooltip.
+A nan is drawn as missing; infinity has the colour of the largest size. The caller gives the tooltip of each cell.
+
+Read next: `viz/charts/axes.py`, axes with round numbers.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from viz.charts.scale import Scale, level
 
 @dataclass(frozen=True)
 class Ticks:
-    """What is written under the columns.
+    """The text under the columns.
 
     Fields:
-        marks: pairs of a place, counted in columns from the left edge, and a word.
+        marks: pairs of a position, counted in columns from the left edge, and a text.
         name: of the axis; may be empty.
     """
 
@@ -46,14 +47,14 @@ def heatmap(
         values: by row and column.
         rows: the name of each row.
         ticks: of the columns.
-        scale: sizes to colours.
-        describe: the tooltip of a row and a column.
-        about: what the map shows, in words.
+        scale: of the colours.
+        describe: gives the tooltip of the cell in a row and a column.
+        about: what the map shows, for screen readers.
         cell: width and height of a cell.
         left: pixels for the names of rows.
-        blank: cells no larger than this stay empty.
-        outlined: a row to draw a frame around.
-        heading: written above.
+        blank: cells whose size is at most this stay empty.
+        outlined: the row that gets a frame.
+        heading: above the map.
     """
     wide, high = cell
     columns = max((len(row) for row in values), default=0)

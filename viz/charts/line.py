@@ -1,7 +1,9 @@
 """Curves: one or several, over one axis, on a linear or a logarithmic scale.
 
-A curve breaks where a value cannot be drawn, and a point without neighbours is a dot; how many values were left out
-is said in the chart. The tooltip of a place tells what every curve says there.
+A curve breaks where a value cannot be drawn, and a point without neighbours is a dot; the chart says how many values
+were left out. The tooltip at an x has the values of all curves there.
+
+Read next: `viz/charts/plane.py`, points on a plane.
 """
 
 from __future__ import annotations
@@ -23,8 +25,8 @@ class Series:
     """One curve.
 
     Fields:
-        name: what it measures.
-        points: pairs of x and y, x rising.
+        name: of the quantity.
+        points: pairs of x and y, in the order of x.
         look: "strong", "faint", "second" (dashed) or "dots".
     """
 
@@ -49,9 +51,9 @@ def line(
     Args:
         y, x: names of the axes.
         log: whether y is logarithmic.
-        levels: heights to mark with a line and a word.
-        reach: values of x that the axis must hold, so that charts below each other line up.
-        hold: values of y that the axis must hold.
+        levels: values of y marked with a line, and the text of each.
+        reach: values of x that the axis must include, so that charts below each other line up.
+        hold: values of y that the axis must include.
     """
     bottom = height - _BOTTOM
     points = [point for one in series for point in one.points]
@@ -72,7 +74,7 @@ def line(
 
 
 def _key(series: Sequence[Series]) -> str:
-    """Which curve is which, in the upper right; a single one needs no key."""
+    """The names and looks of the curves, in the upper right; nothing for a single curve."""
     marks, at = [], float(_WIDTH - _RIGHT)
     for one in reversed(series if len(series) > 1 else ()):
         marks.append(words(one.name, at, 14, "tick", "end"))
@@ -113,19 +115,19 @@ def _curve(one: Series, across: Axis, up: Axis) -> str:
 
 
 def _bands(series: Sequence[Series], across: Axis, bottom: float) -> str:
-    """Upright stripes, one around each x, that carry the tooltips."""
-    told: dict[float, list[str]] = {}
+    """Invisible vertical stripes, one around each x, for the tooltips."""
+    values: dict[float, list[str]] = {}
     for one in series:
         for px, py in one.points:
             if drawable(px):
-                told.setdefault(px, []).append(f"{one.name} {short(py)}")
-    places = sorted(told)
+                values.setdefault(px, []).append(f"{one.name} {short(py)}")
+    places = sorted(values)
     middles = [across.place((a + b) / 2) for a, b in pairwise(places)]
     edges = [across.start, *middles, across.end]
     return "".join(
         tag(
             "rect",
-            tip(f"{short(px)}: {', '.join(told[px])}"),
+            tip(f"{short(px)}: {', '.join(values[px])}"),
             class_="band",
             x=left,
             y=_TOP,

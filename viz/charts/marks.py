@@ -1,6 +1,8 @@
-"""The smallest pieces of a chart: an element, a text, a tooltip, a number in words.
+"""The elements of a chart: shapes, texts, tooltips and numbers.
 
-Everything that comes from outside passes `escaped`; attributes are numbers and class names of our own.
+Text from outside goes through `escaped`; attributes are numbers, and class names from this package.
+
+Read next: `viz/charts/scale.py`, sizes as colours.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from viz.words import printable
 
 
 def escaped(text: str) -> str:
-    """Text from outside, to stand in markup."""
+    """Text from outside, made safe for markup."""
     return html.escape(printable(text))
 
 
@@ -27,17 +29,17 @@ def tag(name: str, *content: str, **attributes: str | float) -> str:
 
 
 def words(text: str, x: float, y: float, class_: str = "", anchor: str = "") -> str:
-    """A text at a place; `anchor` is "middle" or "end", otherwise it starts there."""
+    """A text that starts at a place; with `anchor` "middle" or "end", its middle or its end is there."""
     return tag("text", escaped(text), x=x, y=y, class_=class_, text_anchor=anchor)
 
 
 def tip(text: str) -> str:
-    """What shows while the pointer rests on the element around it."""
+    """A tooltip, shown while the pointer rests on the element around it."""
     return tag("title", escaped(text))
 
 
 def picture(width: float, height: float, about: str, *marks: str, class_: str = "chart") -> str:
-    """The whole chart; `about` says in words what it shows, for those who cannot see it."""
+    """The whole chart; screen readers read `about`, which says what it shows."""
     return tag(
         "svg",
         *marks,
@@ -51,11 +53,10 @@ def picture(width: float, height: float, about: str, *marks: str, class_: str = 
 
 
 def short(value: float) -> str:
-    """A number in three significant digits, as people write it: −0.00213, 12,500, 3.1e−7, ∞."""
-    written = f"{value:,.0f}" if 999.5 <= abs(value) < 1e5 else digits.short(value, 3)
-    return written.replace("-", "−").replace("inf", "∞")
+    """Three significant digits, and commas between thousands as in counts: -0.00213, 12,500, 3.1e-7, inf."""
+    return f"{value:,.0f}" if 999.5 <= abs(value) < 1e5 else digits.short(value, 3)
 
 
 def _pixels(value: float) -> str:
-    """Hundredths of a pixel are enough."""
+    """A number of pixels, with at most two decimals."""
     return f"{value:.2f}".rstrip("0").rstrip(".")

@@ -1,6 +1,8 @@
 """Points on a plane with a letter each, both axes on one scale, and lines between some of them.
 
-Letters that would cover each other are pushed apart; a dot then marks where the point itself is.
+Letters that would cover each other are moved apart; a dot then marks the point itself.
+
+Read next: `viz/charts/style.py`, the style of all charts.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from viz.charts.axes import drawable
 from viz.charts.marks import picture, tag, tip, words
 
 _SIZE, _MARGIN, _RADIUS = 620, 26, 11
-_ROUNDS = 60  # of pushing; a few are enough unless very many points are in one place
+_ROUNDS = 60  # of moving letters apart; a few are enough unless very many points are in one place
 
 Place = tuple[float, float]
 
@@ -25,7 +27,7 @@ def plane(
     links: Sequence[tuple[int, int]] = (),
     about: str,
 ) -> str:
-    """A chart of points; `links` are pairs of numbers of points. A point that is not finite is left out, and said."""
+    """A chart of points; `links` are pairs of numbers of points. Points that are not finite are counted, not drawn."""
     shown = [number for number, (x, y) in enumerate(points) if drawable(x) and drawable(y)]
     true = dict(zip(shown, _placed([points[number] for number in shown]), strict=True))
     seen = dict(zip(shown, _apart([*true.values()]), strict=True))
@@ -51,7 +53,7 @@ def _dot(at: Place) -> str:
 
 
 def _placed(points: Sequence[Place]) -> list[Place]:
-    """Pixels: the wider side fills the chart, the other keeps the proportion, and all stands in the middle."""
+    """The points in pixels: the wider side fills the chart, and the proportions stay."""
     if not points:
         return []
     low = [min(point[k] for point in points) for k in (0, 1)]
@@ -63,7 +65,7 @@ def _placed(points: Sequence[Place]) -> list[Place]:
 
 
 def _apart(places: list[Place]) -> list[Place]:
-    """The places, moved so that circles around them do not touch; where they can, they stay."""
+    """The places, moved no further than needed for the circles around them not to touch."""
     wanted = 2 * _RADIUS + 1
     for _ in range(_ROUNDS):
         for a in range(len(places)):
@@ -71,7 +73,7 @@ def _apart(places: list[Place]) -> list[Place]:
                 (ax, ay), (bx, by) = places[a], places[b]
                 distance = math.dist(places[a], places[b])
                 if distance < wanted:
-                    away = math.atan2(ay - by, ax - bx) if distance else 1.0 * a  # any way, but the same each time
+                    away = math.atan2(ay - by, ax - bx) if distance else 1.0 * a  # any direction, but always the same
                     push = (wanted - distance) / 2
                     dx, dy = push * math.cos(away), push * math.sin(away)
                     places[a], places[b] = _inside(ax + dx, ay + dy), _inside(bx - dx, by - dy)
@@ -79,5 +81,5 @@ def _apart(places: list[Place]) -> list[Place]:
 
 
 def _inside(x: float, y: float) -> Place:
-    """The nearest place where a circle is not cut by the left, right or upper edge."""
+    """The nearest place where the left, right and upper edges do not cut the circle; the chart grows downwards."""
     return min(max(x, _RADIUS + 1), _SIZE - _RADIUS - 1), max(y, _RADIUS + 1)

@@ -1,7 +1,9 @@
-"""Sizes to colours, in charts: in steps, by class, so that one chart can stand on light and on dark paper.
+"""Sizes as colours in charts: classes for steps of a scale, so that one chart works on light and on dark paper.
 
-On light paper a large size is dark, on dark paper it is light: the style turns the scale around, the chart stays as it
-is. `viz/colors.py` holds the colours and says why they are these.
+On light paper a large size is dark, on dark paper it is light: the style reverses the scale, the chart is the same. The
+colours come from `viz/colors.py`, which explains them.
+
+Read next: `viz/charts/bars.py`, the simplest chart.
 """
 
 from __future__ import annotations
@@ -13,13 +15,13 @@ from typing import Protocol
 
 from viz.charts.marks import picture, short, tag, words
 
-LEVELS = 24  # steps of a scale; the eye tells no more apart
+LEVELS = 24  # steps of a scale; the eye cannot distinguish more
 
 _SWATCH, _SIDE = 11, 20
 
 
 class Scale(Protocol):
-    """What a chart needs of a scale; `viz.colors.LogScale` is one."""
+    """The methods that a chart calls; `viz.colors.LogScale` has them too."""
 
     def place(self, size: float) -> float: ...
 
@@ -34,11 +36,11 @@ class LinearScale:
 
     @classmethod
     def of(cls, sizes: Iterable[float]) -> LinearScale:
-        """The scale that just holds these sizes."""
+        """The scale from 0 to the largest of these sizes."""
         return cls(max((size for size in sizes if size > 0 and math.isfinite(size)), default=1.0))
 
     def place(self, size: float) -> float:
-        """Where a size stands between the ends, 0 to 1."""
+        """The position of a size between the ends, 0 to 1."""
         return min(max(size / self.high, 0.0), 1.0)
 
     def ticks(self) -> list[float]:
@@ -47,12 +49,12 @@ class LinearScale:
 
 
 def level(scale: Scale, size: float) -> str:
-    """The class of the colour of a size; of a nan, that of what is missing."""
+    """The class that gives a size its colour; "missing" for nan."""
     return "missing" if math.isnan(size) else f"l{round(scale.place(size) * (LEVELS - 1))}"
 
 
 def legend(scale: Scale, name: str, percent: bool = False) -> str:
-    """The scale with its round numbers, and the name of what it measures."""
+    """The scale with its round numbers, and the name of the quantity."""
     width, marks = LEVELS * _SWATCH, [words(name, _SIDE, 12, "name")]
     for k in range(LEVELS):
         marks.append(tag("rect", class_=f"l{k}", x=_SIDE + k * _SWATCH, y=20, width=_SWATCH + 0.5, height=12))

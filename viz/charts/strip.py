@@ -1,4 +1,7 @@
-"""A text with a size for each character: shaded by it, under a bar as high as it."""
+"""A text with a size for each character, shown as the character's shade and as a bar above it.
+
+Read next: `viz/charts/heatmap.py`, a table of sizes.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,11 @@ def strip(characters: Sequence[str], sizes: Sequence[float], *, name: str, about
     """A chart of characters.
 
     Args:
-        characters: how each is written.
-        sizes: one for each; a nan has no bar.
-        name: what the sizes are.
-        about: what the chart shows, in words.
-        marked: from this character on a line runs beneath; 0 for none.
+        characters: as they are shown.
+        sizes: one for each character; nan has no bar.
+        name: of the quantity.
+        about: what the chart shows, for screen readers.
+        marked: how many characters are before the underlined rest; 0 to underline nothing.
     """
     scale = LinearScale.of(sizes)
     marks = []

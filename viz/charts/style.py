@@ -1,6 +1,8 @@
-"""The style of all charts: what their classes look like, on light and on dark paper.
+"""The style of all charts: what their classes look like on light and on dark paper.
 
-Printing is on light paper, whatever the screen is.
+Print is always on light paper.
+
+Read next: `gpt/__init__.py`, a model to look at.
 """
 
 from __future__ import annotations
@@ -12,13 +14,11 @@ from viz.colors import ADDS, CANCELS, INK, PAPER, LogScale
 
 _SCALE = LogScale(1.0, 10.0)
 _SIZES = [10.0 ** (k / (LEVELS - 1)) for k in range(LEVELS)]
-
-
 _NAMED = {"INK": INK, "PAPER": PAPER, "ADDS": ADDS, "CANCELS": CANCELS}
 
 
 def _levels(sizes: list[float]) -> str:
-    """One colour for each step of a scale, and the colour of a text that stands on it."""
+    """The colour of each step of a scale, and the colour of text on it."""
     return "\n".join(
         f".chart .l{k} {{ fill: {_SCALE.color(size)}; }} .chart .on-l{k} {{ fill: {_SCALE.ink(size)}; }}"
         for k, size in enumerate(sizes)

@@ -2,7 +2,7 @@
 
     picture.py                      all that must be known of a flow before a part of it can be drawn
     frames.py, spine.py, size.py    where nodes are placed, and how many may be drawn
-    graph.py                        the graphviz.Digraph, with labels.py, strokes.py and legend.py
+    graph.py                        the graphviz.Digraph, with labels.py and legend.py
     beside.py                       two flows in one picture
     image.py, titles.py             the picture as a file, after a first layout that places the titles
     layout.py                       the program `dot`

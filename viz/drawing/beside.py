@@ -12,11 +12,11 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from viz.colors import LogScale
 from viz.data import Edge, Node
 from viz.digits import short
 from viz.drawing.frames import Frames
 from viz.drawing.picture import Picture, picture
+from viz.figures import fill_scale
 
 SIDES = ("a_", "b_")  # prefixes of the ids of the two flows
 MUCH = 2.0  # a gradient that changed by a smaller factor is not marked,
@@ -47,7 +47,7 @@ def beside(
         arrivals={**left.arrivals, **right.arrivals},
         fills=fills,
         folded=left.folded or right.folded,
-        scale=LogScale.of(fills),
+        scale=fill_scale(fills),
         largest=max(left.largest, right.largest),
         spine=left.spine | right.spine,
         bands=[*left.bands, *right.bands],

@@ -19,14 +19,15 @@ from itertools import count, groupby
 
 from graphviz import Digraph
 
-from viz.colors import FAINT, INK, PALE, PAPER
+from viz import figures
+from viz.colors import FAINT, INK, PAPER
 from viz.data import Node
 from viz.digits import short
 from viz.drawing import labels
 from viz.drawing.frames import times
 from viz.drawing.legend import legend
 from viz.drawing.picture import Arrow, Picture
-from viz.drawing.strokes import stroke, width
+from viz.strokes import stroke, width
 
 _TEXT = {"fontname": "Helvetica", "fontcolor": INK}
 
@@ -84,10 +85,8 @@ def _draw_nodes(
 
 def _node(node: Node, whole: Picture) -> dict[str, str]:
     """The attributes of a node."""
-    colorless = node.id in whole.losses or node.op == "other"
-    fill, ink = (PALE, INK) if colorless else (whole.scale.color(node.rms), whole.scale.ink(node.rms))
-    tip = labels.tooltip(node, whole.blame.get(node.id, ""))
-    attributes = {"fillcolor": fill, "fontcolor": ink, "tooltip": tip}
+    fill, ink = figures.fill(node, whole.scale, node.id in whole.losses)
+    attributes = {"fillcolor": fill, "fontcolor": ink, "tooltip": labels.tooltip(node)}
     if node.id in whole.spine:
         attributes["group"] = "spine"
     if not math.isfinite(node.rms):
@@ -95,7 +94,7 @@ def _node(node: Node, whole: Picture) -> dict[str, str]:
     remark = times(node.count, whole.frames.counts.get(whole.frames.around[node.id], 1))
     if _is_small(node, whole, remark):
         circle = {"shape": "circle", "style": "filled", "width": "0.3", "fixedsize": "true", "margin": "0"}
-        return {**attributes, **circle, "label": labels.SYMBOLS[node.op]}
+        return {**attributes, **circle, "label": figures.symbol(node)}
     if node.op == "leaf":
         attributes |= {"style": "filled", "color": INK, "penwidth": "1.8"}
     if node.op == "other":
@@ -107,29 +106,32 @@ def _node(node: Node, whole: Picture) -> dict[str, str]:
 
 def _is_small(node: Node, whole: Picture, remark: str) -> bool:
     """Whether a symbol in a circle is enough, as where residuals are added between boxes."""
-    plain = node.op in labels.SYMBOLS and not node.name and not remark and math.isfinite(node.rms)
-    return whole.folded and plain and node.id not in whole.losses and node.id not in whole.inside
+    return (
+        whole.folded
+        and figures.is_sign(node)
+        and not remark
+        and node.id not in whole.losses
+        and node.id not in whole.inside
+    )
 
 
 def _rows(node: Node, whole: Picture, remark: str) -> list[str]:
     """The lines of a box."""
-    blame = f"{whole.blame[node.id]} of the blame" if whole.blame.get(node.id) else ""
+    blame = figures.of_the_blame(whole.blame.get(node.id, ""))
     lines: list[str] = []
     if node.id in whole.losses and node.op != "module":
         head = labels.root_heading(node, whole.losses[node.id])
-        known = labels.sizes(node, value=False)
-        lines += [known if node.op == "leaf" else f"{labels.SYMBOLS.get(node.op, node.op)} · {known}", blame]
+        lines += [figures.loss_line(node), blame]
     else:
         head = labels.heading(node, _title(node, whole), remark)
         lines += [f"loss {short(whole.losses[node.id])}"] if node.id in whole.losses else []
         if node.op == "other":
-            lines += [f"{whole.pruned[node.id]:,} contributions", blame]
+            lines += [figures.contributions(whole.pruned[node.id]), blame]
         elif node.op == "module":
-            lines.append(" · ".join(part for part in (blame, labels.sizes(node)) if part))
+            lines.append(" · ".join(part for part in (blame, figures.sizes(node)) if part))
         else:
-            lines += [labels.sizes(node), blame]
-    if node.id in whole.inside:
-        lines.append(f"{whole.inside[node.id]} {f'among these {node.count:,}' if node.count > 1 else 'from inside'}")
+            lines += [figures.sizes(node), blame]
+    lines.append(figures.from_inside(whole.inside.get(node.id, ""), node))
     lines.append(whole.notes.get(node.id, ""))
     return [head, *(labels.cell(line) for line in lines if line)]
 
@@ -147,7 +149,7 @@ def _edge(arrow: Arrow, whole: Picture) -> dict[str, str]:
     kind, wide = stroke(edge), width(edge, whole.largest)
     tip = labels.edge_tooltip(edge, nodes[edge.source], nodes[edge.target])
     attributes = {"penwidth": f"{wide:.2f}", "color": kind.color, "style": kind.style, "tooltip": tip}
-    lines = [line for line in ("to the next" if arrow.back else "", labels.at_edge(arrow.percent, edge)) if line]
+    lines = [line for line in ("to the next" if arrow.back else "", figures.at_edge(arrow.percent, edge)) if line]
     if arrow.back or arrow.loose:
         attributes["constraint"] = "false"
     if whole.arrivals[edge.target] > 3:  # room for their labels

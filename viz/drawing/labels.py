@@ -3,7 +3,7 @@
 Every name from outside goes through `quoted` or `quoted_tip`, so that nothing in it becomes markup or one of Graphviz's
 escapes: a picture shows the name itself. A long name is shown without its middle, and in full in the tooltip.
 
-Read next: `viz/drawing/strokes.py`, the lines of edges.
+Read next: `viz/figures.py`, the words and numbers.
 """
 
 from __future__ import annotations
@@ -15,18 +15,15 @@ from collections.abc import Sequence
 
 import graphviz
 
+from viz import figures
 from viz.colors import PAPER
-from viz.data import Edge, Node, Numbers
-from viz.digits import short
+from viz.data import Edge, Node
+from viz.figures import LONGEST_NAME
 from viz.words import columns, printable, shortened
 
-SYMBOLS = {"add": "+", "subtract": "−", "multiply": "×", "divide": "/", "matmul": "@", "pow": "**"}
 SMALL = 9  # points
 MIDDLE = 11
 LARGE = 12
-_LONGEST_NAME = 30  # columns
-_LONGEST_NUMBERS = 26
-_MOST_ELEMENTS = 4
 _LONGEST_TOOLTIP = 2000
 
 
@@ -56,7 +53,7 @@ def cell(text: str, size: int = SMALL, *, name: str = "", bold: bool = False) ->
 
     Graphviz may not know the width of Chinese characters or emoji; a cell with these gets a fixed size.
     """
-    shown = shortened(printable(name), _LONGEST_NAME)
+    shown = shortened(printable(name), LONGEST_NAME)
     wide = any(unicodedata.east_asian_width(c) in "WF" for c in shown)
     marked = f"<b>{quoted(shown)}</b>" if bold and shown else quoted(shown)
     written = f'<font point-size="{size}">{marked}{quoted(text)}</font>'
@@ -81,7 +78,7 @@ def gap(width: float) -> str:
 def frame_title(name: str, remark: str, right: bool) -> str:
     """The label of a frame, half of it empty, so that an edge can enter beside the title."""
     title = cell(remark, MIDDLE, name=name or "(no name)")
-    empty = gap(_room(shortened(printable(name), _LONGEST_NAME) + remark, MIDDLE))
+    empty = gap(_room(shortened(printable(name), LONGEST_NAME) + remark, MIDDLE))
     return label([empty + title if right else title + empty])
 
 
@@ -91,92 +88,28 @@ def _room(text: str, size: int) -> int:
 
 
 def heading(node: Node, title: str, remark: str) -> str:
-    """The first line of a box: its name, or its op, or both, followed by `remark`."""
-    symbol = SYMBOLS.get(node.op, node.op)
-    if node.op == "other":
-        return cell(f"other: {node.count:,} values" if node.count else "other", LARGE)
-    if node.op in ("leaf", "module"):
-        return cell(remark, LARGE, name=title or "(no name)", bold=node.op == "leaf")
-    if title:
-        return cell(f" ({symbol}){remark}", LARGE, name=title, bold=True)
-    return cell(remark, LARGE, name=symbol)
+    """The first line of a box: its name, or its op, or both; then `remark`."""
+    name, rest = figures.heading(node, title, remark)
+    return cell(rest, LARGE, name=name, bold=bool(title) and node.op != "module")
 
 
 def root_heading(node: Node, loss: float) -> str:
     """The first line of the loss."""
-    if node.name and node.name != "loss":
-        return cell(f" = {short(loss)}", LARGE, name=f"loss {node.name}", bold=True)
-    return cell(f" {short(loss)}", LARGE, name="loss", bold=True)
+    name, rest = figures.loss_heading(node, loss)
+    return cell(rest, LARGE, name=name, bold=True)
 
 
-def sizes(node: Node, *, value: bool = True) -> str:
-    """The value and gradient of a node, if they have few elements; else its shape and the size of its gradient."""
-    gradient = _each(node.gradient, node.shape)
-    if gradient:
-        known = _each(node.value, node.shape) if value else ""
-        return f"{known} | grad {gradient}" if known else f"grad {gradient}"
-    shape = "" if node.op in ("module", "other") else shortened("×".join(map(str, node.shape)), _LONGEST_NUMBERS)
-    return " · ".join(part for part in (shape, size_of(node.rms)) if part)
-
-
-def size_of(rms: float) -> str:
-    """The size of a gradient in words."""
-    if math.isfinite(rms):
-        return f"rms {short(rms, 3)}"
-    return "gradient nan" if math.isnan(rms) else "gradient infinite"
-
-
-def at_edge(percent: str, edge: Edge) -> str:
-    """An edge's share, and its contribution if that is a scalar; nothing for the only edge into a node."""
-    scalar = f"({short(edge.each[0])})" if edge.each and len(edge.each) == 1 and edge.norm else ""
-    if not percent and not math.isnan(edge.share):
-        return ""
-    return f"{percent} {scalar}".strip()
-
-
-def tooltip(node: Node, blame: str) -> str:
+def tooltip(node: Node) -> str:
     """All that is known of a node."""
-    where = ".".join(node.scope) if node.op == "module" else ".".join((*node.scope, node.name or node.op))
-    return _tooltip(
-        where,
-        f"{node.op}, shape {node.shape}, {node.dtype}" if node.op != "other" else node.op,
-        node.formula,
-        f"stands for {node.count:,}" if node.count > 1 else "",
-        f"gradient: norm {short(node.norm)}, rms {short(node.rms)}",
-        *(
-            f"{name}: {_summary(known)}"
-            for name, known in (("value", node.value), ("gradient", node.gradient))
-            if known
-        ),
-        f"{blame} of the blame, in {node.parameters:,} parameters" if node.parameters else "",
-    )
+    facts = [f"{name}: {text}" for name, text in figures.facts(node)]
+    return _tooltip(figures.path_of(node), node.formula, *facts)
 
 
 def edge_tooltip(edge: Edge, source: Node, target: Node) -> str:
     """All that is known of an edge."""
-    return _tooltip(
-        f"from {source.label} into {target.label}",
-        f"contribution: norm {short(edge.norm)}",
-        "" if math.isnan(edge.share) else f"share {100 * edge.share:.2f}%",
-        f"rule: {edge.rule}" if edge.rule else "",
-        f"local derivative: {edge.local}" if edge.local else "",
-    )
+    facts = [f"{name}: {text}" for name, text in figures.edge_facts(edge)]
+    return _tooltip(f"from {source.label} into {target.label}", *facts)
 
 
 def _tooltip(*lines: str) -> str:
     return "\\n".join(quoted_tip(shortened(printable(line), _LONGEST_TOOLTIP)) for line in lines if line)
-
-
-def _summary(numbers: Numbers) -> str:
-    mean, std, least, greatest = map(short, (numbers.mean, numbers.std, numbers.least, numbers.greatest))
-    return f"mean {mean}, deviation {std}, from {least} to {greatest}"
-
-
-def _each(numbers: Numbers | None, shape: tuple[int, ...]) -> str:
-    """The elements of an array in nested brackets; empty if they are not known, too many or too long."""
-    if numbers is None or not numbers.each or len(numbers.each) > _MOST_ELEMENTS:
-        return ""
-    texts = [short(value) for value in numbers.each]
-    for side in reversed(shape if len(texts) > 1 else ()):
-        texts = [f"[{', '.join(texts[k : k + side])}]" for k in range(0, len(texts), side)]
-    return texts[0] if len(texts[0]) <= _LONGEST_NUMBERS else ""

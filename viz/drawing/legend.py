@@ -9,9 +9,10 @@ import math
 
 from viz.colors import INK
 from viz.digits import short
-from viz.drawing.labels import SMALL, at_edge, label, quoted, sizes, table
+from viz.drawing.labels import SMALL, label, quoted, table
 from viz.drawing.picture import Picture
-from viz.drawing.strokes import ADDING, BROKEN, CANCELLING, IDLE, stroke
+from viz.figures import FILL, NOT_FINITE, ZERO, at_edge, text_legend, width_legend
+from viz.strokes import ADDING, CANCELLING, STROKES, stroke
 
 
 def legend(picture: Picture) -> str:
@@ -33,11 +34,11 @@ def _fills(picture: Picture) -> list[str]:
             f'<font point-size="{SMALL}" color="{scale.ink(tick)}">{short(tick)}</font></td>'
             for tick in scale.ticks()
         )
-        rows += [_row("fill: root mean square of the gradient dL/dx"), table([swatches], spacing=2)]
+        rows += [_row(FILL), table([swatches], spacing=2)]
     if 0.0 in picture.fills:
-        rows.append(_row("white: a gradient of zero"))
+        rows.append(_row(ZERO))
     if not all(math.isfinite(node.rms) for node in picture.nodes.values()):
-        rows.append(_row("double frame: a gradient with nan or infinite numbers"))
+        rows.append(_row(NOT_FINITE))
     return rows
 
 
@@ -45,25 +46,14 @@ def _lines(picture: Picture) -> list[str]:
     drawn = {stroke(arrow.edge) for arrow in picture.arrows}
     rows = [
         _row(f" {kind.meaning}", f'<font point-size="{SMALL}" color="{kind.color}">{kind.word}</font>')
-        for kind in (ADDING, CANCELLING, IDLE, BROKEN)
+        for kind in STROKES
         if kind in drawn
     ]
     if not drawn.isdisjoint((ADDING, CANCELLING)):
-        rows.append(_row(f"width: root of the contribution's norm, widest {short(picture.largest, 3)}"))
+        rows.append(_row(width_legend(picture.largest)))
     return rows
 
 
 def _texts(picture: Picture) -> list[str]:
-    nodes = picture.nodes.values()
-    rows = []
-    if any("|" in sizes(node) for node in nodes if node.id not in picture.losses):
-        rows.append(_row("in a box: value | gradient dL/dx"))
-    if any(node.op == "leaf" for node in nodes):
-        rows.append(_row("square, bold frame: a leaf, computed from nothing"))
-    if picture.blame:
-        rows.append(_row('"of the blame": share in the squared gradients of all leaves'))
-    if any(arrow.percent for arrow in picture.arrows):
-        rows.append(_row("percent at an edge: share in the gradient it flows into"))
-    if any("(" in at_edge(arrow.percent, arrow.edge) for arrow in picture.arrows):
-        rows.append(_row("in brackets at an edge: its contribution"))
-    return rows
+    texts = [at_edge(arrow.percent, arrow.edge) for arrow in picture.arrows]
+    return [_row(quoted(line)) for line in text_legend(picture.nodes.values(), picture.losses, texts)]

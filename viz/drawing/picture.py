@@ -5,7 +5,6 @@ Read next: `viz/drawing/frames.py`, the modules around nodes.
 
 from __future__ import annotations
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,8 @@ from viz.data import Edge, Node
 from viz.digits import percents
 from viz.drawing.frames import Frames, frames
 from viz.drawing.spine import bands, spine
+from viz.figures import fill_scale
+from viz.strokes import largest_norm
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,8 @@ def picture(loss: float, nodes: Sequence[Node], edges: Sequence[Edge]) -> Pictur
         fills=fills,
         pruned={id_: sum(edge.count for edge in edges if id_ in (edge.source, edge.target)) for id_ in other},
         folded=any(node.op == "module" for node in nodes),
-        scale=LogScale.of(fills),
-        largest=max((edge.norm for edge, _ in drawn if math.isfinite(edge.norm)), default=0.0),
+        scale=fill_scale(fills),
+        largest=largest_norm(edge for edge, _ in drawn),
         spine=frozenset(straight),
         bands=list(bands(straight, nodes, edges, around)),
         frames=around,

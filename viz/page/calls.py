@@ -1,26 +1,27 @@
 """calls: the tree of module calls in a flow, so that a page can open and close each of them by itself.
 
-A call is a stretch of the recording during which one module worked, exactly as in `viz/fold.py`; the stretches of inner
-modules lie inside those of outer ones, so they make a tree. Whichever calls are closed to boxes, each box is a stretch,
-and stretches follow one another in time: no picture made of them has a cycle.
+A call is a stretch of the recording during which one module ran, exactly as in `viz/fold.py`; the stretches of inner
+modules lie inside those of outer ones, so they make a tree. Whichever calls are closed, their boxes are stretches that
+follow one another in time, so no picture made of them has a cycle.
 
-A leaf belongs to the innermost call that holds all of its users: closed, that call swallows it; open, it shows it.
+A leaf belongs to the innermost call that holds all of its users: it is drawn when that call is open.
 
-What arrives in a closed call arrives at its doors, the values in it that receive something from outside. Which they are
-does not depend on what else is open, so a call's size is known here once and for all.
+The doors of a call are the values in it that receive contributions from outside. They do not depend on which other
+calls are open, so the size of a closed call is always the same, and is that of the box which `fold` makes of it.
+
+Read next: `viz/page/edges.py`, the edges between closed and open calls.
 """
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from viz.data import Edge, Node
+from viz.fold import folded
+from viz.groups import Group
 from viz.repeats import Address, address
-
-Path = tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -28,36 +29,28 @@ class Call:
     """One call of a module.
 
     Fields:
-        path: names of modules, outermost first; the last is the module's own.
-        parent: index of the call around it; None at the top.
-        result: the value it made last.
-        doors: the values in it that receive blame from outside, by id.
-        parameters, blame: sums over the leaves in it, as in `viz.Node`.
-        values: how many values are in it, all the way down.
+        address: the calls around it, outermost first, and itself: the name of each module, and which of its calls.
+        parent: the index of the call around it; None at the top.
+        inside: the values in it, all the way down, from its result back.
+        doors: those that receive contributions from outside, by id.
     """
 
-    path: Path
+    address: Address
     parent: int | None
-    result: Node
+    inside: list[Node] = field(default_factory=list)
     doors: dict[str, Node] = field(default_factory=dict)
-    parameters: int = 0
-    blame: float = 0.0
-    values: int = 0
 
     @property
-    def norm(self) -> float:
-        """|dL/dx| over all doors; the loss is its own door."""
-        return math.hypot(*(door.norm for door in self._arriving))
+    def path(self) -> tuple[str, ...]:
+        """Names of modules, outermost first; the last is the module's own."""
+        return tuple(name for name, _ in self.address)
 
     @property
-    def rms(self) -> float:
-        """The root mean square over all doors."""
-        size = sum(math.prod(door.shape) for door in self._arriving)
-        return self.norm / math.sqrt(size) if size else 0.0
-
-    @property
-    def _arriving(self) -> list[Node]:
-        return list(self.doors.values()) or [self.result]
+    def box(self) -> Node:
+        """The node that `fold` makes of it."""
+        oldest = next(node for node in reversed(self.inside) if node.op != "leaf")
+        numbers = tuple(number for _, number in self.address)
+        return folded(Group(oldest.id, self.path, numbers, 1, True), self.inside, list(self.doors.values()))
 
 
 def tree_of_calls(nodes: Sequence[Node], edges: Sequence[Edge]) -> tuple[list[Call], dict[str, int | None]]:
@@ -68,21 +61,28 @@ def tree_of_calls(nodes: Sequence[Node], edges: Sequence[Edge]) -> tuple[list[Ca
     _leaves(nodes, edges, calls, home)
     by_id = {node.id: node for node in nodes}
     for node in nodes:
-        for at in _up(home[node.id], calls):
-            calls[at].parameters += node.parameters
-            calls[at].blame += node.blame
-            calls[at].values += 1
+        for at in calls_around(home[node.id], calls):
+            calls[at].inside.append(node)
     for edge in edges:
-        around_source = set(_up(home[edge.source], calls))
-        for at in _up(home[edge.target], calls):
+        around_source = set(calls_around(home[edge.source], calls))
+        for at in calls_around(home[edge.target], calls):
             if at in around_source:
                 break
             calls[at].doors[edge.target] = by_id[edge.target]
     return calls, home
 
 
+def calls_around(at: int | None, calls: Sequence[Call]) -> list[int]:
+    """This call, if it is one, and those around it, innermost first."""
+    around = []
+    while at is not None:
+        around.append(at)
+        at = calls[at].parent
+    return around
+
+
 def _inner_nodes(nodes: Sequence[Node], calls: list[Call], home: dict[str, int | None]) -> None:
-    """Open a call wherever another one begins; nodes are ordered from the loss back."""
+    """Begin a call wherever the address of a node has a new one; nodes are ordered from the loss back."""
     running: list[int] = []
     before: Address = ()
     for node in nodes:
@@ -94,27 +94,19 @@ def _inner_nodes(nodes: Sequence[Node], calls: list[Call], home: dict[str, int |
             common += 1
         del running[common:]
         for depth in range(common, len(around)):
-            calls.append(Call(node.scope[: depth + 1], running[-1] if running else None, node))
+            calls.append(Call(around[: depth + 1], running[-1] if running else None))
             running.append(len(calls) - 1)
         home[node.id], before = running[-1] if running else None, around
 
 
 def _leaves(nodes: Sequence[Node], edges: Sequence[Edge], calls: Sequence[Call], home: dict[str, int | None]) -> None:
-    users: dict[str, list[int | None]] = defaultdict(list)
+    """The innermost call that holds all users of each leaf."""
+    users: Mapping[str, list[int | None]] = defaultdict(list)
     for edge in edges:
         if edge.source in home:
             users[edge.target].append(home[edge.source])
     for node in nodes:
         if node.op == "leaf":
-            ways = [list(_up(at, calls)) for at in users[node.id]] or [[]]
-            shared = set.intersection(*map(set, ways))
-            home[node.id] = next((at for at in ways[0] if at in shared), None)
-
-
-def _up(at: int | None, calls: Sequence[Call]) -> list[int]:
-    """The calls around a place, innermost first."""
-    way = []
-    while at is not None:
-        way.append(at)
-        at = calls[at].parent
-    return way
+            around = [calls_around(at, calls) for at in users[node.id]] or [[]]
+            shared = set.intersection(*map(set, around))
+            home[node.id] = next((at for at in around[0] if at in shared), None)

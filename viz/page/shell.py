@@ -1,11 +1,13 @@
-"""The shell of every page: one file with its style, its program and its data inside.
+"""The document of every page: one file with its style, its program and its data inside.
 
 The invariant: whatever names, tokens and data contain, a page runs only the program it was made with and reaches
 nothing outside itself. The content-security policy in its head names the hash of each style and each script and
 forbids everything else, all network included; data travels as JSON in a block that no browser runs, with every
 character that could end the block escaped.
 
-Text in `body` must come escaped (`html.escape`); what a script shows, it must set as text, never as markup.
+Text from outside in `body` must be escaped (`html.escape`); scripts must set text as text, never as markup.
+
+Read next: `viz/charts/__init__.py`, the charts of the report.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ _ESCAPES = {character: f"\\u{ord(character):04x}" for character in "<>&\u2028\u2
 
 
 def asset(name: str) -> str:
-    """The text of a file that lies beside this one, such as a style sheet or a script."""
+    """The text of a file in this folder, such as a style sheet or a script."""
     return files("viz.page").joinpath(name).read_text(encoding="utf-8")
 
 
@@ -31,9 +33,9 @@ def page(title: str, body: str, *, styles: Sequence[str] = (), scripts: Sequence
 
     Args:
         title: plain text.
-        body: markup, in which all text from outside is escaped.
+        body: markup, in which all text from outside must be escaped.
         styles, scripts: CSS and plain JavaScript, put into the page and allowed by their hash.
-        data: anything JSON can hold; scripts read it from the element with the id "data". A nan becomes null.
+        data: anything JSON can hold; scripts read it from the element with the id "data". nan and inf become null.
     """
     policy = (
         f"default-src 'none'; style-src {_hashes(styles)}; script-src {_hashes(scripts)}; "
@@ -71,7 +73,7 @@ def _json(data: Any) -> str:
 
 
 def _finite(data: Any) -> Any:
-    """The same data with None in place of numbers that JSON does not know."""
+    """The same data with None in place of nan and inf, which JSON does not have."""
     if isinstance(data, float):
         return data if data - data == 0 else None
     if isinstance(data, dict):

@@ -1,4 +1,7 @@
-"""Functions that bend: what networks put between their linear maps. None of them overflows."""
+"""Activation functions, the nonlinear functions between the linear maps of a network, and erf. None overflows.
+
+Read next: `engine/special.py`, how erf is computed.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +25,12 @@ __all__ = ["erf", "relu", "sigmoid", "silu", "softplus"]
     pointwise=True,
 )
 def relu(x: Any) -> Any:
-    """Elementwise max(x, 0); derivative 0 at the kink."""
+    """Elementwise max(x, 0); d = dx where x > 0, else 0, at the kink too."""
     return np.maximum(x, 0)
 
 
-def floating(x: Any) -> Any:
-    """Integers and booleans as float64, so that a minus sign cannot wrap round."""
+def as_floating(x: Any) -> Any:
+    """An array of floats; integers and booleans become float64, because the negative of an unsigned integer wraps."""
     x = np.asarray(x)
     return x if x.dtype.kind == "f" else x.astype(np.float64)
 
@@ -40,8 +43,8 @@ def floating(x: Any) -> Any:
 )
 def sigmoid(x: Any) -> Any:
     """Elementwise 1 / (1 + exp(-x)); d sigmoid(x) = sigmoid(x) (1 - sigmoid(x)) dx."""
-    with np.errstate(over="ignore"):  # far below 0 the exponential is inf, and its reciprocal the right answer, 0
-        return 1 / (1 + np.exp(-floating(x)))
+    with np.errstate(over="ignore"):  # for very negative x exp(-x) is inf, and 1 / inf = 0 is right
+        return 1 / (1 + np.exp(-as_floating(x)))
 
 
 @primitive(
@@ -52,7 +55,7 @@ def sigmoid(x: Any) -> Any:
 )
 def softplus(x: Any) -> Any:
     """Elementwise log(1 + exp(x)), a smooth relu; d softplus(x) = sigmoid(x) dx."""
-    x = floating(x)
+    x = as_floating(x)
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
 
 
@@ -82,5 +85,8 @@ _SLOPE_AT_ZERO = 2 / math.sqrt(math.pi)
     pointwise=True,
 )
 def erf(x: Any) -> Any:
-    """Elementwise error function; d erf(x) = 2 / sqrt(pi) exp(-x*x) dx."""
+    """Elementwise error function, 2 / sqrt(pi) times the integral of exp(-s*s) from 0 to x.
+
+    d erf(x) = 2 / sqrt(pi) exp(-x*x) dx.
+    """
     return special.erf(np.asarray(x))

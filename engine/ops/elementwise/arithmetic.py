@@ -1,8 +1,8 @@
-"""Arithmetic of one and of two arguments, and the ops that leave values as they are.
+"""Arithmetic of one and of two arguments, and ops that leave the values as they are: `astype`, `alias`.
 
-The smallest ops, and the place to learn how any op is written: forward, rules and examples in one block.
+These are the smallest ops. They show how every op is written: forward function, rules and examples in one block.
 
-Read next: `powers.py`.
+Read next: `engine/primitive.py`, the object that `@primitive` makes.
 """
 
 from __future__ import annotations
@@ -70,13 +70,13 @@ def divide(x: Any, y: Any) -> Any:
 
 @primitive(vjp=(lambda g: -g,), jvp=(lambda t: -t,), examples=elementwise(REAL), pointwise=True)
 def negative(x: Any) -> Any:
-    """Elementwise -x."""
+    """Elementwise -x; d(-x) = -dx."""
     return np.negative(x)
 
 
 @primitive(vjp=(lambda g, x: g * (2 * x),), jvp=(lambda t, x: t * (2 * x),), examples=elementwise(REAL), pointwise=True)
 def square(x: Any) -> Any:
-    """Elementwise x*x; d = 2x dx."""
+    """Elementwise x*x; d(x*x) = 2x dx."""
     return np.square(x)
 
 
@@ -87,18 +87,18 @@ def square(x: Any) -> Any:
     pointwise=True,
 )
 def abs(x: Any) -> Any:
-    """Elementwise absolute value; derivative 0 at the kink."""
+    """Elementwise absolute value; d|x| = sign(x) dx, and 0 at the kink."""
     return np.abs(x)
 
 
 @primitive(
-    vjp=(lambda g: where(False, g, 0.0),),  # zeros, also for an infinite g; a rule, so that the edge can be watched
+    vjp=(lambda g: where(False, g, 0.0),),  # 0 for an infinite g too; None would hide the edge from an observer
     jvp=(lambda t: where(False, t, 0.0),),
     examples=elementwise(NONZERO),
     pointwise=True,
 )
 def sign(x: Any) -> Any:
-    """Elementwise -1, 0 or 1; derivative 0, at the jump too."""
+    """Elementwise -1, 0 or 1; the derivative is 0, at the jump too."""
     return np.sign(x)
 
 
@@ -108,11 +108,11 @@ def _cast_example(draw: Draw) -> Arguments:
 
 @primitive(vjp=(lambda g: g,), jvp=LINEAR, examples=_cast_example, broadcasts=True, pointwise=True)
 def astype(x: Any, *, dtype: Any) -> Any:
-    """The values in another floating dtype; the sweep casts the gradient back."""
+    """The values in another floating dtype, d = dx; the sweep casts the contribution back to the dtype of x."""
     return x.astype(dtype)
 
 
 @primitive(vjp=(lambda g: g,), jvp=LINEAR, examples=elementwise(REAL), pointwise=True)
 def alias(x: Any) -> Any:
-    """The same tensor as a new node: a place for a sweep to end, or for a name to hang."""
+    """The same values as a new node, d = dx; sweeps can end at it, and it can have a name of its own."""
     return x

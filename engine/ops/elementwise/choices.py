@@ -1,4 +1,7 @@
-"""Ops that pick one of their arguments, place by place, and send the gradient to the one picked."""
+"""Ops that select one of their arguments at each place, and send the cotangent to the selected argument.
+
+Read next: `engine/ops/elementwise/comparisons.py`.
+"""
 
 from __future__ import annotations
 
@@ -13,47 +16,47 @@ from engine.operands import as_operand
 __all__ = ["clip", "maximum", "minimum", "where"]
 
 
-def _won(x: Any, y: Any, out: Any) -> Any:
-    """1 where x is the result, 1/2 where both are."""
+def _share(x: Any, y: Any, out: Any) -> Any:
+    """The share of x in the cotangent: 1 where x is the result, 1/2 where x and y are equal, else 0."""
     tie = as_operand(x) == as_operand(y)
     return np.where(tie, 0.5, as_operand(x) == as_operand(out)).astype(out.dtype)
 
 
-_TO_THE_WINNER = (lambda g, x, y, out: g * _won(x, y, out), lambda g, x, y, out: g * _won(y, x, out))
+_EXTREME_RULES = (lambda g, x, y, out: g * _share(x, y, out), lambda g, x, y, out: g * _share(y, x, out))
 
 
-def _apart(draw: Draw) -> Arguments:
-    """Two arrays that broadcast and never tie: even numbers, and odd ones."""
+def _untied_example(draw: Draw) -> Arguments:
+    """Two arrays that broadcast and are nowhere equal: even numbers and odd numbers."""
     left, right = draw.broadcastable(2)
     return Arguments([2.0 * draw.integers(left, -2, 2), 2.0 * draw.integers(right, -2, 2) + 1.0])
 
 
 @primitive(
-    vjp=_TO_THE_WINNER,
-    jvp=_TO_THE_WINNER,
-    examples=_apart,
+    vjp=_EXTREME_RULES,
+    jvp=_EXTREME_RULES,
+    examples=_untied_example,
     broadcasts=True,
     pointwise=True,
 )
 def maximum(x: Any, y: Any) -> Any:
-    """Elementwise larger of two; a tie sends half to each."""
+    """Elementwise larger of two, which receives the cotangent; where they are equal, each receives half."""
     return np.maximum(x, y)
 
 
 @primitive(
-    vjp=_TO_THE_WINNER,
-    jvp=_TO_THE_WINNER,
-    examples=_apart,
+    vjp=_EXTREME_RULES,
+    jvp=_EXTREME_RULES,
+    examples=_untied_example,
     broadcasts=True,
     pointwise=True,
 )
 def minimum(x: Any, y: Any) -> Any:
-    """Elementwise smaller of two; a tie sends half to each."""
+    """Elementwise smaller of two, which receives the cotangent; where they are equal, each receives half."""
     return np.minimum(x, y)
 
 
 def _clip_example(draw: Draw) -> Arguments:
-    """Whole numbers between bounds at halves, so nothing is near a bound; either bound, or both, may be None."""
+    """Integer values and half-integer bounds, so no value is near a bound; either bound, or both, may be None."""
     shapes = draw.broadcastable(3)
     x = 1.0 * draw.integers(shapes[0], -3, 3)
     low = draw.choice([draw.integers(shapes[1], -2, 0) - 0.5, None])
@@ -67,7 +70,7 @@ def _outside(x: Any, min: Any, max: Any) -> Any:
     return below | above
 
 
-_TO_THE_ONE_IN_FORCE = (
+_CLIP_RULES = (
     lambda g, x, min, max: where(_outside(x, min, max), 0.0, g),
     lambda g, x, min: where(as_operand(x) < as_operand(min), g, 0.0),
     lambda g, x, max: where(as_operand(x) > as_operand(max), g, 0.0),
@@ -75,16 +78,17 @@ _TO_THE_ONE_IN_FORCE = (
 
 
 @primitive(
-    vjp=_TO_THE_ONE_IN_FORCE,
-    jvp=_TO_THE_ONE_IN_FORCE,
+    vjp=_CLIP_RULES,
+    jvp=_CLIP_RULES,
     examples=_clip_example,
     broadcasts=True,
     pointwise=True,
 )
 def clip(x: Any, min: Any = None, max: Any = None) -> Any:
-    """Elementwise x kept between two bounds, each optional; at a bound the gradient is x's, beyond it the bound's.
+    """Elementwise min(max(x, min), max); either bound may be None.
 
-    Raises ValueError where min > max.
+    x receives the cotangent between the bounds and at a bound; beyond a bound, the bound receives it. Raises ValueError
+    if min > max anywhere.
     """
     if min is None and max is None:
         return x
@@ -109,9 +113,15 @@ def _where_example(draw: Draw) -> Arguments:
     pointwise=True,
 )
 def where(condition: Any, x: Any, y: Any) -> Any:
-    """x where the condition holds, else y; each receives the gradient of the places it filled."""
+    """x where the condition is true, else y; each receives the cotangent at the places it filled."""
     if not isinstance(x, np.ndarray) and isinstance(y, np.ndarray):
-        x = np.asarray(x, dtype=y.dtype)  # a Python number takes the other's dtype; np.where would widen to float64
+        x = np.asarray(x, dtype=y.dtype)  # np.where would make a Python number float64, and promote y to it
     if not isinstance(y, np.ndarray) and isinstance(x, np.ndarray):
         y = np.asarray(y, dtype=x.dtype)
     return np.where(condition, x, y)
+
+
+def nonzero_divisor(x: Any) -> Any:
+    """x with 1 in place of 0: a divisor for values that are 0 wherever x is 0, and so remain 0."""
+    zero = as_operand(x) == 0
+    return where(zero, 1.0, x) if zero.any() else x

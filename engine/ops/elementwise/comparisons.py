@@ -1,4 +1,7 @@
-"""Comparisons. They have no derivative, so whatever they are given they return plain boolean arrays."""
+"""Comparisons. They have no derivative, so they return boolean arrays, also when given tensors.
+
+Read next: `engine/ops/reductions.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""Trigonometric and hyperbolic functions, and the two that speak of the point (x, y): its angle and its distance.
+"""Trigonometric and hyperbolic functions, and the polar coordinates of a point (x, y): atan2 and hypot.
 
-At the origin angle and distance have no derivative; the gradient there is 0.
+At the origin, the angle and the distance have no derivative; the gradient there is 0.
+
+Read next: `engine/ops/elementwise/choices.py`.
 """
 
 from __future__ import annotations
@@ -11,9 +13,8 @@ import numpy as np
 
 from engine.declare import primitive
 from engine.examples import NONZERO, REAL, UNIT, broadcasting, elementwise
-from engine.operands import as_operand
 from engine.ops.elementwise.arithmetic import square
-from engine.ops.elementwise.choices import where
+from engine.ops.elementwise.choices import nonzero_divisor
 from engine.ops.elementwise.powers import pow, sqrt
 
 __all__ = ["acos", "asin", "atan", "atan2", "cos", "cosh", "hypot", "sin", "sinh", "tan", "tanh"]
@@ -45,7 +46,7 @@ def tan(x: Any) -> Any:
 
 
 @primitive(
-    vjp=(lambda g, x: g / sqrt((1 - x) * (1 + x)),),  # 1 - x * x would cancel near the ends
+    vjp=(lambda g, x: g / sqrt((1 - x) * (1 + x)),),  # 1 - x * x would cancel near 1 and -1
     jvp=(lambda t, x: t * pow(1 - x, -0.5) * pow(1 + x, -0.5),),
     examples=elementwise(UNIT),
     pointwise=True,
@@ -77,39 +78,33 @@ def atan(x: Any) -> Any:
     return np.arctan(x)
 
 
-def _nonzero(r: Any) -> Any:
-    """r, with 1 in place of 0: a divisor for what is 0 wherever r is."""
-    zero = as_operand(r) == 0
-    return where(zero, 1.0, r) if zero.any() else r
-
-
-def _per_square(x: Any, y: Any) -> Any:
-    """x / (x**2 + y**2) without squaring, which would leave the range of the dtype; 0 at the origin."""
-    r = _nonzero(hypot(x, y))
+def _over_squared_radius(x: Any, y: Any) -> Any:
+    """x / (x**2 + y**2), 0 at the origin; computed without the squares, which may overflow or underflow."""
+    r = nonzero_divisor(hypot(x, y))
     return x / r / r
 
 
 @primitive(
-    vjp=(lambda g, y, x: g * _per_square(x, y), lambda g, y, x: -g * _per_square(y, x)),
-    jvp=(lambda t, y, x: t * _per_square(x, y), lambda t, y, x: -t * _per_square(y, x)),
+    vjp=(lambda g, y, x: g * _over_squared_radius(x, y), lambda g, y, x: -g * _over_squared_radius(y, x)),
+    jvp=(lambda t, y, x: t * _over_squared_radius(x, y), lambda t, y, x: -t * _over_squared_radius(y, x)),
     examples=broadcasting(NONZERO, NONZERO),
     broadcasts=True,
     pointwise=True,
 )
 def atan2(y: Any, x: Any) -> Any:
-    """Elementwise angle of the point (x, y), in [-pi, pi]; d = (x dy - y dx) / (x**2 + y**2), 0 at the origin."""
+    """Elementwise angle of the point (x, y), in [-pi, pi]; d = (x dy - y dx) / (x**2 + y**2), and 0 at the origin."""
     return np.arctan2(y, x)
 
 
 @primitive(
-    vjp=(lambda g, x, out: g * (x / _nonzero(out)), lambda g, y, out: g * (y / _nonzero(out))),
-    jvp=(lambda t, x, out: t * x / _nonzero(out), lambda t, y, out: t * y / _nonzero(out)),
+    vjp=(lambda g, x, out: g * (x / nonzero_divisor(out)), lambda g, y, out: g * (y / nonzero_divisor(out))),
+    jvp=(lambda t, x, out: t * x / nonzero_divisor(out), lambda t, y, out: t * y / nonzero_divisor(out)),
     examples=broadcasting(NONZERO, REAL),
     broadcasts=True,
     pointwise=True,
 )
 def hypot(x: Any, y: Any) -> Any:
-    """Elementwise sqrt(x**2 + y**2) without overflow; d = (x dx + y dy) / out, 0 at the origin."""
+    """Elementwise sqrt(x**2 + y**2) without overflow; d = (x dx + y dy) / out, and 0 at the origin."""
     return np.hypot(x, y)
 
 
@@ -126,7 +121,7 @@ def cosh(x: Any) -> Any:
 
 
 @primitive(
-    vjp=(lambda g, out: g - g * out * out,),  # a third faster on small arrays than 1 - out * out, with a Python number
+    vjp=(lambda g, out: g - g * out * out,),  # a third faster on small arrays than g * (1 - out * out)
     jvp=(lambda t, out: t * (1 - out * out),),
     examples=elementwise(REAL),
     pointwise=True,

@@ -4,8 +4,10 @@ With S = scale Q K^T, P = softmax(S) by rows and O = P V, the backward pass is
 
     dV = P^T dO      dP = dO V^T      dS = P * (dP - delta)      dQ = scale dS K      dK = scale dS^T Q
 
-where delta = rowsum(dP * P) = rowsum(dO * O), the cheaper form (Dao et al. 2022). The matrix of weights is the
-largest array here, so it is never divided: P = E / total, and 1 / total multiplies the smaller O and dO instead.
+where delta = rowsum(dP * P) = rowsum(dO * O); the second form is cheaper (Dao et al. 2022). P = E / rowsum(E) with
+E = exp(S) is the largest array here, so E is not divided: O and dO, which are smaller, are multiplied by 1 / rowsum(E).
+
+Read next: `engine/examples.py`.
 """
 
 from __future__ import annotations
@@ -29,11 +31,11 @@ from engine.plan import Joint
 
 __all__ = ["rotary", "scaled_dot_product_attention"]
 
-_VANISHING = 1e-15
+_VANISHING = 1e-15  # a row sum below this may have lost terms to underflow
 
 
 def _bias(queries: int, keys: int, mask: Any, causal: bool, dtype: Any) -> Any:
-    """What is added to the scores: 0 where a query may look, -inf where not; a floating mask is added as it is."""
+    """The array added to the scores: 0 where attention is allowed, -inf elsewhere; plus a floating mask, as given."""
     bias = None
     if causal:
         bias = np.where(np.tri(queries, keys, dtype=bool), 0, -np.inf).astype(dtype)
@@ -45,7 +47,7 @@ def _bias(queries: int, keys: int, mask: Any, causal: bool, dtype: Any) -> Any:
 
 
 def _default_scale(query: Any, scale: float | None) -> float:
-    return 1 / math.sqrt(query.shape[-1] or 1) if scale is None else float(scale)  # without channels all scores are 0
+    return 1 / math.sqrt(query.shape[-1] or 1) if scale is None else float(scale)  # without channels, all scores are 0
 
 
 def _reference(query: Any, key: Any, value: Any, *, mask: Any, causal: bool, scale: float | None) -> Any:
@@ -55,8 +57,8 @@ def _reference(query: Any, key: Any, value: Any, *, mask: Any, causal: bool, sca
     largest = np.max(as_operand(scores), axis=-1, keepdims=True, initial=-np.inf)
     e = exp(subtract(scores, np.where(np.isfinite(largest), largest, 0).astype(scores.dtype)))
     total = sum(e, axis=-1, keepdims=True)
-    nothing_allowed = (as_operand(total) == 0).astype(scores.dtype)  # then e is 0, and 0 / 1 = 0
-    return matmul(divide(e, add(total, nothing_allowed)), value)
+    fully_masked = (as_operand(total) == 0).astype(scores.dtype)  # then e is 0, and 0 / 1 = 0
+    return matmul(divide(e, add(total, fully_masked)), value)
 
 
 def _example(draw: Draw) -> Arguments:
@@ -70,17 +72,18 @@ def _example(draw: Draw) -> Arguments:
 
 
 def _exponentials(scores: Array, bias: Any) -> tuple[Array, Array]:
-    """exp(scores + bias), shifted against overflow, and one over its row sums.
+    """exp(scores + bias - shift), where the shift prevents overflow, and 1 / its row sums.
 
-    Any shift will do as long as no row vanishes. The largest score of all is found ten times faster than that of each
-    short row, so it comes first; where rows differ too much for it, or are not finite, each gets its own.
+    Any shift is right that makes no row sum underflow. The largest of all scores is found ten times faster than the
+    largest of each short row, so it is tried first. If it makes a row sum too small, or is not finite, each row is
+    shifted by its own largest score.
     """
     bias = np.zeros((), scores.dtype) if bias is None else bias
     largest = scores.max(initial=-np.inf)
     if np.isfinite(largest):
         weights = scores + (bias - largest)
         np.exp(weights, out=weights)
-        total = (weights.reshape(-1, weights.shape[-1]) @ np.ones(weights.shape[-1], weights.dtype))[:, None]
+        total = weights.reshape(-1, weights.shape[-1]) @ np.ones(weights.shape[-1], weights.dtype)
         total = total.reshape(*weights.shape[:-1], 1)
         if total.min(initial=1) > _VANISHING:
             return weights, 1 / total
@@ -89,7 +92,7 @@ def _exponentials(scores: Array, bias: Any) -> tuple[Array, Array]:
     weights -= np.where(np.isinf(row_largest), 0, row_largest)
     np.exp(weights, out=weights)
     total = weights.sum(axis=-1, keepdims=True)
-    total[total == 0] = 1  # a query that may look nowhere: its weights are 0, and 0 / 1 = 0
+    total[total == 0] = 1  # a query with every key masked: its weights are 0, and 0 / 1 = 0
     return weights, 1 / total
 
 
@@ -110,32 +113,32 @@ def _backward(
     wanted: tuple[bool, ...],
 ) -> tuple[Any, ...]:
     g = g * inverse
-    of_value = _transposed(weights) @ g if wanted[2] else None
+    d_value = _transposed(weights) @ g if wanted[2] else None
     if not (wanted[0] or wanted[1]):
-        return None, None, of_value
-    of_scores = g @ _transposed(value)
-    of_scores -= (g * out).sum(axis=-1, keepdims=True)
-    of_scores *= weights
+        return None, None, d_value
+    d_scores = g @ _transposed(value)
+    d_scores -= (g * out).sum(axis=-1, keepdims=True)
+    d_scores *= weights
     factor = _default_scale(query, scale)
-    of_query = (of_scores @ key) * factor if wanted[0] else None
-    of_key = _transposed(of_scores) @ (query * factor) if wanted[1] else None
-    return of_query, of_key, of_value
+    d_query = (d_scores @ key) * factor if wanted[0] else None
+    d_key = _transposed(d_scores) @ (query * factor) if wanted[1] else None
+    return d_query, d_key, d_value
 
 
 def _forward_tangent(
     tangents: Any, query: Array, key: Array, value: Array, weights: Array, inverse: Array, *, scale: float | None
 ) -> Array:
-    of_query, of_key, of_value = tangents
+    t_query, t_key, t_value = tangents
     p = weights * inverse
     factor = _default_scale(query, scale)
     total = np.zeros(np.broadcast_shapes(p.shape[:-1], (*value.shape[:-2], 1)) + value.shape[-1:], p.dtype)
-    moved = np.zeros_like(p)
-    if of_query is not None:
-        moved += of_query @ _transposed(key) * factor
-    if of_key is not None:
-        moved += query @ _transposed(of_key) * factor
-    total += (p * (moved - (p * moved).sum(axis=-1, keepdims=True))) @ value
-    return total if of_value is None else total + p @ of_value
+    t_scores = np.zeros_like(p)
+    if t_query is not None:
+        t_scores += t_query @ _transposed(key) * factor
+    if t_key is not None:
+        t_scores += query @ _transposed(t_key) * factor
+    total += (p * (t_scores - (p * t_scores).sum(axis=-1, keepdims=True))) @ value
+    return total if t_value is None else total + p @ t_value
 
 
 @primitive(
@@ -149,7 +152,7 @@ def _forward_tangent(
 def scaled_dot_product_attention(
     query: Any, key: Any, value: Any, *, mask: Any = None, causal: bool = False, scale: float | None = None
 ) -> Any:
-    """softmax(scale Q K^T) V: each query takes the average of the values, weighted by how well its key fits.
+    """softmax(scale Q K^T) V: for each query the mean of the values, weighted by how well their keys match it.
 
     Shapes: query (..., queries, channels), key (..., keys, channels), value (..., keys, values); result (...,
     queries, values).
@@ -157,10 +160,11 @@ def scaled_dot_product_attention(
     Args:
         mask: boolean, True where attention is allowed, or numbers added to the scores; broadcasts to
             (..., queries, keys).
-        causal: query t sees keys 0 to t only.
+        causal: whether query t attends to keys 0 to t only.
         scale: 1 / sqrt(channels) by default.
 
-    A query that may look nowhere gets 0, and sends gradient 0.
+    With P the weights and dS = scale (dQ K^T + Q dK^T), d = P * (dS - rowsum(P * dS)) V + P dV. The result for a query
+    with every key masked is 0, and its gradients are 0. Raises ValueError for shapes that do not fit.
     """
     if (
         min(query.ndim, key.ndim, value.ndim) < 2
@@ -202,11 +206,12 @@ def _rotary_example(draw: Draw) -> Arguments:
     reference=_rotary_reference,
 )
 def rotary(x: Any, *, phases: Any) -> Any:
-    """Rotate each pair of neighbouring channels by an angle: (a + ib) e^{i angle}, read as one complex product.
+    """Rotate each pair of neighbouring channels (a, b) by an angle, as the complex product (a + ib) e^{i angle}.
 
-    Shapes: x (..., time, channels), phases (time, channels / 2), complex, e^{i angle}. The inner product of two
-    rotated vectors depends on the difference of their angles only, so scores see relative positions. The
-    transpose is the rotation back.
+    Shapes: x (..., time, channels), phases (time, channels / 2), complex, e^{i angle}; result (..., time, channels).
+    The inner product of two rotated vectors depends on the difference of their angles only, so attention scores depend
+    on relative positions. The transpose, which the vjp rule applies, is the rotation by minus the angle. Raises
+    ValueError for shapes that do not fit.
     """
     if x.shape[-1] != 2 * phases.shape[-1]:
         raise ValueError(f"rotary: phases of shape {phases.shape} do not fit x of shape {x.shape}, two channels each")

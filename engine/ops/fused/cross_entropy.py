@@ -1,7 +1,9 @@
-"""cross_entropy: the surprise of the right answer, -log softmax(logits)[label].
+"""cross_entropy: minus the logarithm of the probability given to the right class, -log softmax(logits)[label].
 
-Its gradient in the logits is the most beautiful of all: softmax(logits) - one_hot(label), the probability given
-to each class minus what it should have been.
+Its gradient in the logits is softmax(logits) - one_hot(label): the probability given to each class, minus the
+probability it should have, 1 for the right class and 0 for the others.
+
+Read next: `engine/ops/fused/layer_norm.py`.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from engine.arrays import Array
 from engine.declare import primitive
 from engine.examples import REAL, Arguments, Draw
 from engine.operands import as_operand
-from engine.ops.elementwise.activations import floating
+from engine.ops.elementwise.activations import as_floating
 from engine.ops.elementwise.arithmetic import multiply, negative
 from engine.ops.fused.softmax import log_softmax
 from engine.ops.indexing import getitem
@@ -25,21 +27,21 @@ __all__ = ["cross_entropy"]
 
 
 def _weights(labels: Array, ignore_index: int, reduction: str, dtype: Any) -> Array:
-    """How much each position counts: 0 where ignored, else 1, or 1 / n for the mean."""
+    """The weight of each position in the loss: 0 if ignored, else 1, or 1 / n for the mean of n."""
     counts = (labels.reshape(-1) != ignore_index).astype(dtype)
     return counts / counts.sum(dtype=dtype) if reduction == "mean" else counts
 
 
-def _picked(labels: Array, ignore_index: int) -> Array:
-    """The labels in a row, with class 0 standing in where ignored."""
+def _valid_labels(labels: Array, ignore_index: int) -> Array:
+    """The labels, flattened, with class 0 in place of ignored ones."""
     return np.where(labels == ignore_index, 0, labels).reshape(-1)
 
 
 def _reference(logits: Any, labels: Any, *, ignore_index: int, reduction: str) -> Any:
     labels = np.asarray(as_operand(labels))
     scores = reshape(log_softmax(logits, axis=-1), shape=(labels.size, logits.shape[-1]))
-    right = getitem(scores, (np.arange(labels.size), _picked(labels, ignore_index)))
-    losses = multiply(negative(right), _weights(labels, ignore_index, reduction, logits.dtype))
+    label_scores = getitem(scores, (np.arange(labels.size), _valid_labels(labels, ignore_index)))
+    losses = multiply(negative(label_scores), _weights(labels, ignore_index, reduction, logits.dtype))
     return reshape(losses, shape=labels.shape) if reduction == "none" else sum(losses)
 
 
@@ -57,14 +59,14 @@ def _example(draw: Draw) -> Arguments:
 def _backward(g: Array, probabilities: Array, labels: Array, *, ignore_index: int, reduction: str) -> Array:
     scale = g.reshape(-1) * _weights(labels, ignore_index, reduction, g.dtype)
     result = probabilities * scale[:, None]
-    result[np.arange(labels.size), _picked(labels, ignore_index)] -= scale
+    result[np.arange(labels.size), _valid_labels(labels, ignore_index)] -= scale
     return result.reshape(*labels.shape, probabilities.shape[-1])
 
 
 def _forward_tangent(t: Array, probabilities: Array, labels: Array, *, ignore_index: int, reduction: str) -> Array:
     t = t.reshape(probabilities.shape)
-    right = t[np.arange(labels.size), _picked(labels, ignore_index)]
-    losses = ((probabilities * t).sum(axis=-1) - right) * _weights(labels, ignore_index, reduction, t.dtype)
+    label_scores = t[np.arange(labels.size), _valid_labels(labels, ignore_index)]
+    losses = ((probabilities * t).sum(axis=-1) - label_scores) * _weights(labels, ignore_index, reduction, t.dtype)
     return losses.reshape(labels.shape) if reduction == "none" else np.asarray(losses.sum())
 
 
@@ -98,19 +100,25 @@ def _check(logits: Array, labels: Array, ignore_index: int, reduction: str) -> N
     reference=_reference,
 )
 def cross_entropy(logits: Any, labels: Any, *, ignore_index: int = -100, reduction: str = "mean") -> Any:
-    """-log softmax(logits)[label], in nats, over the classes on the last axis.
+    """-log softmax(logits)[label], in nats, with the classes on the last axis; d = <softmax - one_hot, d logits>.
 
     Shapes: logits (..., classes), labels (...) integers; result a scalar, or (...) with reduction "none".
-    Positions labelled `ignore_index` count for nothing, also not in the mean.
+
+    Args:
+        ignore_index: positions with this label have loss 0 and are left out of the mean.
+        reduction: "mean", "sum" or "none".
+
+    Raises TypeError for labels that are no integers, IndexError for a label that is no class, ValueError for shapes
+    that do not fit, another reduction, or the mean of ignored labels only.
     """
     labels = np.asarray(labels)
     _check(logits, labels, ignore_index, reduction)
-    scores = floating(logits).reshape(labels.size, logits.shape[-1])
+    scores = as_floating(logits).reshape(labels.size, logits.shape[-1])
     scores = scores - scores.max(axis=-1, keepdims=True)
-    right = scores[np.arange(labels.size), _picked(labels, ignore_index)]
+    label_scores = scores[np.arange(labels.size), _valid_labels(labels, ignore_index)]
     np.exp(scores, out=scores)
     total = scores.sum(axis=-1, keepdims=True)
-    losses = np.log(total[:, 0]) - right
+    losses = np.log(total[:, 0]) - label_scores
     losses *= _weights(labels, ignore_index, reduction, scores.dtype)
     scores /= total
     return (losses.reshape(labels.shape) if reduction == "none" else losses.sum()), scores

@@ -1,4 +1,9 @@
-"""dropout: zero each value with probability p, scale the rest by 1 / (1 - p), so the mean stays (Srivastava 2014)."""
+"""dropout: set each value to 0 with probability p, and scale the others by 1 / (1 - p) (Srivastava et al. 2014).
+
+The scale keeps the expected value the same. A random mask times x: `multiply` has the rules, so dropout needs none.
+
+Read next: `engine/random.py`.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +18,9 @@ __all__ = ["dropout"]
 
 
 def dropout(x: Any, *, p: float = 0.5, rng: np.random.Generator | None = None) -> Any:
-    """Drop values at random. p = 0 is the identity, p = 1 gives zeros; anything outside [0, 1] is a ValueError.
+    """Drop values at random; the cotangent is multiplied by the same mask. Raises ValueError for p outside [0, 1].
 
-    `rng` is `engine.random.generator()` by default.
+    p = 0 returns x itself, p = 1 gives zeros. `rng` is `engine.random.generator()` by default.
     """
     if not 0 <= p <= 1:
         raise ValueError(f"dropout: p must be between 0 and 1, not {p}")

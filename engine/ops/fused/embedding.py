@@ -1,7 +1,9 @@
 """embedding: one row of a table for each id.
 
-The gradient adds each position's cotangent to the row it read. For a small table that is a product with the
-one-hot matrix of the ids, fifteen times faster than adding row by row.
+The gradient of a row is the sum of the cotangents at all positions that read it. For a small table the sums are
+computed as a product with the one-hot matrix of the ids, fifteen times faster than adding row by row.
+
+Read next: `engine/ops/fused/dropout.py`.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from engine.ops.indexing import getitem
 
 __all__ = ["embedding"]
 
-_SMALL_TABLE = 256
+_SMALL_TABLE = 256  # rows
 
 
 def _reference(ids: Any, weight: Any) -> Any:
@@ -49,7 +51,11 @@ def _backward(g: Array, ids: Array, weight_shape: tuple[int, int]) -> Array:
     reference=_reference,
 )
 def embedding(ids: Any, weight: Any) -> Any:
-    """weight[ids]. Shapes: ids (...) integers, weight (size, channels); result (..., channels)."""
+    """weight[ids]; each row of weight receives the sum of the cotangents at the positions of its id.
+
+    Shapes: ids (...) integers from 0 to size - 1, weight (size, channels); result (..., channels). Raises TypeError for
+    ids that are no integers, IndexError for an id out of range, ValueError for a weight of another shape.
+    """
     ids = np.asarray(ids)
     if ids.dtype.kind not in "iu":
         raise TypeError(f"embedding: ids must be integers, not {ids.dtype}")

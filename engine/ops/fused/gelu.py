@@ -1,8 +1,10 @@
 """gelu: x times the probability that a standard normal variable is below x (Hendrycks and Gimpel 2016).
 
-Both forms are x * gate(x), with d = gate + x gate'. The exact one has gate = (1 + erf(x / sqrt 2)) / 2, whose
-derivative is the normal density; the tanh form, GPT-2's, has gate = (1 + tanh u) / 2 = sigmoid(2u) with u =
-sqrt(2/pi) (x + 0.044715 x^3). The gate is what the forward pass leaves behind.
+Both forms are x * gate(x), with the derivative gate + x gate'. The exact form has gate = (1 + erf(x / sqrt 2)) / 2,
+whose derivative is the normal density; the tanh form of GPT-2 has gate = (1 + tanh u) / 2 = sigmoid(2u) with
+u = sqrt(2/pi) (x + 0.044715 x^3). The forward pass saves the gate.
+
+Read next: `engine/ops/fused/softmax.py`.
 """
 
 from __future__ import annotations
@@ -76,7 +78,10 @@ def _rule(g: Array, x: Array, gate: Array, *, approximate: str) -> Array:
 
 @primitive(vjp=(_rule,), jvp=(_rule,), examples=_example, pointwise=True, residuals=("gate",), reference=_reference)
 def gelu(x: Any, *, approximate: str = "none") -> Any:
-    """Gaussian error linear unit; `approximate` is "none" (exact) or "tanh" (GPT-2's, faster)."""
+    """Gaussian error linear unit, elementwise x * gate(x); d = (gate + x gate') dx.
+
+    `approximate` is "none" (exact) or "tanh" (faster, as in GPT-2); anything else is a ValueError.
+    """
     if approximate not in ("none", "tanh"):
         raise ValueError(f'gelu: approximate must be "none" or "tanh", not {approximate!r}')
     x = np.asarray(x)

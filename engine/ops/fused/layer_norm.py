@@ -1,12 +1,14 @@
-"""layer_norm: each row shifted to mean 0 and scaled to variance 1, then an affine map (Ba, Kiros, Hinton 2016).
+"""layer_norm: each row shifted to mean 0 and scaled to variance 1, then an affine map (Ba, Kiros and Hinton 2016).
 
 With n the normalised row, r = 1 / sqrt(var + eps) and h = g * weight, the gradient of the row is
 
     r * (h - mean(h) - n * mean(h * n))
 
-which says: of the incoming cotangent, the part along the two directions that normalising erases (the constant
-one and the row itself) is removed. Row sums are products with a vector of ones: BLAS does them five times
-faster than a reduction.
+the cotangent without its components along two directions: the constant row, which the shift removes, and the row
+itself, which the scaling removes. Row sums are computed as products with a vector of ones, because BLAS does these five
+times faster than NumPy a reduction.
+
+Read next: `engine/ops/fused/rms_norm.py`.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import numpy as np
 from engine.arrays import Array
 from engine.declare import primitive
 from engine.examples import REAL, Arguments, Draw
-from engine.ops.elementwise.activations import floating
+from engine.ops.elementwise.activations import as_floating
 from engine.ops.elementwise.arithmetic import add, divide, multiply, square, subtract
 from engine.ops.elementwise.powers import sqrt
 from engine.ops.fused.linear import rows
@@ -48,8 +50,8 @@ def row_means(x: Array) -> Array:
     return (x @ np.full(x.shape[-1], 1.0 / x.shape[-1], x.dtype))[..., None]
 
 
-def _remove_erased(h: Array, normalized: Array, inverse: Array) -> Array:
-    """r * (h - mean(h) - n * mean(h n)). The map is symmetric, so it carries cotangents and tangents alike."""
+def _row_derivative(h: Array, normalized: Array, inverse: Array) -> Array:
+    """r * (h - mean(h) - n * mean(h n)). The map is symmetric, so it is right for cotangents and tangents."""
     result = h - row_means(h)
     result -= normalized * row_means(h * normalized)
     result *= inverse
@@ -59,21 +61,21 @@ def _remove_erased(h: Array, normalized: Array, inverse: Array) -> Array:
 def _backward(g: Array, normalized: Array, inverse: Array, weight: Any, *, wanted: tuple[bool, ...]) -> tuple[Any, ...]:
     ones = np.ones(rows(g).shape[0], g.dtype)
     return (
-        _remove_erased(g if weight is None else g * weight, normalized, inverse) if wanted[0] else None,
+        _row_derivative(g if weight is None else g * weight, normalized, inverse) if wanted[0] else None,
         ones @ rows(g * normalized) if wanted[1] else None,
         ones @ rows(g) if wanted[2] else None,
     )
 
 
 def _forward_tangent(tangents: Any, normalized: Array, inverse: Array, weight: Any) -> Any:
-    of_x, of_weight, of_bias = tangents
+    t_x, t_weight, t_bias = tangents
     total = np.zeros_like(normalized)
-    if of_x is not None:
-        moved = _remove_erased(of_x, normalized, inverse)
-        total += moved if weight is None else moved * weight
-    if of_weight is not None:
-        total += normalized * of_weight
-    return total if of_bias is None else total + of_bias
+    if t_x is not None:
+        t_normalized = _row_derivative(t_x, normalized, inverse)
+        total += t_normalized if weight is None else t_normalized * weight
+    if t_weight is not None:
+        total += normalized * t_weight
+    return total if t_bias is None else total + t_bias
 
 
 @primitive(
@@ -85,16 +87,21 @@ def _forward_tangent(tangents: Any, normalized: Array, inverse: Array, weight: A
     reference=_reference,
 )
 def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, eps: float = 1e-5) -> Any:
-    """Normalise the last axis to mean 0 and variance 1, then scale and shift.
+    """Normalise the last axis to mean 0 and variance 1, then scale by `weight` and add `bias`.
 
-    Shapes: x (..., channels), weight and bias (channels,) or None. `eps` is added to the variance.
+    Shapes: x (..., channels), weight and bias (channels,) or None; result (..., channels). `eps` is added to the
+    variance. With n the normalised row and r = 1 / sqrt(var + eps):
+
+        d = weight r (dx - mean(dx) - n mean(n dx)) + n dweight + dbias
+
+    Raises ValueError for other shapes, no channels, or an eps that is not positive.
     """
     if eps <= 0:
         raise ValueError(f"layer_norm: eps must be positive, not {eps}: a constant row has variance 0")
     if x.ndim < 1 or any(v is not None and v.shape != x.shape[-1:] for v in (weight, bias)):
         shapes = ", ".join(str(None if v is None else v.shape) for v in (weight, bias))
         raise ValueError(f"layer_norm: weight and bias of shapes {shapes} do not fit the last axis of x of {x.shape}")
-    x = floating(x)
+    x = as_floating(x)
     normalized = x - row_means(x)
     inverse = 1.0 / np.sqrt(row_means(normalized * normalized) + float(eps))
     normalized *= inverse

@@ -1,7 +1,13 @@
-"""linear: x W^T + b, the affine map, with the weight stored (out, in) as PyTorch does.
+"""linear: x W^T + b, the affine map, with a weight of shape (out, in) as in PyTorch.
 
-All leading axes are folded into one, so that the forward pass and both gradients are single 2-D products: a 3-d product
-would loop over the batch, and an einsum is twenty times slower still.
+With all leading axes of x flattened into one, and G the cotangent, the backward pass is
+
+    dx = G W      dW = G^T x      db = G^T 1
+
+so the forward pass and both gradients are single products of matrices. A product of 3-d arrays would loop over the
+batch, and an einsum is twenty times slower than that.
+
+Read next: `engine/ops/fused/gelu.py`.
 """
 
 from __future__ import annotations
@@ -22,7 +28,7 @@ __all__ = ["linear"]
 
 
 def rows(x: Array) -> Array:
-    """The array as a matrix of its last axis."""
+    """The array as a matrix: all leading axes flattened into one."""
     return x.reshape(-1, x.shape[-1]) if x.size else x.reshape(int(np.prod(x.shape[:-1])), x.shape[-1])
 
 
@@ -39,13 +45,13 @@ def _example(draw: Draw) -> Arguments:
 
 
 def _forward_tangent(tangents: Any, x: Any, weight: Any, bias: Any) -> Any:
-    of_x, of_weight, of_bias = tangents
-    pieces = [
-        None if of_x is None else linear(of_x, weight),
-        None if of_weight is None else linear(x, of_weight),
-        None if of_bias is None else np.broadcast_to(of_bias, (*x.shape[:-1], weight.shape[0])),
+    t_x, t_weight, t_bias = tangents
+    terms = [
+        None if t_x is None else linear(t_x, weight),
+        None if t_weight is None else linear(x, t_weight),
+        None if t_bias is None else np.broadcast_to(t_bias, (*x.shape[:-1], weight.shape[0])),
     ]
-    return sum(piece for piece in pieces if piece is not None)
+    return sum(term for term in terms if term is not None)
 
 
 @primitive(
@@ -60,9 +66,9 @@ def _forward_tangent(tangents: Any, x: Any, weight: Any, bias: Any) -> Any:
     reference=_reference,
 )
 def linear(x: Any, weight: Any, bias: Any = None) -> Any:
-    """Affine map of the last axis: x W^T + b.
+    """Affine map of the last axis: x W^T + b; d = dx W^T + x dW^T + db.
 
-    Shapes: x (..., in), weight (out, in), bias (out,) or None; result (..., out).
+    Shapes: x (..., in), weight (out, in), bias (out,) or None; result (..., out). Raises ValueError for other shapes.
     """
     if x.ndim < 1 or weight.ndim != 2 or x.shape[-1] != weight.shape[1]:
         raise ValueError(

@@ -4,7 +4,9 @@ With n the normalised row, r = 1 / sqrt(mean(x^2) + eps) and h = g * weight, the
 
     r * (h - n * mean(h * n))
 
-the cotangent without its part along the row, which normalising erases.
+the cotangent without its component along the row, because scaling a row does not change the normalised row.
+
+Read next: `engine/ops/fused/embedding.py`.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import numpy as np
 from engine.arrays import Array
 from engine.declare import primitive
 from engine.examples import REAL, Arguments, Draw
-from engine.ops.elementwise.activations import floating
+from engine.ops.elementwise.activations import as_floating
 from engine.ops.elementwise.arithmetic import add, divide, multiply, square
 from engine.ops.elementwise.powers import sqrt
 from engine.ops.fused.layer_norm import row_means
@@ -38,8 +40,8 @@ def _example(draw: Draw) -> Arguments:
     return Arguments([draw.array(shape, REAL), weight], {"eps": 0.25})
 
 
-def _remove_erased(h: Array, normalized: Array, inverse: Array) -> Array:
-    """r * (h - n * mean(h n)). The map is symmetric, so it carries cotangents and tangents alike."""
+def _row_derivative(h: Array, normalized: Array, inverse: Array) -> Array:
+    """r * (h - n * mean(h n)). The map is symmetric, so it is right for cotangents and tangents."""
     result = normalized * row_means(h * normalized)
     np.subtract(h, result, out=result)
     result *= inverse
@@ -48,18 +50,18 @@ def _remove_erased(h: Array, normalized: Array, inverse: Array) -> Array:
 
 def _backward(g: Array, normalized: Array, inverse: Array, weight: Any, *, wanted: tuple[bool, ...]) -> tuple[Any, ...]:
     return (
-        _remove_erased(g if weight is None else g * weight, normalized, inverse) if wanted[0] else None,
+        _row_derivative(g if weight is None else g * weight, normalized, inverse) if wanted[0] else None,
         np.ones(rows(g).shape[0], g.dtype) @ rows(g * normalized) if wanted[1] else None,
     )
 
 
 def _forward_tangent(tangents: Any, normalized: Array, inverse: Array, weight: Any) -> Any:
-    of_x, of_weight = tangents
+    t_x, t_weight = tangents
     total = np.zeros_like(normalized)
-    if of_x is not None:
-        moved = _remove_erased(of_x, normalized, inverse)
-        total += moved if weight is None else moved * weight
-    return total if of_weight is None else total + normalized * of_weight
+    if t_x is not None:
+        t_normalized = _row_derivative(t_x, normalized, inverse)
+        total += t_normalized if weight is None else t_normalized * weight
+    return total if t_weight is None else total + normalized * t_weight
 
 
 @primitive(
@@ -71,16 +73,21 @@ def _forward_tangent(tangents: Any, normalized: Array, inverse: Array, weight: A
     reference=_reference,
 )
 def rms_norm(x: Any, weight: Any = None, *, eps: float = 1e-5) -> Any:
-    """Divide the last axis by its root mean square, then scale.
+    """Divide the last axis by its root mean square, then scale by `weight`.
 
-    Shapes: x (..., channels), weight (channels,) or None. `eps` is added to the mean square.
+    Shapes: x (..., channels), weight (channels,) or None; result (..., channels). `eps` is added to the mean square.
+    With n the normalised row and r = 1 / sqrt(mean(x^2) + eps):
+
+        d = weight r (dx - n mean(n dx)) + n dweight
+
+    Raises ValueError for other shapes, no channels, or an eps that is not positive.
     """
     if eps <= 0:
         raise ValueError(f"rms_norm: eps must be positive, not {eps}: a row of zeros has mean square 0")
     if x.ndim < 1 or (weight is not None and weight.shape != x.shape[-1:]):
         shape = None if weight is None else weight.shape
         raise ValueError(f"rms_norm: weight of shape {shape} does not fit the last axis of x of {x.shape}")
-    x = floating(x)
+    x = as_floating(x)
     inverse = 1.0 / np.sqrt(row_means(x * x) + float(eps))
     normalized = x * inverse
     return (normalized if weight is None else normalized * weight), normalized, inverse

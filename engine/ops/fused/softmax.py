@@ -1,4 +1,10 @@
-"""softmax and its logarithm along one axis, shifted by the maximum so that nothing overflows."""
+"""softmax and its logarithm along one axis, shifted by the maximum so that nothing overflows.
+
+With p the softmax, the Jacobian of softmax is diag(p) - p p^T, that of its logarithm I - 1 p^T; the rules multiply by
+these without forming them.
+
+Read next: `engine/ops/fused/cross_entropy.py`.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +17,7 @@ from engine.arrays import Array
 from engine.declare import primitive
 from engine.examples import REAL, along_axis
 from engine.operands import as_operand
-from engine.ops.elementwise.activations import floating
+from engine.ops.elementwise.activations import as_floating
 from engine.ops.elementwise.arithmetic import divide, subtract
 from engine.ops.elementwise.powers import exp, log
 from engine.ops.reductions import sum
@@ -20,8 +26,8 @@ __all__ = ["log_softmax", "softmax"]
 
 
 def _shifted(x: Any, axis: int) -> Any:
-    """x minus its maximum; a constant shift, which neither function notices. A row of -inf stays as it is."""
-    axis = normalize_axis_index(axis, x.ndim)  # np.max would let -1 pass where there is no axis
+    """x minus its maximum, a constant that changes neither result. A row of -inf is not shifted."""
+    axis = normalize_axis_index(axis, x.ndim)  # np.max accepts -1 for an array without axes
     largest = np.max(as_operand(x), axis=axis, keepdims=True, initial=-np.inf)
     return x - np.where(np.isfinite(largest), largest, 0).astype(largest.dtype)
 
@@ -32,7 +38,7 @@ def _softmax_reference(x: Any, *, axis: int) -> Any:
 
 
 def _softmax_rule(g: Array, out: Array, *, axis: int) -> Array:
-    """p * (g - <g, p>): the Jacobian diag(p) - p p^T, never formed. It is symmetric, so it serves both directions."""
+    """p * (g - <g, p>). The Jacobian is symmetric, so the rule is right for cotangents and tangents."""
     result = g * out
     result -= out * result.sum(axis=axis, keepdims=True)
     return result
@@ -40,8 +46,8 @@ def _softmax_rule(g: Array, out: Array, *, axis: int) -> Array:
 
 @primitive(vjp=(_softmax_rule,), jvp=(_softmax_rule,), examples=along_axis(REAL), reference=_softmax_reference)
 def softmax(x: Any, *, axis: int = -1) -> Any:
-    """exp(x) / sum(exp(x)) along an axis: positive numbers that add up to 1."""
-    e = _shifted(floating(x), axis)
+    """p = exp(x) / sum(exp(x)) along an axis; d = p (dx - <p, dx>). A row of -inf gives nan."""
+    e = _shifted(as_floating(x), axis)
     np.exp(e, out=e)
     e /= e.sum(axis=axis, keepdims=True)
     return e
@@ -59,8 +65,8 @@ def _log_softmax_reference(x: Any, *, axis: int) -> Any:
     reference=_log_softmax_reference,
 )
 def log_softmax(x: Any, *, axis: int = -1) -> Any:
-    """log(softmax(x)) along an axis, without the overflow or the log of zero."""
-    shifted = _shifted(floating(x), axis)
-    with np.errstate(divide="ignore"):  # along an empty axis log 0 is subtracted from nothing
+    """log(softmax(x)) along an axis, without overflow or the log of zero; d = dx - <softmax(x), dx>."""
+    shifted = _shifted(as_floating(x), axis)
+    with np.errstate(divide="ignore"):  # log 0 along an empty axis; the result has no elements
         shifted -= np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
     return shifted

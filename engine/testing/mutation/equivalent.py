@@ -64,12 +64,11 @@ because(
 because(
     "a placeholder for a value that has no effect: the result is multiplied by zero, or divides zero",
     "powers._pow_base: x = where(constant & np.isinf(np.power(as_operand(x), -1.0)), ⟦1.0 → 2.0⟧, x)",
-    "trigonometry._nonzero: return where(zero, ⟦1.0 → 2.0⟧, r) if zero.any() else r",
-    "reductions.divisor: return where(as_operand(x) == 0, ⟦1.0 → 2.0⟧, x)",
+    "choices.nonzero_divisor: return where(zero, ⟦1.0 → 2.0⟧, x) if zero.any() else x",
 )
 because(
     "a placeholder for an infinite shift of values that are all -inf, and stay -inf",
-    "reductions._weights: e = exp(x - spread(np.where(out == -np.inf, ⟦0 → 1⟧, out), x.shape, axis))",
+    "reductions._softmax: e = exp(x - restore_axes(np.where(out == -np.inf, ⟦0 → 1⟧, out), x.shape, axis))",
     "attention._reference: e = exp(subtract(scores, np.where(np.isfinite(largest), largest, ⟦0 → 1⟧)"
     ".astype(scores.dtype)))",
     "softmax._shifted: return x - np.where(np.isfinite(largest), largest, ⟦0 → 1⟧).astype(largest.dtype)",
@@ -100,28 +99,28 @@ because(
     "linalg._matmul_left: return ⟦reshape(product, shape=(*product.shape[:-2], product.shape[-1])) → product⟧"
     " if len(x_shape) == 1 else product",
     "linear.vjp(bias): lambda g: ⟦np.ones(rows(g).shape[0], g.dtype) @ rows(g) → rows(g)⟧",
-    "layer_norm._backward: return (_remove_erased(g if weight is None else g * weight, normalized, inverse)"
+    "layer_norm._backward: return (_row_derivative(g if weight is None else g * weight, normalized, inverse)"
     " if wanted[0] else None, ⟦ones @ rows(g * normalized) → rows(g * normalized)⟧ if wanted[1] else None,"
     " ones @ rows(g) if wanted[2] else None)",
-    "layer_norm._backward: return (_remove_erased(g if weight is None else g * weight, normalized, inverse)"
+    "layer_norm._backward: return (_row_derivative(g if weight is None else g * weight, normalized, inverse)"
     " if wanted[0] else None, ones @ rows(g * normalized) if wanted[1] else None,"
     " ⟦ones @ rows(g) → rows(g)⟧ if wanted[2] else None)",
-    "rms_norm._backward: return (_remove_erased(g if weight is None else g * weight, normalized, inverse)"
+    "rms_norm._backward: return (_row_derivative(g if weight is None else g * weight, normalized, inverse)"
     " if wanted[0] else None,"
     " ⟦np.ones(rows(g).shape[0], g.dtype) @ rows(g * normalized) → rows(g * normalized)⟧ if wanted[1] else None)",
 )
 because(
     "the sum of all tangents, or the sweep, broadcasts it",
-    "linear._forward_tangent: pieces = [None if of_x is None else linear(of_x, weight), None if of_weight is None"
-    " else linear(x, of_weight), None if of_bias is None else"
-    " ⟦np.broadcast_to(of_bias, (*x.shape[:-1], weight.shape[0])) → of_bias⟧]",
+    "linear._forward_tangent: terms = [None if t_x is None else linear(t_x, weight), None if t_weight is None"
+    " else linear(x, t_weight), None if t_bias is None else"
+    " ⟦np.broadcast_to(t_bias, (*x.shape[:-1], weight.shape[0])) → t_bias⟧]",
 )
 because(
     "this is the last axis in both forms",
     "linalg._matmul_right: product = matmul(expand_dims(x, axis=⟦-1 → 1⟧) if x.ndim == 1"
     " else swapaxes(x, axis1=-1, axis2=-2), g)",
     "cross_entropy._backward: return result.reshape(*labels.shape, probabilities.shape[⟦-1 → 1⟧])",
-    "cross_entropy._forward_tangent: losses = ((probabilities * t).sum(axis=⟦-1 → 1⟧) - right)"
+    "cross_entropy._forward_tangent: losses = ((probabilities * t).sum(axis=⟦-1 → 1⟧) - label_scores)"
     " * _weights(labels, ignore_index, reduction, t.dtype)",
 )
 because(
@@ -133,7 +132,7 @@ because(
     "NumPy accepts any negative number for the unknown side",
     "cross_entropy._backward: scale = g.reshape(-⟦1 → 2⟧) * _weights(labels, ignore_index, reduction, g.dtype)",
     "cross_entropy._weights: counts = (labels.reshape(-⟦1 → 2⟧) != ignore_index).astype(dtype)",
-    "cross_entropy._picked: return np.where(labels == ignore_index, 0, labels).reshape(-⟦1 → 2⟧)",
+    "cross_entropy._valid_labels: return np.where(labels == ignore_index, 0, labels).reshape(-⟦1 → 2⟧)",
     "linear.rows: return x.reshape(-⟦1 → 2⟧, x.shape[-1]) if x.size"
     " else x.reshape(int(np.prod(x.shape[:-1])), x.shape[-1])",
     "embedding._backward: flat, cotangents = (np.asarray(ids).reshape(-⟦1 → 2⟧), rows(g))",

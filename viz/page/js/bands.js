@@ -1,7 +1,7 @@
-/* bands: a browser need not paint what is far out of sight.
+/* bands: the browser does not paint what is far out of sight.
 
-   Everything drawn goes into a group by the bands of the picture, from top to bottom, that it lies in. Groups out of
-   sight are switched off; the group of what has the keyboard's focus never is. */
+   The picture is divided into horizontal bands. Elements that lie in the same bands are in one group, and groups out of
+   sight are hidden, except the one that holds the keyboard's focus. */
 
 const BAND = 1500;
 const bands = { groups: [], kept: null };
@@ -20,7 +20,7 @@ function addToBand(layer, element, top, bottom) {
   layer.groups.get(key).append(element);
 }
 
-/** Switch on what lies between two heights of the picture, and the rest off. */
+/** Show the groups between two heights of the picture, and hide the others. */
 function showBands(top, bottom) {
   for (const band of bands.groups) {
     const near = band.top < bottom && band.bottom > top;
@@ -28,7 +28,7 @@ function showBands(top, bottom) {
   }
 }
 
-/** Let the group of an element be on from now, wherever it is. */
+/** Keep the group of this element shown from now on, and no other. */
 function keepInSight(element) {
   bands.kept = element?.closest(".band");
   bands.kept?.classList.remove("out-of-sight");

@@ -1,4 +1,4 @@
-/* camera: which part of the picture is seen, and how large. */
+/* camera: which part of the picture is visible, and at what scale. */
 
 const stage = document.getElementById("graph");
 const camera = { x: 0, y: 0, scale: 1, moving: 0 };
@@ -11,7 +11,7 @@ function look() {
   stage.classList.toggle("far", camera.scale < 0.35);  // too small to read: only shapes and colours
 }
 
-/** Move to a place, gliding where motion is welcome. */
+/** Move to a place, with an animation unless the reader prefers reduced motion. */
 function moveTo(x, y, scale, glide = true) {
   cancelAnimationFrame(camera.moving);
   const from = { ...camera };
@@ -34,7 +34,7 @@ function zoom(factor, atX = stage.clientWidth / 2, atY = stage.clientHeight / 2)
   moveTo(atX - (atX - camera.x) * ratio, atY - (atY - camera.y) * ratio, scale, false);
 }
 
-/** All of the picture's width, beginning at the loss; all of its height too where that stays readable. */
+/** Show the whole width of the picture from the loss on, and its whole height too if that stays readable. */
 function fit(glide = true) {
   const { clientWidth: width, clientHeight: height } = stage;
   const across = Math.min(1.15, (width - 2 * MARGIN) / ROOT.width);
@@ -43,7 +43,7 @@ function fit(glide = true) {
   moveTo((width - ROOT.width * scale) / 2, MARGIN, scale, glide);
 }
 
-/** Bring things into sight, if any of them is out of it or too small to read. */
+/** Move to these things, if any of them is out of sight or too small to read. */
 function show(...things) {
   const scale = Math.max(camera.scale, 0.6);
   const left = Math.min(...things.map((thing) => thing.x));

@@ -1,4 +1,4 @@
-/* events: which key, button and movement does what; and the beginning. */
+/* events: what keys, buttons and the pointer do; and the start of the program. */
 
 /** The box or header, or the edge, that an event happened on. */
 function thingAt(event) {
@@ -24,7 +24,7 @@ function onHover(event) {
   else showInPanel(state.chosen, state.view);
 }
 
-/** Keys that work everywhere, but for fields and buttons that have a use for them. */
+/** Keys that work everywhere except in fields and buttons that use them. */
 const KEYS = {
   ArrowRight: () => goToStep(state.step + 1),
   ArrowLeft: () => goToStep(state.step - 1),
@@ -66,16 +66,8 @@ function on(id, event, does) {
   document.getElementById(id).addEventListener(event, does);
 }
 
-/** How much there is; in a flow that was folded or pruned before, values have become boxes. */
-function sizeText() {
-  const isView = VALUES.some(({ op }) => op === "module" || op === "other");
-  const [things, ways] = isView ? ["box", "edge"] : ["value", "contribution"];
-  const many = (count, word) => `${count} ${word}${count === 1 ? "" : word === "box" ? "es" : "s"}`;
-  return `${many(VALUES.length, things)}, ${many(STEPS.length, ways)}`;
-}
-
 function start() {
-  document.getElementById("summary").textContent = `loss ${number(Number(DATA.loss))} · ${sizeText()}`;
+  document.getElementById("summary").textContent = DATA.summary;
   on("expand", "click", () => toggleAll(true));
   on("collapse", "click", () => toggleAll(false));
   on("fit", "click", () => fit());
@@ -103,10 +95,11 @@ function start() {
   startCamera(onClick);
   setTheme(window.matchMedia("(prefers-color-scheme: dark)").matches);
   slider.max = STEPS.length;
+  drawLegend();
   state.open = readableDepth(40);
   render();
   fit(false);
-  tellStep(0, false);
+  showStep(0, false);
 }
 
 start();

@@ -1,52 +1,48 @@
-/* find: search by name, op or path; and the threshold under which contributions are left out of the picture. */
+/* find: search by name, op or path; and the threshold below which edges are hidden. */
 
 const searchField = document.getElementById("search");
 const searchText = document.getElementById("found");
 const threshold = document.getElementById("threshold");
 const hiddenText = document.getElementById("hidden");
 
-/** Every thing whose path, op or id has the words in it. */
+/** Every thing whose path, op or id contains the words. */
 function matches(words) {
   const wanted = words.trim().toLowerCase();
   if (!wanted) return [];
-  return [...THINGS.values()]
-    .filter((thing) => [pathOf(thing), thing.op, thing.id].some((text) => text?.toLowerCase().includes(wanted)))
+  return ALL
+    .filter((thing) => [thing.path, thing.op, thing.id].some((text) => text?.toLowerCase().includes(wanted)))
     .sort((a, b) => a.order - b.order || a.depth - b.depth);
 }
 
-function tellFound(found, at) {
+function showFound(found, at) {
   if (!searchField.value.trim()) searchText.textContent = "";
   else if (found.length === 0) searchText.textContent = "nothing found";
-  else searchText.textContent = at < 0 ? `${found.length} found` : `${at + 1} of ${found.length}`;
+  else if (at < 0) searchText.textContent = `${counted(found.length)} found`;
+  else searchText.textContent = `${counted(at + 1)} of ${counted(found.length)}`;
 }
 
-/** Mark what was found, or the box it is hidden in. */
+/** Mark what was found, or the box that hides it. */
 function markFound(view, found, at) {
-  const hits = new Set(found.map((thing) => visibleFor(thing, view)));
+  const hits = new Set(found.map((thing) => shownAs(thing, view.open)));
   for (const thing of [...view.boxes, ...view.frames]) {
     const element = elements.get(thing.key);
     element?.classList.toggle("found", hits.has(thing));
-    element?.classList.toggle("found-now", at >= 0 && visibleFor(found[at], view) === thing);
+    element?.classList.toggle("found-now", at >= 0 && shownAs(found[at], view.open) === thing);
   }
 }
 
-/** The box or frame that stands for a thing. */
-function visibleFor(thing, view) {
-  return shownAs(thing, view.open);
-}
-
-/** Leave out what is smaller than so many percent of the largest contribution, and say how much that is. */
+/** Hide edges smaller than so many percent of the largest visible one, and show how many and what part that is. */
 function applyThreshold(view) {
-  const least = Number(threshold.value) / 100 * view.largest;
-  let [count, part, whole] = [0, 0, 0];
+  const finite = view.edges.map(({ norm }) => norm).filter(Number.isFinite);
+  const least = Number(threshold.value) / 100 * Math.max(0, ...finite);
+  const sum = (norms) => norms.reduce((total, norm) => total + norm, 0);
   for (const edge of view.edges) {
-    const small = edge.norm !== null && edge.norm < least;
-    elements.get(edge.key).classList.toggle("small-one", small);
-    elements.get(`label ${edge.key}`)?.classList.toggle("small-one", small);
-    whole += edge.norm;
-    if (small) [count, part] = [count + 1, part + edge.norm];
+    elements.get(edge.key).classList.toggle("small-one", edge.norm < least);
+    elements.get(`label ${edge.key}`)?.classList.toggle("small-one", edge.norm < least);
   }
-  document.getElementById("threshold-value").textContent = `${threshold.value} %`;
-  hiddenText.textContent = count === 0 ? "none hidden"
-    : `${count} of ${view.edges.length} hidden, ${exactPercent(part / whole)} of the sum of norms`;
+  const hidden = finite.filter((norm) => norm < least);
+  const count = `${counted(hidden.length)} of ${counted(view.edges.length)} hidden`;
+  document.getElementById("threshold-value").textContent = `${threshold.value}%`;
+  hiddenText.replaceChildren(hidden.length === 0 ? "none hidden" : `${count}, of the sum of norms: `,
+    ...(hidden.length === 0 ? [] : [meter(sum(hidden) / sum(finite))]));
 }

@@ -1,12 +1,12 @@
 /* layers: the things in one frame, in rows from the loss downwards, and their order in each row.
 
-   A thing stands one row below the lowest of those that send blame to it. An edge that passes rows on its way holds a
+   A thing is one row below the lowest of its sources. An edge that passes rows on its way holds a
    place in each of them (a dummy cell), so that it runs around boxes and never through them; an edge that passes very
    many rows takes a lane at the side instead. Edges that enter or leave the frame do so through ports, which are cells
    in rows of their own at the top and at the bottom.
 
    Every cell has a point of reference, from which `left` and `right` are measured: the middle of a box, the spine of a
-   frame. Where an edge meets a cell is told from there. */
+   frame. The ends of edges at a cell are measured from there too. */
 
 const LONG = 12;  // rows that an edge may pass before it takes a lane
 const PASSES = 8;
@@ -53,8 +53,8 @@ function layers(children, links) {
 
 /** The rank of each thing: the longest way to it from the loss. Children come in the order of the sweep.
 
-    What blame reaches by ways back only, as from what was pruned, stands below the one before it; and so does each
-    thing on the spine below the last one there, since they share a column. */
+    A thing that only edges leading back reach, such as those from "other", is below the thing before it. Things on the
+    spine share a column, so each is below the one before it there. */
 function ranks(children, links) {
   const above = new Map(children.map((child) => [child, []]));
   const reachedBack = new Set();
@@ -75,11 +75,11 @@ function ranks(children, links) {
   return rankOf;
 }
 
-/** Order each row by where its neighbours stand, from above and from below in turn; the spine stands leftmost. */
+/** Order each row by the mean place of its neighbours, above and below in turn; the spine is leftmost. */
 function arrange(rows) {
-  const settle = (row, wish) => {
-    for (const cell of row) cell.wish = cell.onSpine ? -1 : wish(cell);
-    row.sort((a, b) => a.wish - b.wish);
+  const settle = (row, mean) => {
+    for (const cell of row) cell.mean = cell.onSpine ? -1 : mean(cell);
+    row.sort((a, b) => a.mean - b.mean);
     row.forEach((cell, place) => { cell.place = place; });
   };
   for (const row of rows) row.forEach((cell, place) => { cell.place = place; });
@@ -90,7 +90,7 @@ function arrange(rows) {
   for (const row of rows) row.forEach(spread);
 }
 
-/** Where a cell's neighbours above (or below) stand on average, or where it stands if it has none. */
+/** The mean place of a cell's neighbours above (or below); its own place if it has none. */
 function meanPlace(cell, above) {
   const joints = above ? cell.up : cell.down;
   if (joints.length === 0) return cell.place;

@@ -4,9 +4,9 @@
    enters the frames around B. Each such part is a link of one frame, from one of the frame's children (or from the
    frame's top, where `from` is null) to another (or to its bottom, where `to` is null).
 
-   The spine is what all blame must pass: no edge jumps over it in the order of the sweep, forwards or back. In a
-   transformer it is the residual stream. Leaves are ends and what was pruned stands aside, so neither counts. An edge
-   is straight if everything it joins, in every frame it crosses, is on the spine. */
+   A thing is on the spine if all blame goes through it: no edge passes it in the order of the sweep, forwards or back.
+   In a transformer the spine is the residual stream. Leaves and what was pruned do not count. An edge is straight if
+   all that it joins, in every frame it crosses, is on the spine. */
 
 /** The links of each frame, and of each edge in the order in which blame runs. */
 function linksOf(edges) {
@@ -41,7 +41,7 @@ function markSpine(frames, ofFrame, edges) {
   for (const frame of frames) {
     const inner = frame.children.filter(countsForSpine);
     const place = new Map(inner.map((child, at) => [child, at]));
-    const opened = new Int32Array(inner.length + 2);  // edges that begin to pass, or cease to pass, at each place
+    const opened = new Int32Array(inner.length + 2);  // at each place, edges that begin to pass minus edges that end
     for (const { edge, from, to } of ofFrame.get(frame) ?? []) {
       if (!countsForSpine(edge.source) || !countsForSpine(edge.target)) continue;
       const ends = [from ? place.get(from) : -1, to ? place.get(to) : inner.length].sort((a, b) => a - b);

@@ -1,12 +1,10 @@
-/* main: what the reader has opened, chosen and reached; and how the picture follows.
+/* main: what is open, what is chosen and which step is shown; and how the picture follows.
 
-   Everything that changes what is visible ends in `render`; everything else only marks what is there.
-
-   Read next: events.js, which key and which button does what. */
+   Everything that changes what is visible ends in `render`; everything else only marks what is there. */
 
 const state = { open: new Set(), view: null, chosen: null, step: 0, found: [], hit: -1, playing: 0 };
 
-/** Compute the picture anew, with one thing staying where it is on the screen. */
+/** Draw the picture again; the thing `fixed` stays where it is on the screen. */
 function render(fixed) {
   const before = fixed && [camera.x + fixed.origin[0] * camera.scale, camera.y + fixed.y * camera.scale];
   const hadFocus = stage.contains(document.activeElement);
@@ -18,9 +16,8 @@ function render(fixed) {
     const [x, y] = [fixed.origin[0] * camera.scale, fixed.y * camera.scale];
     moveTo(before[0] - x, before[1] - y, camera.scale, false);
   }
-  choose(state.chosen ? visibleFor(state.chosen, state.view) : state.view.boxes[0], hadFocus);
+  choose(state.chosen ? shownAs(state.chosen, state.open) : state.view.boxes[0], hadFocus);
   look();
-  drawLegend(state.view);
   applyThreshold(state.view);
   markFound(state.view, state.found, state.hit);
   markSteps(state.view, state.step);
@@ -34,14 +31,14 @@ function toggle(call) {
   render(call);
 }
 
-/** Everything is opened, or everything is closed. */
+/** Open all calls, or close all. */
 function toggleAll(open) {
   state.open = new Set(open ? CALLS : []);
   render();
   fit(false);
 }
 
-/** Open whatever hides a thing. */
+/** Open all calls around a thing. */
 function reveal(thing) {
   const closed = callsAround(thing).filter((call) => !state.open.has(call));
   if (closed.length === 0) return;
@@ -49,7 +46,7 @@ function reveal(thing) {
   render(closed.at(-1));  // the outermost: it was visible, and stays where it is
 }
 
-/** Reveal a thing, bring it into sight, and make it the chosen one. */
+/** Reveal a thing, move to it and choose it. */
 function goTo(thing, focus) {
   reveal(thing);
   const isFrame = state.open.has(thing);
@@ -57,7 +54,7 @@ function goTo(thing, focus) {
   choose(thing, focus);
 }
 
-/** Make a thing the one the panel tells of, and the one the tabulator leads to. */
+/** Make a thing the one that the panel shows and that the tab key reaches. */
 function choose(thing, focus) {
   world.querySelector(".chosen")?.setAttribute("tabindex", -1);
   world.querySelector(".chosen")?.classList.remove("chosen");
@@ -78,11 +75,11 @@ function goToStep(at, aloud = true) {
     reveal(step.target);
   }
   markSteps(state.view, state.step);
-  tellStep(state.step, aloud);
+  showStep(state.step, aloud);
   if (step) show(state.view.shown.get(step.source), state.view.shown.get(step.target));
 }
 
-/** Step on by itself: long sweeps faster than short ones. */
+/** Begin or stop running through the steps; long sweeps run faster than short ones. */
 function play(on) {
   clearInterval(state.playing);
   state.playing = 0;
@@ -97,19 +94,19 @@ function play(on) {
   }, Math.min(900, Math.max(80, 60000 / STEPS.length)));
 }
 
-/** Look for words; and go to the next thing that has them, or back to the last. */
 function search(words) {
   [state.found, state.hit] = [matches(words), -1];
   markFound(state.view, state.found, state.hit);
-  tellFound(state.found, state.hit);
+  showFound(state.found, state.hit);
 }
 
+/** Go to the next thing that was found, or back to the one before. */
 function goToFound(direction) {
   if (state.found.length === 0) return;
   state.hit = Math.max(0, state.hit + direction + state.found.length) % state.found.length;
   goTo(state.found[state.hit], false);
   markFound(state.view, state.found, state.hit);
-  tellFound(state.found, state.hit);
+  showFound(state.found, state.hit);
 }
 
 function setTheme(dark) {

@@ -1,9 +1,9 @@
 /* places: how far to the right each cell stands.
 
-   The spine stands at 0. Every other cell wishes to stand where its edges would run straight down, that is at the mean
-   of its neighbours; cells in a row keep their order and their distance. For one row the best compromise in the sense
-   of least squares is known exactly (merge neighbours that push each other, let each group stand at its mean wish), so
-   rows settle one after the other, downwards and upwards. */
+   The spine is at 0. The ideal place of any other cell is the mean of its neighbours, where its edges run straight
+   down; cells in a row keep their order and their distance. For one row the least-squares solution is known exactly
+   (merge neighbours that overlap, and place each group at its mean ideal), so rows are placed one after the other,
+   downwards and upwards in turn. */
 
 const SWEEPS = 18;
 const APART = 14;  // between boxes
@@ -11,18 +11,18 @@ const NEAR = 7;  // between edges, or an edge and a box
 
 /** Set `x`, the place of its point of reference, of every cell. */
 function placeCells(rows) {
-  for (const row of rows) settleRow(row, () => ({ wish: 0, weight: 1 }));
+  for (const row of rows) settleRow(row, () => ({ ideal: 0, weight: 1 }));
   for (let sweep = 0; sweep < SWEEPS; sweep++) {
     const downwards = sweep % 2 === 1;
     const both = sweep >= SWEEPS / 3 && sweep < SWEEPS - 2;  // the last two make single lines straight again
     for (const row of downwards ? rows : [...rows].reverse()) {
-      settleRow(row, (cell) => wishOf(cell, both || downwards, both || !downwards));
+      settleRow(row, (cell) => idealOf(cell, both || downwards, both || !downwards));
     }
   }
   straighten(rows);
 }
 
-/** Let each line of cells that are joined one to one stand in one column, where all its rows have room for that. */
+/** Put each line of cells that are joined one to one into one column, if all its rows have room for that. */
 function straighten(rows) {
   for (const line of rows.flat().filter(beginsLine).map(lineFrom)) {
     let [least, most, sum] = [-Infinity, Infinity, 0];
@@ -56,30 +56,30 @@ function lineFrom(first) {
   return line;
 }
 
-/** Where a cell would stand if only its neighbours above, or below, or both, were asked; and how much it insists. */
-function wishOf(cell, askAbove, askBelow) {
+/** Where a cell would stand for the sake of its edges above, below or both; and the weight of that. */
+function idealOf(cell, withAbove, withBelow) {
   let sum = 0;
   let weight = 0;
-  const ask = (other, at, otherAt) => {
+  const add = (other, at, otherAt) => {
     const isLeaf = cell.thing?.op === "leaf" || other.thing?.op === "leaf";
-    const insists = isLeaf ? 0.05 : cell.thing || other.thing ? 1 : 8;  // leaves give way, long edges do not waver
-    sum += insists * (other.x + otherAt - at);
-    weight += insists;
+    const own = isLeaf ? 0.05 : cell.thing || other.thing ? 1 : 8;  // leaves move aside, long edges stay straight
+    sum += own * (other.x + otherAt - at);
+    weight += own;
   };
-  if (askAbove) for (const joint of cell.up) ask(joint.above, joint.belowAt, joint.aboveAt);
-  if (askBelow) for (const joint of cell.down) ask(joint.below, joint.aboveAt, joint.belowAt);
-  return weight ? { wish: sum / weight, weight } : { wish: cell.x, weight: 0.1 };
+  if (withAbove) for (const joint of cell.up) add(joint.above, joint.belowAt, joint.aboveAt);
+  if (withBelow) for (const joint of cell.down) add(joint.below, joint.aboveAt, joint.belowAt);
+  return weight ? { ideal: sum / weight, weight } : { ideal: cell.x, weight: 0.1 };
 }
 
-/** Place one row: least squares of (x - wish), in order and apart. */
-function settleRow(row, wishFor) {
+/** Place one row: least squares of (x - ideal), in order and apart. */
+function settleRow(row, idealFor) {
   const groups = [];
   let before = 0;  // room taken by the cells to the left, so that distances become an order
   for (const cell of row) {
     if (cell !== row[0]) before += cell.left + (cell.thing ? APART : NEAR);
-    const { wish, weight } = cell.onSpine ? { wish: 0, weight: 1e9 } : wishFor(cell);
+    const { ideal, weight } = cell.onSpine ? { ideal: 0, weight: 1e9 } : idealFor(cell);
     cell.before = before;
-    let group = { cells: [cell], weight, at: wish - before };
+    let group = { cells: [cell], weight, at: ideal - before };
     while (groups.length && groups.at(-1).at > group.at) {
       const left = groups.pop();
       const total = left.weight + group.weight;

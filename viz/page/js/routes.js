@@ -3,20 +3,16 @@
    Between two rows an edge bends, everywhere else it runs straight down; so it meets no box on its way. A label stands
    beside its edge as near to the target as there is room, over no box and over no other label. */
 
-const WIDEST = 9;  // pixels, of the edge that carries most
-const THINNEST = 1;
 const MOST_BENDS = 8;  // looked at for the place of a label
 
-/** Set `path`, `head`, `width` and `label` of every edge. */
+/** Set `path`, `head` and `place`, that of the label, of every edge. */
 function route(view) {
-  view.largest = Math.max(0, ...view.edges.map((edge) => edge.norm));
   const taken = new Grid();
   for (const box of view.boxes) taken.add(box.x, box.y, box.width, box.height);
   for (const { header, ...frame } of view.frames) {
     if (header) taken.add(frame.x + frame.box.left + header.at, frame.y + 4, header.right - header.at, HEADER - 8);
   }
   for (const edge of view.edges) {
-    edge.width = widthOf(edge.norm, view.largest);
     const points = wholeRoute(edge);
     const [x, y] = points.at(-1);
     const size = 3.5 + edge.width * 0.75;
@@ -24,15 +20,9 @@ function route(view) {
     while (points.length > 1 && points.at(-1)[1] > y - 1.2 * size) points.pop();
     points.push([x, y - 1.2 * size]);
     edge.path = curve(points);
-    const alone = view.incoming.get(edge.target) === 1 && !view.fromInside.has(edge.target);
-    edge.label = alone || edge.share === null ? null : labelPlace(edge, points, taken);
+    const text = view.labels.get(edge);
+    edge.place = text ? labelPlace(edge, text, points, taken) : null;
   }
-}
-
-/** What is not finite is as wide as can be: it is what the reader looks for. */
-function widthOf(norm, largest) {
-  if (norm === null) return WIDEST;
-  return largest > 0 ? THINNEST + (WIDEST - THINNEST) * (norm / largest) : THINNEST;
 }
 
 /** From the lower side of the source to the upper side of the target, through all frames between. */
@@ -59,8 +49,7 @@ function round(value) {
   return Math.round(value * 10) / 10;
 }
 
-function labelPlace(edge, points, taken) {
-  const text = percent(edge.share);
+function labelPlace(edge, text, points, taken) {
   const width = textWidth(text, "small") + 5;  // it is bold
   const places = [];
   const bends = points.slice(1).map((point, k) => [points[k], point]);
@@ -74,7 +63,8 @@ function labelPlace(edge, points, taken) {
       places.push([x + beside, y], [x - beside - width, y]);
     }
   }
-  const [x, y] = places.find(([px, py]) => taken.isFree(px, py - 7, width, 14)) ?? places[0] ?? points.at(-1);
+  const isFree = ([x, y]) => taken.isFree(x, y - 7, width, 14);
+  const [x, y] = places.find(isFree) ?? places[0] ?? points.at(-1);
   taken.add(x, y - 7, width + 2, 14);
   return { text, x: round(x), y: round(y + 4) };
 }

@@ -1,14 +1,15 @@
-/* steps: the reverse sweep, one rule at a time.
+/* steps: the reverse sweep, one contribution at a time.
 
-   A step is one contribution: the gradient that has come in at the source, times the op's own derivative, goes on to
-   the target, where everything that arrives is added up. Step 0 is the whole picture, before the sweep. */
+   The gradient that has arrived at the source, times the op's own derivative, goes on into the target, where all
+   contributions add up. Step 0 is the whole picture, before the sweep. */
 
 const slider = document.getElementById("step");
 const stepText = document.getElementById("equation");
 const soFar = document.getElementById("so-far");
 const spokenStep = document.getElementById("spoken");
+const METER = 120;  // pixels
 
-/** An edge is done, going on or still to come; so is a box, by what has arrived in it. */
+/** Mark which edges are done, running or still to come; and the boxes by what has arrived in them. */
 function markSteps(view, at) {
   stage.classList.toggle("stepping", at > 0);
   const now = STEPS[at - 1];
@@ -29,9 +30,10 @@ function markSteps(view, at) {
   }
 }
 
-/** Say in words and numbers what the step does. */
-function tellStep(at, aloud) {
-  const place = at === 0 ? `${STEPS.length} steps` : `step ${at} of ${STEPS.length}`;
+/** Show a step as an equation; say it to a screen reader if `aloud`. */
+function showStep(at, aloud) {
+  const all = counted(STEPS.length);
+  const place = at === 0 ? `${all} steps` : `step ${counted(at)} of ${all}`;
   slider.value = at;
   slider.setAttribute("aria-valuetext", place);
   document.getElementById("step-count").textContent = place;
@@ -42,69 +44,25 @@ function tellStep(at, aloud) {
     spokenStep.textContent = "";
     return;
   }
-  const step = STEPS[at - 1];
-  const [incoming, local, carried] = factors(step);
-  const hooked = step.source.hooked ? ", before its hook" : "";
-  stepText.replaceChildren(
-    term(incoming, `gradient of ${step.source.label}${hooked}`), sign("×"),
-    term(local, step.rule ? `rule ${step.rule}` : "the op's derivative"), sign("="),
-    term(carried, `into ${step.target.label}`));
-  const arrived = arrivedText(step);
-  soFar.replaceChildren(...arrivedPicture(step, arrived));
+  const { source, target, terms, arrived, part } = STEPS[at - 1];
+  const [incoming, local, carried] = terms.map(([text, caption]) => html("span", { class: "term" },
+    html("b", {}, text), html("small", {}, caption)));
+  stepText.replaceChildren(incoming, sign("×"), local, sign("="), carried);
+  soFar.replaceChildren(meter(part), html("span", {}, arrived));
   if (aloud) {
-    const equation = `${incoming}${hooked} times ${local} is ${carried}`;
-    spokenStep.textContent = `Step ${at}: ${step.source.label} to ${step.target.label}: ${equation}. ${arrived}`;
+    const [[incomingText, caption], [localText], [carriedText]] = terms;
+    const equation = `${caption}, ${incomingText}, times ${localText} is ${carriedText}`;
+    spokenStep.textContent = `Step ${at}: ${source.label} to ${target.label}: ${equation}. ${arrived}`;
   }
-}
-
-function term(text, caption) {
-  return html("span", { class: "term" }, html("b", {}, text), html("small", {}, caption));
 }
 
 function sign(text) {
   return html("span", { class: "sign" }, text);
 }
 
-/** What came in, the local derivative, and what goes on: numbers where there are few, else shapes and norms. */
-function factors(step) {
-  const { source, target } = step;
-  const incoming = source.gradient?.each ? listed(source.gradient.each) : sized(source.shape, source.norm);
-  const local = step.local?.replaceAll("-", "−") ?? `d ${source.op} / d ${target.label}`;
-  const carried = step.each ? listed(step.each) : sized(target.shape, step.norm);
-  return [incoming, local, carried];
-}
-
-function sized(shape, norm) {
-  return `${shapeText(shape ?? [])} of norm ${number(norm)}`;
-}
-
-/** What has been added up in the target, against its whole gradient. */
-function arrivedText(step) {
-  const { target } = step;
-  const steps = STEPS.filter((other) => other.target === target);
-  const place = steps.indexOf(step) + 1;
-  const many = steps.length === 1 ? "the only contribution" : `contribution ${place} of ${steps.length}`;
-  const each = steps.slice(0, place).map((other) => other.each);
-  const whole = target.gradient?.each;
-  if (whole && each.every(Boolean)) {
-    const sum = whole.map((_, k) => each.reduce((total, numbers) => total + numbers[k], 0));
-    return `In ${target.label} so far ${listed(sum)} of ${listed(whole)}: ${many}.`;
-  }
-  const norms = step.gathered === undefined ? "" : ` norm ${number(step.gathered)} of ${number(target.norm)},`;
-  return `In ${target.label} so far${norms} ${exactPercent(shareSoFar(step))} of its gradient: ${many}.`;
-}
-
-function shareSoFar(step) {
-  const arrived = STEPS.slice(0, step.index + 1).filter((other) => other.target === step.target);
-  const shares = arrived.map(({ share }) => share);
-  return shares.includes(undefined) ? null : shares.reduce((sum, share) => sum + share, 0);
-}
-
-function arrivedPicture(step, text) {
-  const share = shareSoFar(step) ?? 0;
-  const length = Math.min(1, Math.max(0, share)) * 120;
-  const meter = svg("svg", { class: "meter", width: 120, height: 8, "aria-hidden": "true" },
-    svg("rect", { class: "whole", width: 120, height: 8, rx: 2 }),
-    svg("rect", { class: "adds", width: length, height: 8, rx: 2 }));
-  return [meter, html("span", {}, text)];
+/** A bar that is full for a part of 1. */
+function meter(part) {
+  return svg("svg", { class: "meter", width: METER, height: 8, "aria-hidden": "true" },
+    svg("rect", { class: "whole", width: METER, height: 8, rx: 2 }),
+    svg("rect", { class: "adds", width: part * METER, height: 8, rx: 2 }));
 }
