@@ -67,7 +67,7 @@ def configured(test: Callable[..., Any], limit: int | None = None) -> Callable[.
     """
     options = _chosen[-1]
     base = settings.get_profile(options.profile) if options.profile else settings()
-    examples = limit or options.examples or base.max_examples
+    examples = next(n for n in (limit, options.examples, base.max_examples) if n is not None)
     unhurried = {*base.suppress_health_check, *SLOW}
     phases = [phase for phase in base.phases if phase != Phase.explain]  # the report explains
     test = settings(
