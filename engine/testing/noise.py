@@ -61,10 +61,10 @@ class Noise:
         return self._size
 
     def _measure(self) -> None:
-        samples, level = self._line()
+        samples, level, last = self._line()
         height = np.nan_to_num(np.abs(samples)).max(axis=0)
-        relative = np.nan_to_num(np.where(height > 0, level / height, 0.0))
-        name = self._precision(samples, float(relative.max()))
+        relative, rough = (np.nan_to_num(np.where(height > 0, size / height, 0.0)) for size in (level, last))
+        name = self._precision(samples, float(max(relative.max(), rough.max())))
         if name:
             unit = 2.0 ** (1 - BITS[name])
             self._size = np.where(level > 0, np.maximum(2 * level, unit * height), unit * height.max())
@@ -79,8 +79,8 @@ class Noise:
             small &= ~self._steps()
             self._size, self.unit = np.where(small, 2 * level, 0.0), np.where(small, relative, self.unit)
 
-    def _line(self) -> tuple[Array, Array]:
-        """Results along lines, a line for each scale, and the size of the noise: where two scales find the same."""
+    def _line(self) -> tuple[Array, Array, Array]:
+        """Results along lines, one for each scale; the size of the noise where two scales agree; its last size."""
         rows, unknown = [], np.full(self._out.shape, np.nan)
         level, before = unknown, unknown
         for scale in SCALES:
@@ -96,7 +96,7 @@ class Noise:
             before = np.where(size > 0, size, before)
             if np.isfinite(level).all():
                 break
-        return np.concatenate(rows), level
+        return np.concatenate(rows), level, before
 
     def _precision(self, samples: Array, noise: float) -> str:
         """The lower precision that f computes in and that explains the noise; "" if there is none."""
