@@ -79,7 +79,9 @@ def real(op: str, array: Any) -> Any:
 
 
 def real_dtype(op: str, dtype: Any) -> np.dtype[Any]:
-    """A dtype. TypeError if its numbers are complex, or no numbers."""
+    """A dtype. TypeError if its numbers are complex, or no numbers, or for a tensor, which NumPy would take it from."""
+    if isinstance(dtype, Tensor):
+        raise TypeError(f"{op}: dtype is a tensor; give its .dtype")
     dtype = np.dtype(dtype)
     if dtype.kind not in "fiub":
         raise TypeError(f"{op}: no support for dtype {dtype}; give a dtype of real numbers")

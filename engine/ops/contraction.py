@@ -25,6 +25,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from engine.declare import primitive
 from engine.examples import REAL, Arguments, Draw
+from engine.operands import setting
 from engine.ops.shapes import convert_operands, reshape
 from engine.plan import LINEAR
 
@@ -83,6 +84,7 @@ def tensordot(x: Any, y: Any, *, axes: Any = 2) -> Any:
     Raises ValueError if paired axes differ in size or number.
     """
     x, y = convert_operands((x, y))
+    axes = setting("tensordot", "axes", axes)
     if isinstance(axes, int | np.integer):
         pairs = range(x.ndim - axes, x.ndim), range(axes)
         if not 0 <= axes <= min(x.ndim, y.ndim):

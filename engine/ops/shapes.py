@@ -87,7 +87,7 @@ def broadcast_to(x: Any, *, shape: tuple[int, ...]) -> Any:
 def expand_dims(x: Any, *, axis: int = 0) -> Any:
     """x with a new axis of size 1 at position `axis` of the result."""
     shape = np.shape(as_operand(x))
-    at = normalize_axis_index(axis, len(shape) + 1, "expand_dims")
+    at = normalize_axis_index(setting("expand_dims", "axis", axis), len(shape) + 1, "expand_dims")
     return reshape(x, shape=(*shape[:at], 1, *shape[at:]))
 
 
@@ -96,6 +96,7 @@ def squeeze(x: Any, *, axis: Any = None) -> Any:
     shape = np.shape(as_operand(x))
     if axis is None:
         return reshape(x, shape=tuple(side for side in shape if side != 1))
+    axis = setting("squeeze", "axis", axis)
     axes = normalize_axis_tuple(axis, len(shape), "squeeze")
     if any(shape[a] != 1 for a in axes):
         raise ValueError(f"squeeze: axis {axis} of shape {shape} cannot be removed: only axes of size 1 can")
@@ -179,7 +180,7 @@ def stack(tensors: Iterable[Any], *, axis: int = 0) -> Any:
         raise ValueError("stack: needs at least one tensor")
     if len({x.shape for x in parts}) > 1:
         raise ValueError(f"stack: shapes differ: {[x.shape for x in parts]}")
-    axis = normalize_axis_index(axis, parts[0].ndim + 1, "stack")
+    axis = normalize_axis_index(setting("stack", "axis", axis), parts[0].ndim + 1, "stack")
     return concat([expand_dims(x, axis=axis) for x in parts], axis=axis)
 
 
@@ -195,7 +196,7 @@ def split(x: Any, sections: int | Sequence[int], *, axis: int = 0) -> list[Any]:
     """
     shape = np.shape(as_operand(x))
     sections = setting("split", "sections", sections)
-    axis = normalize_axis_index(axis, len(shape), "split")
+    axis = normalize_axis_index(setting("split", "axis", axis), len(shape), "split")
     side = shape[axis]
     if isinstance(sections, int | np.integer):
         if sections < 1 or side % sections:

@@ -145,6 +145,7 @@ def cross_entropy(
     Raises ValueError for shapes that do not fit, and for the mean of nothing; IndexError for a label that is no class;
     TypeError for labels of another dtype.
     """
+    reduction = setting("cross_entropy", "reduction", reduction)
     label_smoothing = setting("cross_entropy", "label_smoothing", label_smoothing)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing must be between 0 and 1, not {label_smoothing}")

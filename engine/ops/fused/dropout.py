@@ -23,7 +23,7 @@ def dropout(x: Any, *, p: float = 0.5, rng: np.random.Generator | None = None) -
 
     p = 0 returns x itself, p = 1 gives zeros. `rng` is `engine.random.generator()` by default.
     """
-    p = setting("dropout", "p", p)
+    p, rng = setting("dropout", "p", p), setting("dropout", "rng", rng)
     if not 0 <= p <= 1:
         raise ValueError(f"dropout: p must be between 0 and 1, not {p}")
     if p == 0:
