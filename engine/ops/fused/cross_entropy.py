@@ -59,11 +59,13 @@ def _example(draw: Draw) -> Arguments:
 
 
 def _backward(g: Array, excess: Array, labels: Array, *, ignore_index: int, reduction: str) -> Array:
+    labels = np.asarray(labels)  # it may be one number
     scale = g.reshape(-1) * _weights(labels, ignore_index, reduction, g.dtype)
     return (excess * scale[:, None]).reshape(*labels.shape, excess.shape[-1])
 
 
 def _forward_tangent(t: Array, excess: Array, labels: Array, *, ignore_index: int, reduction: str) -> Array:
+    labels = np.asarray(labels)
     losses = (excess * t.reshape(excess.shape)).sum(axis=-1) * _weights(labels, ignore_index, reduction, t.dtype)
     return losses.reshape(labels.shape) if reduction == "none" else np.asarray(losses.sum())
 
