@@ -15,7 +15,7 @@ import numpy as np
 from engine.arrays import Array
 from engine.declare import primitive
 from engine.examples import REAL, Arguments, Draw
-from engine.operands import as_operand, setting
+from engine.operands import as_operand, fraction, setting
 from engine.ops.elementwise.activations import as_floating
 from engine.ops.elementwise.arithmetic import add, multiply, negative
 from engine.ops.elementwise.choices import where
@@ -73,6 +73,8 @@ def _forward_tangent(t: Array, excess: Array, labels: Array, *, ignore_index: in
 def _check(logits: Array, labels: Array, ignore_index: int, reduction: str) -> None:
     if labels.dtype.kind not in "iu":
         raise TypeError(f"cross_entropy: labels must be integers, not {labels.dtype}")
+    if not isinstance(ignore_index, int | np.integer):
+        raise TypeError(f"cross_entropy: ignore_index must be an integer, not {ignore_index!r}")
     if logits.ndim < 1 or logits.shape[:-1] != labels.shape:
         raise ValueError(
             f"cross_entropy: logits {logits.shape} need labels of shape {logits.shape[:-1]}, not {labels.shape}"
@@ -148,9 +150,7 @@ def cross_entropy(
     TypeError for labels of another dtype.
     """
     reduction = setting("cross_entropy", "reduction", reduction)
-    label_smoothing = setting("cross_entropy", "label_smoothing", label_smoothing)
-    if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"cross_entropy: label_smoothing must be between 0 and 1, not {label_smoothing}")
+    label_smoothing = fraction("cross_entropy", "label_smoothing", label_smoothing)
     kind = np.asarray(as_operand(labels)).dtype.kind
     if kind != "f" and not label_smoothing:
         return label_cross_entropy(logits, labels, ignore_index=ignore_index, reduction=reduction)
