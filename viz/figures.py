@@ -87,6 +87,11 @@ def from_inside(share: str, node: Node) -> str:
     return share and f"{share} {f'among these {node.count:,}' if node.count > 1 else 'from inside'}"
 
 
+def from_other(share: str) -> str:
+    """The share in a node's gradient that comes from "other", where no arrow shows it; empty where there is none."""
+    return share and f"{share} from other"
+
+
 def contributions(count: int) -> str:
     """How many contributions there are."""
     return f"{count:,} contribution{'' if count == 1 else 's'}"

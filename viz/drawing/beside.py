@@ -41,6 +41,7 @@ def beside(
         losses={**left.losses, **right.losses},
         nodes={**left.nodes, **right.nodes},
         arrows=[*left.arrows, *right.arrows],
+        from_other={**left.from_other, **right.from_other},
         inside={**left.inside, **right.inside},
         blame={**left.blame, **right.blame},
         pruned={**left.pruned, **right.pruned},
