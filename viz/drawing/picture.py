@@ -17,7 +17,7 @@ from viz.drawing.spine import bands, spine
 from viz.figures import fill_scale
 from viz.strokes import largest_norm
 
-_MOST_OF_OTHER = 20  # arrows
+_MOST_OF_OTHER = 8  # arrows
 
 
 @dataclass(frozen=True)

@@ -86,8 +86,8 @@ function drawEdge(edge) {
 }
 
 function drawLabel(edge) {
-  const { x, y, text } = edge.place;
-  const element = svg("text", { class: `label ${edge.kind}`, x, y, "data-edge": edge.key }, text);
+  const { x, y, text, crowded } = edge.place;
+  const element = svg("text", { class: `label ${edge.kind}${crowded ? " crowded" : ""}`, x, y, "data-edge": edge.key }, text);
   elements.set(`label ${edge.key}`, element);
   return element;
 }

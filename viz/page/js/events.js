@@ -19,6 +19,8 @@ function onClick(event) {
 
 function onHover(event) {
   const [thing, edge] = [thingAt(event), edgeAt(event)];
+  world.querySelector(".label.hovered")?.classList.remove("hovered");
+  if (edge) elements.get(`label ${edge.key}`)?.classList.add("hovered");
   if (thing) showInPanel(thing, state.view);
   else if (edge) showEdgeInPanel(edge);
   else showAtRest();
