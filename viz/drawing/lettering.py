@@ -85,11 +85,14 @@ def _free_labels(picture: ET.Element, edges: Sequence[_Edge], boxes: Sequence[Re
     for edge in edges:
         others = [other for other in edges if other is not edge]
         taken = [*boxes, *(other.rect for other in others if other.rect)]
-        if edge.rect is None or not _crossed(edge.rect, others):
+        if edge.rect is None or not _crossed(edge.rect, edges):
             continue
         inside = [at for at in _places(edge) if paper[0] < at[0] and at[2] < paper[2] and not _meets(at, taken)]
         free = [at for at in inside if not _crossed(at, others)]
-        place = next((at for at in free if not _crossed(at, [edge])), free[0] if free else None)
+        place = next((at for at in free if not _crossed(at, [edge])), None)
+        if place is None and not _crossed(edge.rect, others):  # its white ground hides a piece of its own edge
+            continue
+        place = place or next(iter(free), None)
         if place is None:
             picture.remove(edge.element)
             picture.append(edge.element)

@@ -87,7 +87,8 @@ function drawEdge(edge) {
 
 function drawLabel(edge) {
   const { x, y, text, crowded } = edge.place;
-  const element = svg("text", { class: `label ${edge.kind}${crowded ? " crowded" : ""}`, x, y, "data-edge": edge.key }, text);
+  const kind = `label ${edge.kind}${crowded ? " crowded" : ""}`;
+  const element = svg("text", { class: kind, x, y, "data-edge": edge.key }, text);
   elements.set(`label ${edge.key}`, element);
   return element;
 }
