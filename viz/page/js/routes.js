@@ -1,8 +1,8 @@
 /* routes: the curve of each edge, and a free place for its label.
 
    Between two rows an edge bends, everywhere else it runs straight down; so it meets no box on its way. A label stands
-   beside its edge as near to the target as there is room, over no box, no other edge and no other label. Where there is no such
-   place, it is shown only while the pointer is on the edge or the sweep is at it. */
+   beside its edge as near to the target as there is room, over no box, no other edge and no other label. Where there is
+   no such place, it is shown only while the pointer is on the edge or the sweep is at it. */
 
 const MOST_BENDS = 40;  // looked at for the place of a label
 const PIECES = 12;  // of a bend
