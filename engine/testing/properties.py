@@ -72,7 +72,7 @@ def assert_gradients(
         seconds: the time after which no more points are checked; a counterexample is still shrunk.
 
     Raises GradientError at the smallest counterexample that hypothesis finds, and Inconclusive if most elements could
-    not be decided, or none was checked.
+    not be decided.
     """
 
     if not isinstance(strategy, st.SearchStrategy):

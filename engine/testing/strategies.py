@@ -91,12 +91,22 @@ def _values(domain: Domain) -> list[float]:
 
 
 def shapes(min_dims: int = 0, max_dims: int = 3, min_side: int = 0, max_side: int = 3) -> st.SearchStrategy[Shape]:
-    """Shapes of few axes with short sides. A side of 0 is rare, because an empty array tests little."""
+    """Shapes of few axes with short sides.
+
+    A side of 0 is rare, because an empty array tests little. One shape in three has equal sides, because there the
+    wrong axis has the right length.
+    """
     sides = [*range(max(min_side, 1), max_side + 1)]
     if min_side == 0:
         sides = 4 * sides + max_side * [0]  # one side in five is 0
     counts = [*range(min_dims, max_dims + 1)]  # of axes; the smallest count tests the least and is half as likely
-    return st.sampled_from(counts + counts[1:]).flatmap(lambda n: st.tuples(*[st.sampled_from(sides)] * n))
+    side = st.sampled_from(sides)
+
+    def with_axes(n: int) -> st.SearchStrategy[Shape]:
+        unequal = st.tuples(*[side] * n)
+        return unequal if n < 2 else st.one_of(unequal, unequal, side.map(lambda one: (one,) * n))
+
+    return st.sampled_from(counts + counts[1:]).flatmap(with_axes)
 
 
 @st.composite
