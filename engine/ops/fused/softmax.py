@@ -21,6 +21,7 @@ from engine.ops.elementwise.activations import as_floating
 from engine.ops.elementwise.arithmetic import divide, subtract
 from engine.ops.elementwise.powers import exp, log
 from engine.ops.reductions import sum
+from engine.plan import written
 from engine.tensor import Tensor
 
 __all__ = ["log_softmax", "softmax"]
@@ -45,7 +46,10 @@ def _from_top(g: Array, out: Array, axis: int) -> Array:
 
 
 def _softmax_rule(g: Array, out: Array, *, axis: int) -> Array:
-    """p * (g - <g, p>). The Jacobian is symmetric, so the rule is right for cotangents and tangents."""
+    """p * (g - sum(g * p)), p = out
+
+    The Jacobian is symmetric, so the rule is right for cotangents and tangents.
+    """
     g = _from_top(g, out, axis)
     result = g * out
     result -= out * result.sum(axis=axis, keepdims=True)
@@ -75,7 +79,7 @@ def _log_softmax_forward(t: Array, out: Array, *, axis: int) -> Array:
 
 
 @primitive(
-    vjp=(lambda g, out, *, axis: g - np.exp(out) * g.sum(axis=axis, keepdims=True),),
+    vjp=(written("g - exp(out) * sum(g)", lambda g, out, *, axis: g - np.exp(out) * g.sum(axis=axis, keepdims=True)),),
     jvp=(_log_softmax_forward,),
     examples=along_axis(REAL),
     reference=_log_softmax_reference,
