@@ -57,7 +57,7 @@ def _rows(arguments: tuple[str, ...], given: Any) -> list[str]:
     if given is LINEAR:
         return ["linear in each argument"]
     if isinstance(given, Joint):
-        return ["all arguments at once", *(f"  {line.strip()}" for line in _lines(given.rule) if line.strip())]
+        return ["all arguments at once", *(f"  {line.strip()}" for line in _lines(given.rule) if line)]
     width = max(map(len, arguments))
     return [f"{name:{width}}  {_text(rule)}" for name, rule in zip(arguments, given, strict=False)]
 
@@ -77,7 +77,7 @@ def _joint_text(rule: Any, argument: str) -> str:
 
 def _lines(rule: Any) -> list[str]:
     """The lines of a joint rule's docstring."""
-    return (rule.__doc__ or _NO_FORMULA).strip().splitlines()
+    return [line for line in (rule.__doc__ or "").splitlines() if line.strip()]
 
 
 def _text(rule: Any) -> str:

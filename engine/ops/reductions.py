@@ -72,7 +72,7 @@ def _total(x: Any, axis: Any, keepdims: bool) -> Any:
 
 
 @primitive(
-    vjp=(written("g, along the axes summed", lambda g, x_shape, *, axis: restore_axes(g, x_shape, axis)),),
+    vjp=(written("g, repeated along the summed axes", lambda g, x_shape, *, axis: restore_axes(g, x_shape, axis)),),
     jvp=LINEAR,
     examples=along_axes(REAL),
     along="axis",
