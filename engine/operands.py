@@ -79,7 +79,9 @@ def real(op: str, array: Any) -> Any:
 
 
 def real_dtype(op: str, dtype: Any) -> np.dtype[Any]:
-    """A dtype. TypeError if its numbers are complex, or no numbers."""
+    """A dtype. TypeError if its numbers are complex, or no numbers, or for a tensor, which NumPy would take it from."""
+    if isinstance(dtype, Tensor):
+        raise TypeError(f"{op}: dtype is a tensor; give its .dtype")
     dtype = np.dtype(dtype)
     if dtype.kind not in "fiub":
         raise TypeError(f"{op}: no support for dtype {dtype}; give a dtype of real numbers")
@@ -100,7 +102,19 @@ def setting(op: str, name: str, value: Any) -> Any:
         return value.array if value.ndim else value.item()
     if type(value) is list or type(value) is tuple:
         return tuple([one if type(one) is int else setting(op, name, one) for one in value])  # mostly shapes and axes
+    if isinstance(value, complex | np.complexfloating):
+        raise TypeError(f"{op}: {name} is the complex number {value}; give a real one")
     return value
+
+
+def fraction(op: str, name: str, value: Any) -> float:
+    """A setting from 0 to 1. ValueError for another number, TypeError if it is none."""
+    value = setting(op, name, value)
+    if not isinstance(value, int | float | np.integer | np.floating):
+        raise TypeError(f"{op}: {name} must be a number between 0 and 1, not {value!r}")
+    if not 0 <= value <= 1:
+        raise ValueError(f"{op}: {name} must be between 0 and 1, not {value}")
+    return float(value)
 
 
 def _described(value: Any) -> str:

@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
-import numpy as np
-
 from engine.arrays import Array
 from engine.namespace import ops
 
@@ -166,7 +164,7 @@ class Operators:
         return ops.clip(self, min, max)
 
     def astype(self, dtype: Any) -> Self:
-        return ops.astype(self, dtype=np.dtype(dtype))
+        return ops.astype(self, dtype=dtype)
 
     # ---- reductions and scans -------------------------------------------------------------------------------------
 

@@ -48,6 +48,8 @@ from engine.tensor import Tensor, recorded, wrap
 
 registry: dict[str, Primitive] = {}  # every op made with `@primitive`, by name
 
+REFUSALS = (TypeError, ValueError, IndexError, AttributeError)  # what a function raises that does not know its op
+
 _PLAIN = {float, int, bool, type(None)}  # arguments that need no promotion: NumPy gives them the other one's dtype
 
 
@@ -93,8 +95,8 @@ class Primitive(Op):
         half = half and not self.moves and all_half(arrays)
         try:
             out = self.forward(*(map(widened, arrays) if half else arrays), **metadata)
-        except (ValueError, IndexError) as error:
-            raise self.explained(error, arrays) from error
+        except REFUSALS as error:
+            raise self.explained(error, arrays, metadata) from error
         residuals: Sequence[Any] = ()
         if self.residuals:
             if not isinstance(out, tuple) or len(out) != 1 + len(self.residuals):
@@ -127,11 +129,17 @@ class Primitive(Op):
             result.node.note().value = out
         return result
 
-    def explained(self, error: Exception, arrays: Sequence[Any]) -> Exception:
-        """The same error naming the op and, where NumPy speaks of shapes, all of them."""
+    def explained(self, error: Exception, arrays: Sequence[Any], metadata: dict[str, Any]) -> Exception:
+        """The same error naming the op, and what NumPy speaks of: the shapes, or where a type is wrong the settings."""
         message = str(error)
         if message.startswith(f"{self.name}:"):
             return error
+        if isinstance(error, AttributeError):
+            numbers = [self.signature.name_of(k) for k, a in enumerate(arrays) if isinstance(a, int | float)]
+            return TypeError(f"{self.name}: {', '.join(numbers)} must be a tensor or an array") if numbers else error
+        if isinstance(error, TypeError):
+            given = ", ".join(f"{name}={value!r:.40}" for name, value in metadata.items())
+            return TypeError(f"{self.name}: {message}" + (f" ({given})" if given else ""))
         shapes = ", ".join(str(np.shape(array)) for array in arrays if array is not None)
         kind = next(k for k in (np.exceptions.AxisError, IndexError, ValueError) if isinstance(error, k))
         return kind(f"{self.name}: {message} (argument shapes: {shapes})")

@@ -24,7 +24,7 @@ _generator: np.random.Generator | None = None  # made on first use, because impo
 def seed(number: int) -> None:
     """Replace the generator by a new one; the same seed gives the same numbers."""
     global _generator
-    _generator = np.random.default_rng(number)
+    _generator = np.random.default_rng(setting("seed", "number", number))
 
 
 def generator() -> np.random.Generator:
@@ -37,12 +37,13 @@ def generator() -> np.random.Generator:
 
 def normal(shape: tuple[int, ...], *, std: float = 1.0, dtype: Any = None) -> Tensor:
     """Independent normal numbers with mean 0 and standard deviation `std`."""
-    std, dtype = setting("normal", "std", std), real_dtype("normal", dtype or default_dtype())
+    shape, std = setting("normal", "shape", shape), setting("normal", "std", std)
+    dtype = real_dtype("normal", default_dtype() if dtype is None else dtype)
     return wrap((generator().normal(size=shape) * std).astype(dtype), None)
 
 
 def uniform(shape: tuple[int, ...], *, low: float = 0.0, high: float = 1.0, dtype: Any = None) -> Tensor:
     """Independent numbers, uniform in [low, high)."""
-    low, high = setting("uniform", "low", low), setting("uniform", "high", high)
-    dtype = real_dtype("uniform", dtype or default_dtype())
+    shape, low, high = (setting("uniform", name, v) for name, v in (("shape", shape), ("low", low), ("high", high)))
+    dtype = real_dtype("uniform", default_dtype() if dtype is None else dtype)
     return wrap(generator().uniform(low, high, size=shape).astype(dtype), None)

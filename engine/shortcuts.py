@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from engine.half import HALF
-from engine.primitive import Primitive
+from engine.primitive import REFUSALS, Primitive
 from engine.recording import stack
 from engine.tensor import Tensor, recorded
 
-ndarray = np.ndarray
+ndarray, SINGLE, DOUBLE = np.ndarray, np.dtype(np.float32), np.dtype(np.float64)
 _NO_METADATA: dict[str, Any] = {}
 _MISSING: Any = object()
 
@@ -35,7 +35,7 @@ class Unary(Primitive):
         if more or metadata or x is _MISSING:
             return Primitive.__call__(self, *_given(x), *more, **metadata)
         if type(x) is not Tensor:
-            plain = type(x) is ndarray and x.dtype is not HALF  # a rule calls an op on an array
+            plain = type(x) is ndarray and (x.dtype is SINGLE or x.dtype is DOUBLE)  # a rule calls an op on an array
             return np.asarray(self.forward(x)) if plain else Primitive.__call__(self, x)
         now, plan = stack.get(), self.first
         node, array, save = x.node, x.array, plan.quick_save
@@ -43,8 +43,8 @@ class Unary(Primitive):
             return Primitive.__call__(self, x)
         try:
             out = self.forward(array)
-        except (ValueError, IndexError) as error:
-            raise self.explained(error, (array,)) from error
+        except REFUSALS as error:
+            raise self.explained(error, (array,), _NO_METADATA) from error
         if type(out) is not ndarray:
             out = np.asarray(out)
         return recorded(out, out.dtype, self, (node,), plan, save(array, out), _NO_METADATA, now.scope)
@@ -67,9 +67,9 @@ class Binary(Primitive):
         elif type(x) is float or type(x) is int:
             left, of_x = x, None
         elif type(x) is ndarray and type(y) is ndarray:  # a rule calls an op on arrays
-            if x.dtype is HALF or y.dtype is HALF:
-                return Primitive.__call__(self, x, y)
-            return np.asarray(self.forward(x, y))
+            if x.dtype is y.dtype and (x.dtype is SINGLE or x.dtype is DOUBLE):
+                return np.asarray(self.forward(x, y))
+            return Primitive.__call__(self, x, y)
         else:
             return Primitive.__call__(self, x, y)
         if type(y) is Tensor:
@@ -89,8 +89,8 @@ class Binary(Primitive):
             return Primitive.__call__(self, x, y)
         try:
             out = self.forward(left, right)
-        except (ValueError, IndexError) as error:
-            raise self.explained(error, (left, right)) from error
+        except REFUSALS as error:
+            raise self.explained(error, (left, right), _NO_METADATA) from error
         if type(out) is not ndarray:
             out = np.asarray(out)
         dtype = out.dtype

@@ -1,4 +1,4 @@
-"""The error function on arrays, which NumPy lacks.
+"""The error function and its complement on arrays, which NumPy lacks.
 
 For z >= 0, erfc(z) = t exp(-z^2 + p(t)) with t = 2 / (2 + z) and p smooth on (0, 1], so a short Chebyshev series for p
 gives erfc to the precision of the dtype (the method of Numerical Recipes, section 6.2.2). The coefficients are
@@ -37,7 +37,7 @@ def _scaled_erfc_tail(z: float) -> float:
 
 def erf(x: Array) -> Array:
     """2 / sqrt(pi) times the integral of exp(-s^2) from 0 to x, elementwise, to the relative precision of the dtype."""
-    out = erf_absolute(x)
+    out = np.asarray(np.copysign(1 - _tail(np.abs(x)), x))
     near = np.abs(x) < 0.5
     if near.any():  # 1 - erfc cancels near 0, the Taylor series does not
         small = x[near]
@@ -49,14 +49,19 @@ def erf(x: Array) -> Array:
     return out
 
 
-def erf_absolute(x: Array) -> Array:
-    """erf(x) to the absolute precision of the dtype, which is enough where 1 is added to it."""
-    c = _coefficients(28 if x.dtype == np.float64 else 9)
-    z = np.abs(x)
+def erfc(x: Array) -> Array:
+    """1 - erf(x), elementwise, to the relative precision of the dtype; the difference would cancel for large x."""
+    tail = _tail(np.abs(x))
+    return np.where(x < 0, 2 - tail, tail)
+
+
+def _tail(z: Array) -> Array:
+    """erfc(z) for z >= 0."""
+    c = _coefficients(28 if z.dtype == np.float64 else 9)
     t = 2 / (2 + z)
     u = 2 * t - 1
     d, dd = np.zeros_like(z), np.zeros_like(z)
     for coefficient in c[:0:-1]:  # Clenshaw's recurrence
         d, dd = 2 * u * d - dd + coefficient, d
     p = u * d - dd + c[0]
-    return np.asarray(np.copysign(1 - t * np.exp(p - z * z), x))
+    return t * np.exp(p - z * z)

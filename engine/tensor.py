@@ -261,6 +261,8 @@ class Tensor(Operators):
         if not self.is_leaf:
             raise RuntimeError(f"assign: {self.node and self.node.op} made this tensor; only leaves can be assigned")
         array = value.array if isinstance(value, Tensor) else np.asarray(value)
+        if array.dtype.kind not in "fiub":
+            raise TypeError(f"assign: no support for dtype {array.dtype}; give real numbers")
         if array.shape != self.shape:
             raise ValueError(f"assign: shape {array.shape} given for a tensor of shape {self.shape}")
         self.array[...] = array

@@ -14,7 +14,10 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 def axis_of(axis: Any, ndim: int, op: str | None = None) -> int:
     """One axis. Raises AxisError, a ValueError and IndexError, for an axis that does not exist."""
-    return normalize_axis_index(axis, ndim or 1, op)
+    try:
+        return normalize_axis_index(axis, ndim or 1, op)
+    except TypeError:
+        raise TypeError(f"{op + ': ' if op else ''}axis must be an integer, not {axis!r}") from None
 
 
 def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:

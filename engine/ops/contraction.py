@@ -25,6 +25,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from engine.declare import primitive
 from engine.examples import REAL, Arguments, Draw
+from engine.operands import setting
 from engine.ops.shapes import convert_operands, reshape
 from engine.plan import LINEAR
 
@@ -82,7 +83,8 @@ def tensordot(x: Any, y: Any, *, axes: Any = 2) -> Any:
 
     Raises ValueError if paired axes differ in size or number.
     """
-    x, y = convert_operands((x, y))
+    x, y = convert_operands("tensordot", (x, y))
+    axes = setting("tensordot", "axes", axes)
     if isinstance(axes, int | np.integer):
         pairs = range(x.ndim - axes, x.ndim), range(axes)
         if not 0 <= axes <= min(x.ndim, y.ndim):
@@ -102,5 +104,5 @@ def tensordot(x: Any, y: Any, *, axes: Any = 2) -> Any:
 
 def outer(x: Any, y: Any) -> Any:
     """The products x_i y_j of all values of the flattened x and y, with shape (x.size, y.size)."""
-    x, y = (reshape(operand, shape=(-1,)) for operand in convert_operands((x, y)))
+    x, y = (reshape(operand, shape=(-1,)) for operand in convert_operands("outer", (x, y)))
     return contract(x, y, left=("i",), right=("j",), result=("i", "j"))

@@ -26,6 +26,7 @@ def _made(op: str, make: Any, shape: Any, dtype: Any, requires_grad: bool) -> Te
     """The tensor of `make(shape, dtype)`, whose settings are checked."""
     dtype = real_dtype(op, default_dtype() if dtype is None else dtype)
     array = make(setting(op, "shape", shape), dtype)
+    requires_grad = setting(op, "requires_grad", requires_grad)
     return Tensor(array, requires_grad=True) if requires_grad else wrap(array, None)
 
 

@@ -47,7 +47,9 @@ def einsum(subscripts: str, *operands: Any) -> Any:
 
     Raises TypeError if the subscripts are no string, ValueError if they do not fit the operands.
     """
-    arrays = convert_operands(operands)
+    if not isinstance(subscripts, str):
+        raise TypeError("einsum: the first argument is a string of subscripts, such as 'ij,jk->ik'")
+    arrays = convert_operands("einsum", operands)
     shapes = [x.shape for x in arrays]
     inputs, output = parse(subscripts, shapes)
     sizes = sizes_of(subscripts, inputs, shapes)
@@ -67,8 +69,6 @@ def einsum(subscripts: str, *operands: Any) -> Any:
 
 def parse(subscripts: str, shapes: Sequence[tuple[int, ...]]) -> tuple[list[Labels], Labels]:
     """The labels of each operand and of the result: letters, and negative integers for the axes of an ellipsis."""
-    if not isinstance(subscripts, str):
-        raise TypeError("einsum: the first argument is a string of subscripts, such as 'ij,jk->ik'")
     source, arrow, target = subscripts.replace(" ", "").partition("->")
     terms = source.split(",")
     for term in (*terms, target):

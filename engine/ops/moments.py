@@ -61,7 +61,7 @@ def _root_of_squares(x: Any, axis: Any, keepdims: bool) -> Any:
 
 def _standard_deviation(op: str, x: Any, axis: Any, correction: float, keepdims: bool) -> Any:
     n = count(np.shape(x), axis)
-    if n == 0 or n <= correction:
+    if n == 0 or not n > correction:
         raise ValueError(f"{op}: {n} values along axis {axis} are too few for correction {correction}")
     root = _root_of_squares(_deviation(to_accumulation_dtype(x), axis), axis, keepdims)
     return root / math.sqrt(_degrees_of_freedom(np.shape(x), axis, correction))

@@ -14,6 +14,7 @@ import numpy as np
 from engine.arrays import Array
 from engine.declare import primitive
 from engine.examples import REAL, Arguments, Draw
+from engine.ops.axes import axes_of
 from engine.ops.indexing import getitem
 from engine.plan import LINEAR, written
 
@@ -36,7 +37,7 @@ def _flip_example(draw: Draw) -> Arguments:
 @primitive(vjp=(lambda g, *, axis: flip(g, axis=axis),), jvp=LINEAR, examples=_flip_example, moves=True)
 def flip(x: Any, *, axis: Any = None) -> Any:
     """The values in reverse order along one axis, several, or all; the cotangent is reversed in the same way."""
-    return np.flip(x, axis)
+    return np.flip(x, axes_of(axis, np.ndim(x)))
 
 
 def _roll_example(draw: Draw) -> Arguments:
@@ -58,6 +59,8 @@ def roll(x: Any, *, shift: Any, axis: Any = None) -> Any:
 
     The cotangent is moved back.
     """
+    if np.asarray(shift).dtype.kind not in "iu":
+        raise TypeError(f"roll: shift must be an integer, or one for each axis, not {shift!r}")
     return np.roll(x, shift, axis)
 
 

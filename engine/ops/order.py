@@ -15,7 +15,7 @@ import numpy as np
 from engine.arrays import Array
 from engine.declare import primitive
 from engine.examples import DISTINCT, along_axes
-from engine.operands import as_operand
+from engine.operands import as_operand, setting
 from engine.ops.axes import axis_of, reduced_shape
 from engine.ops.elementwise.arithmetic import alias
 from engine.ops.indexing import take_along_axis
@@ -62,7 +62,8 @@ def min(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
 
 def sort(x: Any, *, axis: int = -1, descending: bool = False) -> Any:
     """The values sorted along an axis, nan as the largest; each receives the cotangent at its new place."""
-    axis = axis_of(axis, np.ndim(as_operand(x)), "sort")
+    axis = axis_of(setting("sort", "axis", axis), np.ndim(as_operand(x)), "sort")
+    descending = setting("sort", "descending", descending)
     if not np.ndim(as_operand(x)):
         return alias(x)
     return take_along_axis(x, argsort(x, axis=axis, descending=descending), axis=axis)
@@ -71,7 +72,8 @@ def sort(x: Any, *, axis: int = -1, descending: bool = False) -> Any:
 def argsort(x: Any, *, axis: int = -1, descending: bool = False) -> Array:
     """The indices that sort x along an axis, as an array; equal values keep their order, nan counts as the largest."""
     values = np.asarray(as_operand(x))
-    axis = axis_of(axis, values.ndim, "argsort")
+    axis = axis_of(setting("argsort", "axis", axis), values.ndim, "argsort")
+    descending = setting("argsort", "descending", descending)
     if not values.ndim:
         return np.zeros((), np.intp)
     if not descending:
@@ -100,6 +102,7 @@ def argmin(x: Any, *, axis: int | None = None, keepdims: bool = False) -> Array:
 
 def _index(op: str, find: Any, x: Any, axis: int | None, keepdims: bool) -> Array:
     values = np.asarray(as_operand(x))
+    axis, keepdims = setting(op, "axis", axis), setting(op, "keepdims", keepdims)
     if axis is not None:
         axis = axis_of(axis, values.ndim, op)
     check_nonempty(op, values, axis)

@@ -178,6 +178,10 @@ def logsumexp(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     wide = to_accumulation_dtype(x)
     largest = np.max(wide, axis=axis, keepdims=True, initial=-np.inf)
     shift = np.where(np.isfinite(largest), largest, 0).astype(wide.dtype)
-    with np.errstate(divide="ignore"):  # log 0 = -inf is the result here
-        out = np.log(np.sum(np.exp(wide - shift), axis=axis, keepdims=True)) + shift
+    e = np.exp(wide - shift)
+    ones = e == 1  # the largest values; log(1.0000001) would lose digits of what the others add to one of them
+    rest = np.sum(ones, axis=axis, keepdims=True, dtype=wide.dtype) - 1
+    rest += np.sum(np.where(ones, 0, e), axis=axis, keepdims=True)
+    with np.errstate(divide="ignore"):  # log1p(-1) = -inf is the result here
+        out = np.log1p(rest) + shift
     return to_result_dtype(out if keepdims else np.squeeze(out, axis=axes_of(axis, wide.ndim)), x)

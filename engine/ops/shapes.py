@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 from engine.arrays import Array
 from engine.declare import primitive
 from engine.examples import REAL, Arguments, Draw
-from engine.operands import as_operand, from_list, setting
+from engine.operands import as_operand, operand, setting
 from engine.ops.indexing import getitem
 from engine.plan import LINEAR, Joint, written
 from engine.tensor import Tensor
@@ -49,8 +50,8 @@ def _permute_example(draw: Draw) -> Arguments:
     return Arguments([draw.array(shape, REAL)], {"axes": tuple(np.roll(range(len(shape)), turns).tolist())})
 
 
-def _inverse(axes: Sequence[int]) -> tuple[int, ...]:
-    return tuple(np.argsort([a % len(axes) for a in axes]).tolist())
+def _inverse(axes: Sequence[int] | None) -> tuple[int, ...] | None:
+    return None if axes is None else tuple(np.argsort([a % len(axes) for a in axes]).tolist())
 
 
 @primitive(
@@ -59,8 +60,8 @@ def _inverse(axes: Sequence[int]) -> tuple[int, ...]:
     examples=_permute_example,
     moves=True,
 )
-def permute_dims(x: Any, *, axes: Sequence[int]) -> Any:
-    """The axes in the order given by `axes`; the cotangent is permuted back."""
+def permute_dims(x: Any, *, axes: Sequence[int] | None) -> Any:
+    """The axes in the order given by `axes`, reversed for None; the cotangent is permuted back."""
     return np.transpose(x, axes)
 
 
@@ -95,7 +96,7 @@ def broadcast_to(x: Any, *, shape: tuple[int, ...]) -> Any:
 def expand_dims(x: Any, *, axis: int = 0) -> Any:
     """x with a new axis of size 1 at position `axis` of the result."""
     shape = np.shape(as_operand(x))
-    at = normalize_axis_index(axis, len(shape) + 1, "expand_dims")
+    at = normalize_axis_index(setting("expand_dims", "axis", axis), len(shape) + 1, "expand_dims")
     return reshape(x, shape=(*shape[:at], 1, *shape[at:]))
 
 
@@ -104,6 +105,7 @@ def squeeze(x: Any, *, axis: Any = None) -> Any:
     shape = np.shape(as_operand(x))
     if axis is None:
         return reshape(x, shape=tuple(side for side in shape if side != 1))
+    axis = setting("squeeze", "axis", axis)
     axes = normalize_axis_tuple(axis, len(shape), "squeeze")
     if any(shape[a] != 1 for a in axes):
         raise ValueError(f"squeeze: axis {axis} of shape {shape} cannot be removed: only axes of size 1 can")
@@ -113,18 +115,18 @@ def squeeze(x: Any, *, axis: Any = None) -> Any:
 # ---- joining and splitting -----------------------------------------------------------------------------------------
 
 
-def convert_operands(values: Iterable[Any]) -> list[Tensor | Array]:
+def convert_operands(op: str, values: Iterable[Any]) -> list[Tensor | Array]:
     """The operands, with lists and numbers as arrays; a number takes the dtype of a floating tensor among them."""
     values = list(values)
     dtype = next((x.dtype for x in values if isinstance(x, Tensor) and x.dtype.kind == "f"), None)
 
-    def with_axes(x: Any) -> Tensor | Array:
+    def with_axes(position: int, x: Any) -> Tensor | Array:
         if isinstance(x, Tensor):
             return x
-        x = from_list("stack", x) if isinstance(x, list) else np.asarray(x)
+        x = np.asarray(operand(op, f"operand {position}", x))
         return x if x.ndim else x.astype(dtype or x.dtype)
 
-    return [with_axes(x) for x in values]
+    return [with_axes(position, x) for position, x in enumerate(values)]
 
 
 def _concat_example(draw: Draw) -> Arguments:
@@ -185,12 +187,12 @@ def stack(tensors: Iterable[Any], *, axis: int = 0) -> Any:
 
     Raises ValueError for an empty list, or for shapes that differ.
     """
-    parts = convert_operands(tensors)
+    parts = convert_operands("stack", tensors)
     if not parts:
         raise ValueError("stack: needs at least one tensor")
     if len({x.shape for x in parts}) > 1:
         raise ValueError(f"stack: shapes differ: {[x.shape for x in parts]}")
-    axis = normalize_axis_index(axis, parts[0].ndim + 1, "stack")
+    axis = normalize_axis_index(setting("stack", "axis", axis), parts[0].ndim + 1, "stack")
     return concat([expand_dims(x, axis=axis) for x in parts], axis=axis)
 
 
@@ -206,11 +208,14 @@ def split(x: Any, sections: int | Sequence[int], *, axis: int = 0) -> list[Any]:
     """
     shape = np.shape(as_operand(x))
     sections = setting("split", "sections", sections)
-    axis = normalize_axis_index(axis, len(shape), "split")
+    axis = normalize_axis_index(setting("split", "axis", axis), len(shape), "split")
     side = shape[axis]
     if isinstance(sections, int | np.integer):
         if sections < 1 or side % sections:
             raise ValueError(f"split: axis {axis} of size {side} has no {sections} equal parts; give cut positions")
         sections = [side // sections * k for k in range(1, sections)]
-    parts = pairwise([0, *sections, side])
+    try:
+        parts = pairwise([0, *map(index, sections), side])
+    except TypeError:
+        raise TypeError(f"split: sections must be a number of parts, or positions of cuts, not {sections!r}") from None
     return [getitem(x, (*(slice(None),) * axis, slice(start, stop))) for start, stop in parts]

@@ -41,6 +41,7 @@ UNARY = [
     Row("cos", engine.cos, torch.cos, arrays(boundless)),
     Row("cosh", engine.cosh, torch.cosh, arrays()),
     Row("erf", engine.erf, torch.erf, arrays()),
+    Row("erfc", engine.erfc, torch.erfc, arrays()),
     Row("exp", engine.exp, torch.exp, arrays(boundless)),
     Row("expm1", engine.expm1, torch.expm1, arrays(boundless)),
     Row("log", engine.log, torch.log, arrays(positive)),

@@ -28,6 +28,7 @@ UNARY: list[tuple[Any, Callable[..., Any], tuple[float, float]]] = [
     (engine.softplus, lambda x: np.logaddexp(x, 0), REAL),
     (engine.silu, lambda x: x * np.exp(x) / (np.exp(x) + 1), REAL),
     (engine.erf, np.vectorize(math.erf, otypes=[np.float64]), REAL),
+    (engine.erfc, np.vectorize(math.erfc, otypes=[np.float64]), REAL),
 ]
 BINARY = "add subtract multiply divide pow atan2 hypot maximum minimum".split()
 COMPARISONS = "equal not_equal less less_equal greater greater_equal".split()

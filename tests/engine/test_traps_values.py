@@ -245,9 +245,7 @@ def test_55_dropout_at_and_beyond_its_bounds() -> None:
     dropped.sum().backward()
     same([dropped.numpy(), grad_of(x)], np.zeros((2, 2)))
     for p in (1.5, -0.1, nan):
-        with pytest.raises(
-            ValueError, match=f"^Dropout: p must be between 0 and 1, not {p}|^Dropout: p must be finite"
-        ):
+        with pytest.raises(ValueError, match=f"^Dropout: p must be (between 0 and 1|finite), not {p}"):
             nn.Dropout(p)(x)
 
 

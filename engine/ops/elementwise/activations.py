@@ -1,6 +1,6 @@
-"""Activation functions, the nonlinear functions between the linear maps of a network, and erf. None overflows.
+"""Activation functions, the nonlinear functions between the linear maps of a network, erf and erfc. None overflows.
 
-Read next: `engine/special.py`, how erf is computed.
+Read next: `engine/special.py`, how erf and erfc are computed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from engine.examples import NONZERO, REAL, elementwise
 from engine.ops.elementwise.powers import exp, expm1
 from engine.plan import written
 
-__all__ = ["erf", "relu", "sigmoid", "silu", "softplus"]
+__all__ = ["erf", "erfc", "relu", "sigmoid", "silu", "softplus"]
 
 
 @primitive(
@@ -62,7 +62,7 @@ def softplus(x: Any) -> Any:
 
 def _silu_slope(x: Any, out: Any) -> Any:
     gate = sigmoid(x)
-    return gate + out * (1 - gate)
+    return gate + out * sigmoid(-x)  # 1 - gate would cancel for large x
 
 
 @primitive(
@@ -91,3 +91,14 @@ def erf(x: Any) -> Any:
     d erf(x) = 2 / sqrt(pi) exp(-x*x) dx.
     """
     return special.erf(np.asarray(x))
+
+
+@primitive(
+    vjp=(written("-g * 2 / sqrt(pi) * exp(-x**2)", lambda g, x: g * (-_SLOPE_AT_ZERO * exp(-(x * x)))),),
+    jvp=(lambda t, x: t * (-_SLOPE_AT_ZERO * exp(-(x * x))),),
+    examples=elementwise(REAL),
+    pointwise=True,
+)
+def erfc(x: Any) -> Any:
+    """Elementwise 1 - erf(x), precise for large x too; d erfc(x) = -2 / sqrt(pi) exp(-x*x) dx."""
+    return special.erfc(as_floating(x))

@@ -10,17 +10,25 @@ from typing import Any
 import numpy as np
 
 from engine.arrays import Array
-from engine.operands import as_operand
+from engine.operands import as_operand, operand
+from engine.tensor import Tensor
 
 __all__ = ["equal", "greater", "greater_equal", "less", "less_equal", "not_equal"]
 
 
 def _compare(ufunc: np.ufunc, x: Any, y: Any) -> Array:
-    x, y = as_operand(x), as_operand(y)
+    x, y = (_operand(ufunc, name, argument) for name, argument in (("x", x), ("y", y)))
     try:
         return ufunc(x, y)
     except ValueError as error:
         raise ValueError(f"{ufunc.__name__}: shapes {np.shape(x)}, {np.shape(y)} do not fit") from error
+
+
+def _operand(ufunc: np.ufunc, name: str, argument: Any) -> Any:
+    """The array or number to compare; None is allowed, but has no order."""
+    if isinstance(argument, Tensor) or (argument is None and ufunc in (np.equal, np.not_equal)):
+        return as_operand(argument)
+    return operand(ufunc.__name__, name, argument)
 
 
 def equal(x: Any, y: Any) -> Array:

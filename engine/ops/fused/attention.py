@@ -223,6 +223,8 @@ def rotary(x: Any, *, phases: Any) -> Any:
     on relative positions. The transpose, which the vjp rule applies, is the rotation by minus the angle. Raises
     ValueError for shapes that do not fit.
     """
+    if not isinstance(phases, np.ndarray):
+        raise TypeError(f"rotary: phases must be an array of complex numbers, not {phases!r:.40}")
     if x.shape[-1] != 2 * phases.shape[-1]:
         raise ValueError(f"rotary: phases of shape {phases.shape} do not fit x of shape {x.shape}, two channels each")
     if x.strides[-1] != x.itemsize:

@@ -17,7 +17,7 @@ import numpy as np
 from engine.arrays import Array
 from engine.declare import primitive
 from engine.examples import REAL, UNIT, Arguments, Draw
-from engine.operands import as_operand
+from engine.operands import as_operand, fraction
 from engine.ops.elementwise.activations import as_floating
 from engine.ops.elementwise.arithmetic import add, multiply, negative
 from engine.ops.elementwise.choices import where
@@ -87,11 +87,13 @@ def _example(draw: Draw) -> Arguments:
 
 def _backward(g: Array, excess: Array, labels: Array, *, ignore_index: int, reduction: str) -> Array:
     """g * (softmax(logits) - labels), the labels as probabilities, divided by their number for a mean"""
+    labels = np.asarray(labels)  # it may be one number
     scale = g.reshape(-1) * _weights(labels, ignore_index, reduction, g.dtype)
     return (excess * scale[:, None]).reshape(*_positions(labels), excess.shape[-1])
 
 
 def _forward_tangent(t: Array, excess: Array, labels: Array, *, ignore_index: int, reduction: str) -> Array:
+    labels = np.asarray(labels)
     losses = (excess * t.reshape(excess.shape)).sum(axis=-1) * _weights(labels, ignore_index, reduction, t.dtype)
     return losses.reshape(_positions(labels)) if reduction == "none" else np.asarray(losses.sum())
 
@@ -120,8 +122,9 @@ def _labels_forward(
 def _check(logits: Array, labels: Array, ignore_index: int, reduction: str, label_smoothing: float) -> None:
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f'cross_entropy: reduction must be "mean", "sum" or "none", not {reduction!r}')
-    if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"cross_entropy: label_smoothing must be between 0 and 1, not {label_smoothing}")
+    fraction("cross_entropy", "label_smoothing", label_smoothing)
+    if not isinstance(ignore_index, int | np.integer):
+        raise TypeError(f"cross_entropy: ignore_index must be an integer, not {ignore_index!r}")
     if labels.dtype.kind not in "iuf":
         raise TypeError(f"cross_entropy: labels must be integers, or floats as probabilities, not {labels.dtype}")
     if _are_probabilities(labels) and labels.shape != logits.shape:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.operands import setting
+from engine.operands import fraction, setting
 from engine.ops.elementwise.arithmetic import multiply
 from engine.random import generator
 
@@ -23,9 +23,7 @@ def dropout(x: Any, *, p: float = 0.5, rng: np.random.Generator | None = None) -
 
     p = 0 returns x itself, p = 1 gives zeros. `rng` is `engine.random.generator()` by default.
     """
-    p = setting("dropout", "p", p)
-    if not 0 <= p <= 1:
-        raise ValueError(f"dropout: p must be between 0 and 1, not {p}")
+    p, rng = fraction("dropout", "p", p), setting("dropout", "rng", rng)
     if p == 0:
         return x
     kept = (rng or generator()).random(x.shape, dtype=np.float32) >= p

@@ -1,8 +1,9 @@
 """gelu: x times the probability that a standard normal variable is below x (Hendrycks and Gimpel 2016).
 
-Both forms are x * gate(x), with the derivative gate + x gate'. The exact form has gate = (1 + erf(x / sqrt 2)) / 2,
-whose derivative is the normal density; the tanh form of GPT-2 has gate = (1 + tanh u) / 2 = sigmoid(2u) with
-u = sqrt(2/pi) (x + 0.044715 x^3). The forward pass saves the gate.
+Both forms are x * gate(x), with the derivative gate + x gate'. The exact form has gate = erfc(-x / sqrt 2) / 2, whose
+derivative is the normal density; the tanh form of GPT-2 has gate = (1 + tanh u) / 2 = sigmoid(2u) with
+u = sqrt(2/pi) (x + 0.044715 x^3). Neither gate is computed as a difference, which would cancel for very negative x. The
+forward pass saves the gate.
 
 Read next: `engine/ops/fused/softmax.py`.
 """
@@ -18,9 +19,8 @@ from engine import special
 from engine.arrays import Array
 from engine.declare import primitive
 from engine.examples import REAL, Arguments, Draw
-from engine.ops.elementwise.activations import erf
+from engine.ops.elementwise.activations import erfc, sigmoid
 from engine.ops.elementwise.arithmetic import multiply
-from engine.ops.elementwise.trigonometry import tanh
 
 __all__ = ["gelu"]
 
@@ -30,10 +30,8 @@ _CUBIC = 0.044715
 
 def _reference(x: Any, *, approximate: str) -> Any:
     if approximate == "tanh":
-        inner = tanh(_SLOPE * (x + _CUBIC * (x * x * x)))
-    else:
-        inner = erf(x * math.sqrt(0.5))
-    return multiply(x, 0.5 * (inner + 1))
+        return multiply(x, sigmoid(2 * _SLOPE * (x + _CUBIC * (x * x * x))))
+    return multiply(x, 0.5 * erfc(x * -math.sqrt(0.5)))
 
 
 def _example(draw: Draw) -> Arguments:
@@ -42,30 +40,35 @@ def _example(draw: Draw) -> Arguments:
 
 def _gate(x: Array, approximate: str) -> Array:
     if approximate == "none":
-        gate = special.erf_absolute(np.asarray(x * math.sqrt(0.5)))
-    else:
+        gate = special.erfc(np.asarray(x * -math.sqrt(0.5)))
+        gate *= 0.5
+        return gate
+    with np.errstate(over="ignore"):  # for very negative x the exponential is inf, and 1 / inf = 0 is right
         gate = np.asarray(x * x)
-        gate *= _SLOPE * _CUBIC
-        gate += _SLOPE
+        gate *= -2 * _SLOPE * _CUBIC
+        gate -= 2 * _SLOPE
         gate *= x
-        np.tanh(gate, out=gate)
-    gate *= 0.5
-    gate += 0.5
-    return gate
+        np.exp(gate, out=gate)
+    gate += 1
+    return np.divide(1, gate, out=gate)
 
 
 def _derivative(x: Array, gate: Array, approximate: str) -> Array:
-    slope = np.asarray(x * x)
     if approximate == "none":
+        slope = np.asarray(x * x)
         slope *= -0.5
         np.exp(slope, out=slope)
         slope *= 1 / math.sqrt(2 * math.pi)
+        slope *= x
     else:
+        linear = np.asarray(1 - gate)
+        linear *= gate
+        linear *= x  # which is 0 where x is so large that its square is infinite
+        slope = linear * x
+        slope *= x
         slope *= 6 * _SLOPE * _CUBIC
-        slope += 2 * _SLOPE
-        slope *= gate
-        slope *= 1 - gate
-    slope *= x
+        linear *= 2 * _SLOPE
+        slope += linear
     slope += gate
     return slope
 

@@ -18,26 +18,42 @@ from engine.examples import REAL, along_axis
 from engine.operands import as_operand
 from engine.ops.axes import axis_of
 from engine.ops.elementwise.activations import as_floating
-from engine.ops.elementwise.arithmetic import divide, subtract
-from engine.ops.elementwise.powers import exp, log
+from engine.ops.elementwise.arithmetic import add, divide, subtract
+from engine.ops.elementwise.choices import where
+from engine.ops.elementwise.powers import exp, log1p
+from engine.ops.indexing import take_along_axis
 from engine.ops.reductions import sum
-from engine.plan import written
-from engine.tensor import Tensor
 
 __all__ = ["log_softmax", "softmax"]
 
 
-def _shifted(x: Any, axis: int) -> Any:
-    """x minus its maximum, a constant that changes neither result. A row of -inf is not shifted."""
+def _shifted(x: Array, axis: int) -> Array:
+    """x minus its maximum, which changes neither result. A row of -inf is not shifted."""
     axis = axis_of(axis, x.ndim)
-    largest = np.max(as_operand(x), axis=axis, keepdims=True, initial=-np.inf)
-    shifted = x - np.where(np.isfinite(largest), largest, 0).astype(largest.dtype)
-    return shifted if isinstance(x, Tensor) else np.asarray(shifted)
+    largest = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
+    return np.asarray(x - np.where(np.isfinite(largest), largest, 0).astype(largest.dtype))
+
+
+def _below_top(x: Any, axis: int) -> tuple[Any, Any]:
+    """x minus its maximum, and the sum of the other exponentials; the maximum's own is 1, and 0 in a row of -inf.
+
+    The derivative passes through the maximum too, so that 1 - p is the sum of the other p, which does not cancel.
+    """
+    axis, values = axis_of(axis, x.ndim), as_operand(x)
+    if not x.size or not x.ndim:
+        return x - values, sum(exp(x - values), axis=axis, keepdims=True) - 1.0
+    top = values.argmax(axis=axis, keepdims=True)
+    largest = take_along_axis(x, top, axis=axis)
+    finite = np.isfinite(as_operand(largest))
+    is_top = np.zeros(x.shape, bool)
+    np.put_along_axis(is_top, top, finite, axis)
+    below = where(is_top, 0.0, subtract(x, where(finite, largest, 0.0)))
+    return below, sum(where(is_top, 0.0, exp(below)), axis=axis, keepdims=True) + (finite - 1.0).astype(x.dtype)
 
 
 def _softmax_reference(x: Any, *, axis: int) -> Any:
-    e = exp(_shifted(x, axis))
-    return divide(e, sum(e, axis=axis, keepdims=True))
+    below, others = _below_top(x, axis)
+    return divide(exp(below), add(others, 1.0))
 
 
 def _from_top(g: Array, out: Array, axis: int) -> Array:
@@ -68,8 +84,26 @@ def softmax(x: Any, *, axis: int = -1) -> Any:
 
 
 def _log_softmax_reference(x: Any, *, axis: int) -> Any:
-    shifted = _shifted(x, axis)
-    return subtract(shifted, log(sum(exp(shifted), axis=axis, keepdims=True)))
+    below, others = _below_top(x, axis)
+    return subtract(below, log1p(others))
+
+
+def _log_softmax_backward(g: Array, out: Array, *, axis: int) -> Array:
+    """g - p * sum(g), p = exp(out)
+
+    Where p is largest, this is g (1 - p) - p sum(the other g), with 1 - p the sum of the other p.
+    """
+    if not out.ndim or not out.shape[axis]:
+        return g - g
+    top, p, others = out.argmax(axis=axis, keepdims=True), np.exp(out), g.copy()
+    g_top, p_top = (np.take_along_axis(values, top, axis) for values in (g, p))
+    for values in (p, others):
+        np.put_along_axis(values, top, 0, axis)
+    g_others = others.sum(axis=axis, keepdims=True)
+    result = g - p * (g_others + g_top)
+    at_top = g_top * p.sum(axis=axis, keepdims=True) - p_top * g_others
+    np.put_along_axis(result, top, at_top, axis)
+    return result
 
 
 def _log_softmax_forward(t: Array, out: Array, *, axis: int) -> Array:
@@ -79,7 +113,7 @@ def _log_softmax_forward(t: Array, out: Array, *, axis: int) -> Array:
 
 
 @primitive(
-    vjp=(written("g - exp(out) * sum(g)", lambda g, out, *, axis: g - np.exp(out) * g.sum(axis=axis, keepdims=True)),),
+    vjp=(_log_softmax_backward,),
     jvp=(_log_softmax_forward,),
     examples=along_axis(REAL),
     reference=_log_softmax_reference,
