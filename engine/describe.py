@@ -1,4 +1,7 @@
-"""The text that a primitive prints: its signature, its formula, and its rules as written in the source.
+"""The text that a primitive prints: its signature, its formula, and its rules.
+
+A rule is shown by the first line of its docstring, its formula; a lambda without one as written in the source. In a
+joint rule the docstring has a line for each argument, "argument: formula", after one that names what they share.
 
 >>> import engine
 >>> engine.multiply
@@ -20,6 +23,8 @@ from typing import Any
 from engine.op import Op
 from engine.plan import LINEAR, Joint
 
+_NO_FORMULA = "a rule without a formula"
+
 
 def describe(primitive: Op) -> str:
     """Several lines: how to call the op, what it computes, how it is differentiated."""
@@ -39,9 +44,10 @@ def formula(primitive: Op) -> str:
 
 
 def rule_text(primitive: Op, argument: int) -> str:
-    """The vjp rule of one argument, as written in the source."""
+    """The vjp rule of one argument, as a formula."""
     if isinstance(primitive.vjp, Joint):
-        return _text(primitive.vjp.rule)
+        names = primitive.signature.arguments
+        return _joint_text(primitive.vjp.rule, "" if primitive.signature.variadic else names[argument])
     return _text(primitive.vjp[0 if primitive.signature.variadic else argument])
 
 
@@ -51,7 +57,7 @@ def _rows(arguments: tuple[str, ...], given: Any) -> list[str]:
     if given is LINEAR:
         return ["linear in each argument"]
     if isinstance(given, Joint):
-        return [f"all arguments at once: {_text(given.rule)}"]
+        return ["all arguments at once", *(f"  {line.strip()}" for line in _lines(given.rule) if line)]
     width = max(map(len, arguments))
     return [f"{name:{width}}  {_text(rule)}" for name, rule in zip(arguments, given, strict=False)]
 
@@ -62,13 +68,29 @@ def _plain(signature: Any) -> str:
     return str(signature.replace(parameters=parameters, return_annotation=signature.empty))
 
 
+def _joint_text(rule: Any, argument: str) -> str:
+    """What a joint rule's docstring says of one argument, after what it says of all; else its first line."""
+    lines = [line.strip() for line in _lines(rule)]
+    formula = next((line.partition(": ")[2] for line in lines if argument and line.startswith(f"{argument}: ")), "")
+    return f"{formula}; {lines[0][0].lower()}{lines[0][1:]}" if formula else _text(rule)
+
+
+def _lines(rule: Any) -> list[str]:
+    """The lines of a joint rule's docstring."""
+    return [line for line in (rule.__doc__ or "").splitlines() if line.strip()]
+
+
 def _text(rule: Any) -> str:
-    """The body of a lambda as written; the name of any other function."""
+    """The formula of a rule: its docstring's first line, else the body of a lambda or the name of a function."""
     if rule is None:
         return "no derivative"
     if rule is LINEAR:
         return "linear"
     name = getattr(rule, "__name__", repr(rule))
+    if rule.__doc__:
+        return str(rule.__doc__).strip().splitlines()[0]
+    if name.startswith("_"):
+        return _NO_FORMULA
     return _lambda_body(rule.__code__) if name == "<lambda>" else f"{name}(...)"
 
 

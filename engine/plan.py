@@ -33,6 +33,12 @@ def LINEAR(*_: Any) -> Any:
     raise NotImplementedError("LINEAR stands for a rule; it is never called")
 
 
+def written(formula: str, rule: Rule) -> Rule:
+    """The same rule, shown as this formula: for a lambda whose own text takes care of more than the mathematics."""
+    rule.__doc__ = formula
+    return rule
+
+
 @dataclass(frozen=True)
 class Joint:
     """One rule for all arguments, for ops whose arguments share backward work.

@@ -131,13 +131,35 @@ def facts(node: Node) -> Iterator[tuple[str, str]]:
         yield "hook", "sees this gradient, and may change what goes on"
     if node.parameters:
         many = f"{node.parameters:,} parameter{'' if node.parameters == 1 else 's'}"
-        yield "blame", f"{percent(node.blame)}, in {many}"
+        yield "blame", f"{blame_of(node)}, in {many}"
 
 
-def edge_facts(edge: Edge) -> Iterator[tuple[str, str]]:
-    """All that is known of an edge but its ends: names and texts."""
+def share_of(edge: Edge, target: Node) -> str:
+    """The share of an edge in the gradient of its target, in words where it has none."""
+    if not math.isnan(edge.share):
+        return f"{percent(edge.share)} of the gradient of {target.label}"
+    return f"none, {_without_shares(target)}"
+
+
+def _without_shares(node: Node) -> str:
+    """Why nothing has a share in the gradient of this node."""
+    return "the gradient is zero" if node.norm == 0 else "the gradient has nan or infinite numbers"
+
+
+def share_so_far(share: float, node: Node) -> str:
+    """The share of the contributions so far in the gradient of this node."""
+    return _without_shares(node) if math.isnan(share) else f"{percent(share)} of its gradient"
+
+
+def blame_of(node: Node) -> str:
+    """The share of a node with parameters in the blame."""
+    return "no share" if math.isnan(node.blame) else percent(node.blame)
+
+
+def edge_facts(edge: Edge, target: Node) -> Iterator[tuple[str, str]]:
+    """All that is known of an edge but its source: names and texts."""
     yield "contribution", norm_of(edge)
-    yield "share", percent(edge.share)
+    yield "share", share_of(edge, target)
     if edge.rule:
         yield "rule", edge.rule
     if edge.local:

@@ -18,7 +18,7 @@ from numpy.lib.array_utils import normalize_axis_index
 from engine.arrays import Array
 from engine.declare import primitive
 from engine.examples import REAL, Arguments, Draw, filled
-from engine.plan import LINEAR
+from engine.plan import LINEAR, written
 from engine.tensor import Tensor
 
 __all__ = ["getitem", "take", "take_along_axis"]
@@ -52,7 +52,11 @@ def _reads_once(index: Any) -> bool:
 
 @primitive(
     name="getitem",
-    vjp=(lambda g, x_shape, *, index: put_add(g, shape=x_shape, index=index),),
+    vjp=(
+        written(
+            "zeros, with g added up at the index", lambda g, x_shape, *, index: put_add(g, shape=x_shape, index=index)
+        ),
+    ),
     jvp=LINEAR,
     examples=_index_example,
     moves=True,
@@ -124,6 +128,7 @@ def _take_example(draw: Draw) -> Arguments:
 
 
 def _take_backward(g: Any, x_shape: tuple[int, ...], indices: Any, *, axis: int) -> Any:
+    """zeros, with g added up at the indices along the axis"""
     return put_add(g, shape=x_shape, index=(slice(None),) * (axis % len(x_shape)) + (_as_indices(indices),))
 
 
@@ -148,6 +153,7 @@ def _along_example(draw: Draw) -> Arguments:
 
 
 def _along_backward(g: Any, x_shape: tuple[int, ...], indices: Any, *, axis: int) -> Any:
+    """zeros, with g added up at the indices along the axis"""
     index = list(np.indices(x_shape, sparse=True))
     index[axis] = _as_indices(indices)
     return put_add(g, shape=x_shape, index=tuple(index))

@@ -37,12 +37,14 @@ def _as_matrices(g: Any, x_ndim: int, y_ndim: int) -> Any:
 
 
 def _matmul_left(g: Any, x_shape: Any, y: Any) -> Any:
+    """g @ y.T"""
     g = _as_matrices(g, len(x_shape), y.ndim)
     product = matmul(g, expand_dims(y, axis=0) if y.ndim == 1 else swapaxes(y, axis1=-1, axis2=-2))
     return reshape(product, shape=(*product.shape[:-2], product.shape[-1])) if len(x_shape) == 1 else product
 
 
 def _matmul_right(g: Any, x: Any, y_shape: Any) -> Any:
+    """x.T @ g"""
     g = _as_matrices(g, x.ndim, len(y_shape))
     product = matmul(expand_dims(x, axis=-1) if x.ndim == 1 else swapaxes(x, axis1=-1, axis2=-2), g)
     if len(y_shape) > 1:

@@ -19,6 +19,7 @@ from engine.operands import as_operand
 from engine.ops.axes import axes_of
 from engine.ops.elementwise.choices import nonzero_divisor
 from engine.ops.reductions import count, mean, restore_axes, sum, to_accumulation_dtype, to_result_dtype
+from engine.plan import written
 
 __all__ = ["norm", "std", "var"]
 
@@ -67,6 +68,7 @@ def _standard_deviation(op: str, x: Any, axis: Any, correction: float, keepdims:
 
 
 def _var_backward(g: Any, x: Any, *, axis: Any, correction: float) -> Any:
+    """g * 2 (x - mean(x)) / (n - correction)"""
     return restore_axes(g, x.shape, axis) * (
         _deviation(x, axis) * (2.0 / _degrees_of_freedom(x.shape, axis, correction))
     )
@@ -94,6 +96,7 @@ def _std_direction(x: Any, out: Any, axis: Any, correction: float) -> Any:
 
 
 def _std_backward(g: Any, x: Any, out: Any, *, axis: Any, correction: float) -> Any:
+    """g * (x - mean(x)) / (out (n - correction))"""
     return restore_axes(g, x.shape, axis) * _std_direction(x, out, axis, correction)
 
 
@@ -122,7 +125,11 @@ def _norm_forward(t: Any, x: Any, out: Any, *, axis: Any, keepdims: bool) -> Any
 
 
 @primitive(
-    vjp=(lambda g, x, out, *, axis: restore_axes(g, x.shape, axis) * _norm_direction(x, out, axis),),
+    vjp=(
+        written(
+            "g * x / out", lambda g, x, out, *, axis: restore_axes(g, x.shape, axis) * _norm_direction(x, out, axis)
+        ),
+    ),
     jvp=(_norm_forward,),
     examples=along_axes(NONZERO, min_side=1),
     along="axis",

@@ -16,7 +16,7 @@ from engine.declare import primitive
 from engine.examples import REAL, Arguments, Draw
 from engine.ops.axes import axes_of
 from engine.ops.indexing import getitem
-from engine.plan import LINEAR
+from engine.plan import LINEAR, written
 
 __all__ = ["flip", "pad", "roll", "tril", "triu"]
 
@@ -49,7 +49,7 @@ def _roll_example(draw: Draw) -> Arguments:
 
 
 @primitive(
-    vjp=(lambda g, *, shift, axis: roll(g, shift=np.negative(shift), axis=axis),),
+    vjp=(written("g, rolled back", lambda g, *, shift, axis: roll(g, shift=np.negative(shift), axis=axis)),),
     jvp=LINEAR,
     examples=_roll_example,
     moves=True,
@@ -92,7 +92,7 @@ def _pad_example(draw: Draw) -> Arguments:
 
 
 @primitive(
-    vjp=(lambda g, *, widths: getitem(g, _interior(g.shape, widths)),),
+    vjp=(written("g without the padding", lambda g, *, widths: getitem(g, _interior(g.shape, widths))),),
     jvp=(lambda t, *, widths: pad(t, widths=widths),),
     examples=_pad_example,
     moves=True,

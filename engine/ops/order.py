@@ -32,6 +32,7 @@ def _extreme_weights(x: Any, out: Any, axis: Any) -> Any:
 
 
 def _extreme_backward(g: Any, x: Any, out: Any, *, axis: Any) -> Any:
+    """g where x = out, in equal parts where several are, else 0"""
     return restore_axes(g, x.shape, axis) * _extreme_weights(x, out, axis)
 
 

@@ -26,7 +26,7 @@ from engine.ops.elementwise.powers import exp
 from engine.ops.moves import flip
 from engine.ops.scans import cumprod, delayed, in_wider_range
 from engine.ops.shapes import broadcast_to, reshape
-from engine.plan import LINEAR
+from engine.plan import LINEAR, written
 
 __all__ = ["logsumexp", "mean", "prod", "sum", "sum_to"]
 
@@ -72,7 +72,7 @@ def _total(x: Any, axis: Any, keepdims: bool) -> Any:
 
 
 @primitive(
-    vjp=(lambda g, x_shape, *, axis: restore_axes(g, x_shape, axis),),
+    vjp=(written("g, repeated along the summed axes", lambda g, x_shape, *, axis: restore_axes(g, x_shape, axis)),),
     jvp=LINEAR,
     examples=along_axes(REAL),
     along="axis",
@@ -88,7 +88,7 @@ def _sum_to_example(draw: Draw) -> Arguments:
 
 
 @primitive(
-    vjp=(lambda g, x_shape: broadcast_to(g, shape=x_shape),),
+    vjp=(written("g, broadcast to the shape of x", lambda g, x_shape: broadcast_to(g, shape=x_shape)),),
     jvp=LINEAR,
     examples=_sum_to_example,
 )
@@ -103,7 +103,12 @@ def sum_to(x: Any, *, shape: tuple[int, ...]) -> Any:
 
 
 @primitive(
-    vjp=(lambda g, x_shape, *, axis: multiply(restore_axes(g, x_shape, axis), 1.0 / count(x_shape, axis)),),
+    vjp=(
+        written(
+            "g / n, along the axes of n values",
+            lambda g, x_shape, *, axis: multiply(restore_axes(g, x_shape, axis), 1.0 / count(x_shape, axis)),
+        ),
+    ),
     jvp=LINEAR,
     examples=along_axes(REAL, min_side=1),
     along="axis",
@@ -133,6 +138,7 @@ def _product_of_others(x: Any, axis: Any) -> Any:
 
 
 def _prod_backward(g: Any, x: Any, *, axis: Any) -> Any:
+    """g * the product of all other values"""
     return (in_wider_range(restore_axes(g, x.shape, axis)) * _product_of_others(x, axis)).astype(x.dtype)
 
 
@@ -160,7 +166,9 @@ def _logsumexp_forward(t: Any, x: Any, out: Any, *, axis: Any, keepdims: bool) -
 
 
 @primitive(
-    vjp=(lambda g, x, out, *, axis: restore_axes(g, x.shape, axis) * _softmax(x, out, axis),),
+    vjp=(
+        written("g * exp(x - out)", lambda g, x, out, *, axis: restore_axes(g, x.shape, axis) * _softmax(x, out, axis)),
+    ),
     jvp=(_logsumexp_forward,),
     examples=along_axes(REAL, min_side=1),
     along="axis",

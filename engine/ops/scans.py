@@ -45,6 +45,7 @@ def _recurrence(a: Any, v: Any, axis: int) -> Any:
 
 
 def _cumsum_backward(g: Any, *, axis: int) -> Any:
+    """the cumulative sum of g from the end"""
     return flip(cumsum(flip(g, axis=axis), axis=axis), axis=axis) if g.ndim else g
 
 
@@ -74,7 +75,10 @@ def _products_before(x: Any, axis: int) -> Any:
 
 
 def _cumprod_backward(g: Any, x: Any, *, axis: int) -> Any:
-    """The gradient out_(i-1) S_i, where S_i = g_i + x_(i+1) S_(i+1) is a recurrence from the end."""
+    """out_(i-1) S_i, where S_i = g_i + x_(i+1) S_(i+1)
+
+    S is a recurrence from the end.
+    """
     if not x.ndim:
         return g
     wide = in_wider_range(x)

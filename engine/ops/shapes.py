@@ -20,7 +20,7 @@ from engine.declare import primitive
 from engine.examples import REAL, Arguments, Draw
 from engine.operands import as_operand, operand, setting
 from engine.ops.indexing import getitem
-from engine.plan import LINEAR, Joint
+from engine.plan import LINEAR, Joint, written
 from engine.tensor import Tensor
 
 __all__ = ["broadcast_to", "concat", "expand_dims", "permute_dims", "reshape", "split", "squeeze", "stack", "swapaxes"]
@@ -33,7 +33,12 @@ def _reshape_example(draw: Draw) -> Arguments:
     )
 
 
-@primitive(vjp=(lambda g, x_shape: reshape(g, shape=x_shape),), jvp=LINEAR, examples=_reshape_example, moves=True)
+@primitive(
+    vjp=(written("g, in the shape of x", lambda g, x_shape: reshape(g, shape=x_shape)),),
+    jvp=LINEAR,
+    examples=_reshape_example,
+    moves=True,
+)
 def reshape(x: Any, *, shape: Any) -> Any:
     """The same values, in the same order, in another shape; one side may be -1. The cotangent is reshaped back."""
     return np.reshape(x, shape)
@@ -50,7 +55,10 @@ def _inverse(axes: Sequence[int] | None) -> tuple[int, ...] | None:
 
 
 @primitive(
-    vjp=(lambda g, *, axes: permute_dims(g, axes=_inverse(axes)),), jvp=LINEAR, examples=_permute_example, moves=True
+    vjp=(written("g, with its axes permuted back", lambda g, *, axes: permute_dims(g, axes=_inverse(axes))),),
+    jvp=LINEAR,
+    examples=_permute_example,
+    moves=True,
 )
 def permute_dims(x: Any, *, axes: Sequence[int] | None) -> Any:
     """The axes in the order given by `axes`, reversed for None; the cotangent is permuted back."""
@@ -133,7 +141,10 @@ def _concat_example(draw: Draw) -> Arguments:
 
 
 def _concat_backward(g: Any, tensors_shape: Any, *, axis: int, wanted: tuple[bool, ...]) -> list[Any]:
-    """For each argument its slice of the cotangent; a joint rule, so that the cuts are found once."""
+    """the slice of g that came from the argument
+
+    One rule for all arguments, so that the cuts are found once.
+    """
     cuts = np.cumsum([0, *(shape[axis] for shape in tensors_shape)]).tolist()
     before = (slice(None),) * (axis % g.ndim)
     return [

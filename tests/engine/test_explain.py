@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
 import engine
 from engine import Tensor
+from engine.describe import describe, rule_text
 from engine.explain import explanation
+from engine.plan import Joint
+from engine.primitive import registry
 
 
 def test_explain_shows_each_edge_and_the_sum_at_fan_out() -> None:
@@ -64,6 +69,45 @@ def test_a_primitive_prints_its_formula_and_its_rules() -> None:
         "    jvp  x  t / y",
         "         y  -(t / y) * out",
     ]
-    assert "all arguments at once: _backward(...)" in repr(engine.layer_norm)
+    assert "all arguments at once\n           With h = g * weight" in repr(engine.layer_norm)
     assert "linear in each argument" in repr(engine.matmul)
     assert "condition  no derivative" in repr(engine.where)
+
+
+def vjp_texts(name: str) -> list[str]:
+    """The text of each vjp rule of an op."""
+    op = registry[name]
+    if isinstance(op.vjp, Joint):
+        return [rule_text(op, argument) for argument in range(1 if op.arity < 0 else op.arity)]
+    return [rule_text(op, argument) for argument, rule in enumerate(op.vjp) if rule is not None]
+
+
+@pytest.mark.parametrize("name", registry)
+def test_36_every_rule_is_shown_by_its_formula_and_no_internal_name(name: str) -> None:
+    for text in vjp_texts(name):
+        assert "(...)" not in text
+        assert not re.search(
+            r"\b_\w|\bnp\.|_shape\b|\bas_operand\b|\brows\(|\brestore_axes\b|:=|without a formula", text
+        )
+        assert "\n" not in text
+    assert "(...)" not in describe(registry[name])
+
+
+@pytest.mark.parametrize(
+    ("name", "texts"),
+    {
+        "matmul": ["g @ y.T", "x.T @ g"],
+        "pow": ["g * y * x**(y - 1)", "g * x**y * log(x)"],
+        "linear": ["g @ weight", "g.T @ x", "the sum of g over all rows"],
+        "softmax": ["p * (g - sum(g * p)), p = out"],
+        "tanh": ["g / cosh(x)**2"],
+        "multiply": ["g * y", "g * x"],
+    }.items(),
+)
+def test_36_formulas_are_in_the_notation_of_the_field(name: str, texts: list[str]) -> None:
+    assert vjp_texts(name) == texts
+
+
+def test_36_a_joint_rule_says_for_each_argument_what_it_gets() -> None:
+    assert vjp_texts("layer_norm")[2].startswith("the sum of g over all rows; with h = g * weight")
+    assert vjp_texts("scaled_dot_product_attention")[0].startswith("D K scale; with P = softmax(Q K.T scale)")

@@ -107,7 +107,7 @@ def tooltip(node: Node) -> str:
 
 def edge_tooltip(edge: Edge, source: Node, target: Node) -> str:
     """All that is known of an edge."""
-    facts = [f"{name}: {text}" for name, text in figures.edge_facts(edge)]
+    facts = [f"{name}: {text}" for name, text in figures.edge_facts(edge, target)]
     return _tooltip(f"from {source.label} into {target.label}", *facts)
 
 

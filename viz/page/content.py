@@ -22,6 +22,7 @@ from viz.page.legend import legend
 from viz.page.steps import steps
 from viz.page.things import Drawn, known, share
 from viz.strokes import largest_norm, stroke, width
+from viz.words import printable
 
 
 def content(loss: float, nodes: Sequence[Node], edges: Sequence[Edge]) -> dict[str, Any]:
@@ -73,5 +74,6 @@ def _edge(one: Joined, largest: float, target: Node) -> dict[str, Any]:
         width=None if is_inside else round(width(edge, largest), 2),
         size=figures.norm_of(edge),
         exact=percent(edge.share),
+        told=printable(figures.share_of(edge, target)),
         count=figures.contributions(len(one.steps)),
     )

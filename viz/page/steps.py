@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from viz.data import Edge, Node
-from viz.digits import percent, short
-from viz.figures import listed, norm_of
+from viz.digits import short
+from viz.figures import listed, norm_of, share_so_far
 from viz.words import printable
 
 
@@ -48,7 +48,7 @@ class _Arrived:
             whole = listed(node.gradient.each, node.shape)
             return f"In {label} so far {listed(self.each, node.shape)} of {whole}: {many}."
         norm = "" if math.isnan(edge.gathered) else f" norm {short(edge.gathered)} of {short(node.norm)},"
-        return f"In {label} so far{norm} {percent(self.share)} of its gradient: {many}."
+        return f"In {label} so far{norm} {share_so_far(self.share, node)}: {many}."
 
 
 def steps(nodes: Sequence[Node], edges: Sequence[Edge], labels: Mapping[str, str]) -> Iterator[dict[str, Any]]:

@@ -13,7 +13,7 @@ from typing import Any
 from viz import figures
 from viz.colors import LogScale
 from viz.data import Edge, Node
-from viz.digits import forms, percent, short
+from viz.digits import forms, short
 from viz.page.calls import Call
 from viz.words import printable, shortened
 
@@ -128,5 +128,5 @@ class Drawn:
 
 def _spoken(path: Sequence[str], kind: str, node: Node) -> str:
     """What a screen reader says of a thing."""
-    blame = f", {percent(node.blame)} of the blame" if node.parameters else ""
+    blame = f", {figures.blame_of(node)} of the blame" if node.parameters else ""
     return f"{printable('.'.join(path))}: {printable(kind)}, gradient rms {short(node.rms)}{blame}"

@@ -14,6 +14,7 @@ from engine import special
 from engine.declare import primitive
 from engine.examples import NONZERO, REAL, elementwise
 from engine.ops.elementwise.powers import exp, expm1
+from engine.plan import written
 
 __all__ = ["erf", "erfc", "relu", "sigmoid", "silu", "softplus"]
 
@@ -65,7 +66,7 @@ def _silu_slope(x: Any, out: Any) -> Any:
 
 
 @primitive(
-    vjp=(lambda g, x, out: g * _silu_slope(x, out),),
+    vjp=(written("g * (s + x s (1 - s)), s = sigmoid(x)", lambda g, x, out: g * _silu_slope(x, out)),),
     jvp=(lambda t, x: t * (sigmoid(x) * (1 + x * sigmoid(-x))),),
     examples=elementwise(REAL),
     pointwise=True,
@@ -79,7 +80,7 @@ _SLOPE_AT_ZERO = 2 / math.sqrt(math.pi)
 
 
 @primitive(
-    vjp=(lambda g, x: g * (_SLOPE_AT_ZERO * exp(-(x * x))),),
+    vjp=(written("g * 2 / sqrt(pi) * exp(-x**2)", lambda g, x: g * (_SLOPE_AT_ZERO * exp(-(x * x)))),),
     jvp=(lambda t, x: t * (_SLOPE_AT_ZERO * exp(-(x * x))),),
     examples=elementwise(REAL),
     pointwise=True,
@@ -93,7 +94,7 @@ def erf(x: Any) -> Any:
 
 
 @primitive(
-    vjp=(lambda g, x: g * (-_SLOPE_AT_ZERO * exp(-(x * x))),),
+    vjp=(written("-g * 2 / sqrt(pi) * exp(-x**2)", lambda g, x: g * (-_SLOPE_AT_ZERO * exp(-(x * x)))),),
     jvp=(lambda t, x: t * (-_SLOPE_AT_ZERO * exp(-(x * x))),),
     examples=elementwise(REAL),
     pointwise=True,

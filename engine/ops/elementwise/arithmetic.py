@@ -15,7 +15,7 @@ from engine.declare import primitive
 from engine.examples import NONZERO, REAL, Arguments, Draw, broadcasting, elementwise
 from engine.operands import as_operand, real_dtype
 from engine.ops.elementwise.choices import where
-from engine.plan import LINEAR
+from engine.plan import LINEAR, written
 
 __all__ = ["abs", "add", "alias", "astype", "divide", "multiply", "negative", "sign", "square", "subtract"]
 
@@ -81,7 +81,7 @@ def square(x: Any) -> Any:
 
 
 @primitive(
-    vjp=(lambda g, x: g * np.sign(as_operand(x)),),
+    vjp=(written("g * sign(x)", lambda g, x: g * np.sign(as_operand(x))),),
     jvp=(lambda t, x: t * np.sign(as_operand(x)),),
     examples=elementwise(NONZERO),
     pointwise=True,

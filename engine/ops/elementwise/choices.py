@@ -12,6 +12,7 @@ import numpy as np
 from engine.declare import primitive
 from engine.examples import REAL, Arguments, Draw
 from engine.operands import as_operand
+from engine.plan import written
 
 __all__ = ["clip", "maximum", "minimum", "where"]
 
@@ -22,7 +23,10 @@ def _share(x: Any, y: Any, out: Any) -> Any:
     return np.where(tie, 0.5, as_operand(x) == as_operand(out)).astype(out.dtype)
 
 
-_EXTREME_RULES = (lambda g, x, y, out: g * _share(x, y, out), lambda g, x, y, out: g * _share(y, x, out))
+_EXTREME_RULES = (
+    written("g where x = out, half of it where x = y, else 0", lambda g, x, y, out: g * _share(x, y, out)),
+    written("g where y = out, half of it where x = y, else 0", lambda g, x, y, out: g * _share(y, x, out)),
+)
 
 
 def _untied_example(draw: Draw) -> Arguments:
@@ -71,9 +75,9 @@ def _outside(x: Any, min: Any, max: Any) -> Any:
 
 
 _CLIP_RULES = (
-    lambda g, x, min, max: where(_outside(x, min, max), 0.0, g),
-    lambda g, x, min: where(as_operand(x) < as_operand(min), g, 0.0),
-    lambda g, x, max: where(as_operand(x) > as_operand(max), g, 0.0),
+    written("g where min <= x <= max, else 0", lambda g, x, min, max: where(_outside(x, min, max), 0.0, g)),
+    written("g where x < min, else 0", lambda g, x, min: where(as_operand(x) < as_operand(min), g, 0.0)),
+    written("g where x > max, else 0", lambda g, x, max: where(as_operand(x) > as_operand(max), g, 0.0)),
 )
 
 

@@ -20,6 +20,7 @@ __all__ = ["exp", "expm1", "log", "log1p", "pow", "sqrt"]
 
 
 def _pow_base(g: Any, x: Any, y: Any) -> Any:
+    """g * y * x**(y - 1)"""
     constant = as_operand(y) == 0  # x**0 has slope 0, but 0 * x**-1 is nan where x**-1 overflows, at 0 and close to it
     if np.any(constant):
         x = where(constant & np.isinf(np.power(as_operand(x), -1.0)), 1.0, x)
@@ -27,6 +28,7 @@ def _pow_base(g: Any, x: Any, y: Any) -> Any:
 
 
 def _pow_exponent(g: Any, x: Any, y: Any, out: Any) -> Any:
+    """g * x**y * log(x)"""
     zero = (as_operand(x) == 0) & (as_operand(y) >= 0)  # 0**y log 0, taken as 0, its limit for y > 0
     if np.any(zero):
         x = where(zero, 1.0, x)  # log 1 = 0

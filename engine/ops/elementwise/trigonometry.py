@@ -17,6 +17,7 @@ from engine.ops.elementwise.activations import sigmoid
 from engine.ops.elementwise.arithmetic import square
 from engine.ops.elementwise.choices import nonzero_divisor
 from engine.ops.elementwise.powers import pow, sqrt
+from engine.plan import written
 
 __all__ = ["acos", "asin", "atan", "atan2", "cos", "cosh", "hypot", "sin", "sinh", "tan", "tanh"]
 
@@ -86,7 +87,10 @@ def _over_squared_radius(x: Any, y: Any) -> Any:
 
 
 @primitive(
-    vjp=(lambda g, y, x: g * _over_squared_radius(x, y), lambda g, y, x: -g * _over_squared_radius(y, x)),
+    vjp=(
+        written("g * x / (x**2 + y**2)", lambda g, y, x: g * _over_squared_radius(x, y)),
+        written("-g * y / (x**2 + y**2)", lambda g, y, x: -g * _over_squared_radius(y, x)),
+    ),
     jvp=(lambda t, y, x: t * _over_squared_radius(x, y), lambda t, y, x: -t * _over_squared_radius(y, x)),
     examples=broadcasting(NONZERO, NONZERO),
     broadcasts=True,
@@ -98,7 +102,10 @@ def atan2(y: Any, x: Any) -> Any:
 
 
 @primitive(
-    vjp=(lambda g, x, out: g * (x / nonzero_divisor(out)), lambda g, y, out: g * (y / nonzero_divisor(out))),
+    vjp=(
+        written("g * x / out", lambda g, x, out: g * (x / nonzero_divisor(out))),
+        written("g * y / out", lambda g, y, out: g * (y / nonzero_divisor(out))),
+    ),
     jvp=(lambda t, x, out: t * x / nonzero_divisor(out), lambda t, y, out: t * y / nonzero_divisor(out)),
     examples=broadcasting(NONZERO, REAL),
     broadcasts=True,
@@ -122,7 +129,7 @@ def cosh(x: Any) -> Any:
 
 
 @primitive(
-    vjp=(lambda g, x: g / ((c := cosh(x)) * c),),  # 1 - tanh(x)**2 would cancel far from 0
+    vjp=(written("g / cosh(x)**2", lambda g, x: g / ((c := cosh(x)) * c)),),  # 1 - tanh(x)**2 would cancel far from 0
     jvp=(lambda t, x: t * (4 * sigmoid(2 * x) * sigmoid(-2 * x)),),
     examples=elementwise(REAL),
     pointwise=True,

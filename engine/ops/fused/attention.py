@@ -116,6 +116,12 @@ def _backward(
     scale: float | None,
     wanted: tuple[bool, ...],
 ) -> tuple[Any, ...]:
+    """With P = softmax(Q K.T scale) and D = P * (g V.T - sum(g * out)), for each pair of a query and a key
+
+    query: D K scale
+    key: D.T Q scale
+    value: P.T g
+    """
     g = g * inverse
     d_value = _transposed(weights) @ g if wanted[2] else None
     if not (wanted[0] or wanted[1]):

@@ -86,6 +86,7 @@ def _example(draw: Draw) -> Arguments:
 
 
 def _backward(g: Array, excess: Array, labels: Array, *, ignore_index: int, reduction: str) -> Array:
+    """g * (softmax(logits) - labels), the labels as probabilities, divided by their number for a mean"""
     labels = np.asarray(labels)  # it may be one number
     scale = g.reshape(-1) * _weights(labels, ignore_index, reduction, g.dtype)
     return (excess * scale[:, None]).reshape(*_positions(labels), excess.shape[-1])
@@ -105,6 +106,7 @@ def _surprise(logits: Array, label_smoothing: float) -> Array:
 def _labels_backward(
     g: Array, logits: Array, labels: Array, *, ignore_index: int, reduction: str, label_smoothing: float
 ) -> Array:
+    """-g * log_softmax(logits), divided by the number of positions for a mean"""
     scale = g.reshape(-1) * _weights(labels, ignore_index, reduction, g.dtype)
     return _surprise(logits, label_smoothing) * scale.reshape(*_positions(labels), 1)
 

@@ -34,6 +34,7 @@ def _example(draw: Draw) -> Arguments:
 
 
 def _backward(g: Array, ids: Array, weight_shape: tuple[int, int]) -> Array:
+    """zeros, with each row of g added to the row of its id"""
     size = weight_shape[0]
     flat, cotangents = np.asarray(ids).reshape(-1), rows(g)
     if size <= _SMALL_TABLE:

@@ -74,6 +74,7 @@ def _derivative(x: Array, gate: Array, approximate: str) -> Array:
 
 
 def _rule(g: Array, x: Array, gate: Array, *, approximate: str) -> Array:
+    """g * (F(x) + x F'(x)), F the normal distribution or its tanh form"""
     result = _derivative(x, gate, approximate)
     result *= g
     return result

@@ -71,6 +71,12 @@ def _row_derivative(h: Array, normalized: Array, inverse: Array) -> Array:
 
 
 def _backward(g: Array, normalized: Array, inverse: Array, weight: Any, *, wanted: tuple[bool, ...]) -> tuple[Any, ...]:
+    """With h = g * weight and n the normalized rows
+
+    x: (h - mean(h) - n mean(h n)) / deviation
+    weight: the sum of g * n over all rows
+    bias: the sum of g over all rows
+    """
     ones = np.ones(rows(g).shape[0], g.dtype)
     return (
         _row_derivative(g if weight is None else g * weight, normalized, inverse) if wanted[0] else None,

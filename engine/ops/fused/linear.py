@@ -22,7 +22,7 @@ from engine.examples import REAL, Arguments, Draw
 from engine.ops.elementwise.arithmetic import add
 from engine.ops.linalg import matmul
 from engine.ops.shapes import swapaxes
-from engine.plan import Joint
+from engine.plan import Joint, written
 
 __all__ = ["linear"]
 
@@ -56,9 +56,9 @@ def _forward_tangent(tangents: Any, x: Any, weight: Any, bias: Any) -> Any:
 
 @primitive(
     vjp=(
-        lambda g, weight: (rows(g) @ weight).reshape(*g.shape[:-1], weight.shape[1]),
-        lambda g, x: rows(g).T @ rows(x),
-        lambda g: np.ones(rows(g).shape[0], g.dtype) @ rows(g),
+        written("g @ weight", lambda g, weight: (rows(g) @ weight).reshape(*g.shape[:-1], weight.shape[1])),
+        written("g.T @ x", lambda g, x: rows(g).T @ rows(x)),
+        written("the sum of g over all rows", lambda g: np.ones(rows(g).shape[0], g.dtype) @ rows(g)),
     ),
     jvp=Joint(_forward_tangent),
     examples=_example,

@@ -49,6 +49,11 @@ def _row_derivative(h: Array, normalized: Array, inverse: Array) -> Array:
 
 
 def _backward(g: Array, normalized: Array, inverse: Array, weight: Any, *, wanted: tuple[bool, ...]) -> tuple[Any, ...]:
+    """With h = g * weight and n the normalized rows
+
+    x: (h - n mean(h n)) / root mean square
+    weight: the sum of g * n over all rows
+    """
     return (
         _row_derivative(g if weight is None else g * weight, normalized, inverse) if wanted[0] else None,
         np.ones(rows(g).shape[0], g.dtype) @ rows(g * normalized) if wanted[1] else None,

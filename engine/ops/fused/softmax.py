@@ -62,7 +62,10 @@ def _from_top(g: Array, out: Array, axis: int) -> Array:
 
 
 def _softmax_rule(g: Array, out: Array, *, axis: int) -> Array:
-    """p * (g - <g, p>). The Jacobian is symmetric, so the rule is right for cotangents and tangents."""
+    """p * (g - sum(g * p)), p = out
+
+    The Jacobian is symmetric, so the rule is right for cotangents and tangents.
+    """
     g = _from_top(g, out, axis)
     result = g * out
     result -= out * result.sum(axis=axis, keepdims=True)
@@ -86,7 +89,10 @@ def _log_softmax_reference(x: Any, *, axis: int) -> Any:
 
 
 def _log_softmax_backward(g: Array, out: Array, *, axis: int) -> Array:
-    """g - p sum(g). Where p is largest, this is g (1 - p) - p sum(the other g), with 1 - p the sum of the other p."""
+    """g - p * sum(g), p = exp(out)
+
+    Where p is largest, this is g (1 - p) - p sum(the other g), with 1 - p the sum of the other p.
+    """
     if not out.ndim or not out.shape[axis]:
         return g - g
     top, p, others = out.argmax(axis=axis, keepdims=True), np.exp(out), g.copy()

@@ -56,13 +56,13 @@ function bar({ share, kind }) {
     svg("line", { x1: 30, x2: 30, y1: 0, y2: 8 }));
 }
 
-function showEdgeInPanel({ source, target, size, exact, count, steps }) {
+function showEdgeInPanel({ source, target, size, told, count, steps }) {
   panel.replaceChildren(
     html("h2", {}, `${source.label} → ${target.label}`),
     html("p", { class: "path" }, `${source.path} → ${target.path}`),
     html("dl", {},
       html("dt", {}, "contribution"), html("dd", {}, size),
-      html("dt", {}, "share"), html("dd", {}, `${exact} of the gradient of ${target.label}`)),
+      html("dt", {}, "share"), html("dd", {}, told)),
     html("h3", {}, count),
     html("ul", { class: "steps" }, ...steps.slice(0, MOST_ROWS).map((step) => html("li", {},
       html("span", {}, `${step.source.path} → ${step.target.path}`),
