@@ -158,7 +158,12 @@ def cross_entropy(
         shape, given = np.shape(as_operand(logits)), np.shape(as_operand(labels))
         if shape != given:
             raise ValueError(f"cross_entropy: probabilities must have the shape of the logits, {shape}, not {given}")
-        losses = negative(sum(multiply(labels, log_softmax(logits, axis=-1)), axis=-1))
+        surprises = negative(log_softmax(logits, axis=-1))
+        uncounted = (np.asarray(as_operand(labels)) == 0) & np.isinf(
+            as_operand(surprises)
+        )  # an infinite one that counts 0 is 0
+        surprises = where(uncounted, 0.0, surprises) if uncounted.any() else surprises
+        losses = sum(multiply(labels, surprises), axis=-1)
         kept = np.ones(given[:-1], bool)
     else:
         losses = label_cross_entropy(logits, labels, ignore_index=ignore_index, reduction="none")
