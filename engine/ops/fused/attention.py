@@ -214,10 +214,10 @@ def scaled_dot_product_attention(
             f"scaled_dot_product_attention: query {query.shape}, key {key.shape}, value {value.shape} do not fit; "
             "they are (..., queries, channels), (..., keys, channels), (..., keys, values)"
         )
-    scores = (query * _default_scale(query, scale)) @ _transposed(key)
-    bias = _bias(query.shape[-2], key.shape[-2], mask, causal, scores.dtype)
-    weights, inverse = _exponentials(scores, bias)
-    with np.errstate(all="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):  # which may come from what is masked
+        scores = (query * _default_scale(query, scale)) @ _transposed(key)
+        bias = _bias(query.shape[-2], key.shape[-2], mask, causal, scores.dtype)
+        weights, inverse = _exponentials(scores, bias)
         out = weights @ value
         out *= inverse
         return (out, weights, inverse) if _is_finite(out) else _without_masked(scores, bias, value)
