@@ -117,7 +117,8 @@ def mean(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     axes = axes_of(axis, np.ndim(x))
     with np.errstate(over="ignore", invalid="ignore"):
         out = np.mean(x, axis=axes, keepdims=keepdims)
-    if not np.isfinite(out).all() and x.dtype.kind == "f":  # the sum may have left the range of floats
+    finite = math.isfinite(out) if np.ndim(out) == 0 else np.isfinite(out).all()
+    if not finite and x.dtype.kind == "f":  # the sum may have left the range of floats
         out = np.sum(x * x.dtype.type(1 / count(x.shape, axis)), axis=axes, keepdims=keepdims)
     return out
 
