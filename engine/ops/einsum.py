@@ -4,8 +4,9 @@
     einsum("...i,i", x, w)              each row of x with w; without "->", the result has the labels that occur once
 
 The idea: three steps simplify each operand (take diagonals, drop axes of size 1 that broadcast, sum over labels that
-nothing else has), and then pairs of operands are contracted until one is left. Each step is an op with a derivative, so
-einsum needs no rule of its own.
+nothing else has), and then pairs of operands are contracted until one is left. A count of each label's uses, by the
+operands and the result, tells what nothing else has. Each step is an op with a derivative, so einsum needs no rule of
+its own.
 
 The invariant after the three steps: every label of an operand occurs in another operand or in the result.
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 from itertools import combinations
 from typing import Any, NamedTuple
@@ -29,6 +31,7 @@ from engine.ops.shapes import convert_operands, permute_dims, reshape
 
 __all__ = ["einsum"]
 
+COMPARED = 8  # operands that are tried in pairs; all pairs of many would take the square of the time
 _TERM = re.compile(r"[a-zA-Z]*(\.\.\.)?[a-zA-Z]*")
 
 
@@ -55,10 +58,14 @@ def einsum(subscripts: str, *operands: Any) -> Any:
     sizes = sizes_of(subscripts, inputs, shapes)
     parts = [_diagonal(Part(x, labels)) for x, labels in zip(arrays, inputs, strict=True)]
     parts = [_drop_broadcast_axes(part, sizes) for part in parts]
-    parts = [_sum_unshared(k, parts, output) for k in range(len(parts))]
+    uses = Counter([*output, *(label for part in parts for label in part.labels)])
+    parts = [_sum_unshared(part, uses) for part in parts]
     while len(parts) > 1:
-        (x, left), (y, right), parts = _next_pair(parts, output, sizes)
-        result = _needed((*left, *right), parts, output) if parts else output
+        i, j = _next_pair(parts, uses, sizes)
+        (y, right), (x, left) = parts.pop(j), parts.pop(i)
+        result = _needed(left, right, uses) if parts else output
+        uses.subtract([*left, *right])
+        uses.update(result)
         parts.append(Part(contract(x, y, left=left, right=right, result=result), result))
     x, labels = parts[0]
     return x if labels == output else permute_dims(x, axes=tuple(labels.index(label) for label in output))
@@ -142,30 +149,28 @@ def _drop_broadcast_axes(part: Part, sizes: dict[Any, int]) -> Part:
     return part if kept == labels else Part(reshape(x, shape=tuple(sizes[label] for label in kept)), kept)
 
 
-def _sum_unshared(k: int, parts: Sequence[Part], output: Labels) -> Part:
-    """Operand k summed over the labels that neither the result nor another operand has."""
-    x, labels = parts[k]
-    needed = _needed(labels, [*parts[:k], *parts[k + 1 :]], output)
-    unshared = tuple(a for a, label in enumerate(labels) if label not in needed)
-    return Part(sum(x, axis=unshared), needed) if unshared else parts[k]
+def _sum_unshared(part: Part, uses: Counter[Any]) -> Part:
+    """The operand summed over the labels that neither the result nor another operand has."""
+    x, labels = part
+    unshared = tuple(a for a, label in enumerate(labels) if uses[label] == 1)
+    needed = tuple(label for label in labels if uses[label] > 1)
+    return Part(sum(x, axis=unshared), needed) if unshared else part
 
 
 # ---- contracting ---------------------------------------------------------------------------------------------------
 
 
-def _needed(labels: Labels, others: Sequence[Part], output: Labels) -> Labels:
-    """The labels that the result or another operand has."""
-    wanted = {*output, *(label for part in others for label in part.labels)}
-    return tuple(label for label in dict.fromkeys(labels) if label in wanted)
+def _needed(left: Labels, right: Labels, uses: Counter[Any]) -> Labels:
+    """The labels of two operands that the result or a third operand has too."""
+    both = (*left, *right)
+    return tuple(label for label in dict.fromkeys(both) if uses[label] > both.count(label))
 
 
-def _next_pair(parts: list[Part], output: Labels, sizes: dict[Any, int]) -> tuple[Part, Part, list[Part]]:
-    """The two operands whose contraction has the fewest elements, and the other operands."""
+def _next_pair(parts: Sequence[Part], uses: Counter[Any], sizes: dict[Any, int]) -> tuple[int, int]:
+    """The positions, among the first few, of the two operands whose contraction has the fewest elements."""
 
     def size(pair: tuple[int, int]) -> int:
-        i, j = pair
-        rest = [part for k, part in enumerate(parts) if k not in pair]
-        return math.prod(sizes[label] for label in _needed((*parts[i].labels, *parts[j].labels), rest, output))
+        left, right = (parts[k].labels for k in pair)
+        return math.prod(sizes[label] for label in _needed(left, right, uses))
 
-    i, j = min(combinations(range(len(parts)), 2), key=size)
-    return parts[i], parts[j], [part for k, part in enumerate(parts) if k not in (i, j)]
+    return min(combinations(range(min(len(parts), COMPARED)), 2), key=size)

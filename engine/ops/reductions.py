@@ -119,7 +119,13 @@ def mean(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     Raises ValueError for the mean of no values.
     """
     check_nonempty("mean", x, axis)
-    return np.mean(x, axis=axes_of(axis, np.ndim(x)), keepdims=keepdims)
+    axes = axes_of(axis, np.ndim(x))
+    with np.errstate(over="ignore", invalid="ignore"):
+        out = np.mean(x, axis=axes, keepdims=keepdims)
+    finite = math.isfinite(out) if np.ndim(out) == 0 else np.isfinite(out).all()
+    if not finite and x.dtype.kind == "f":  # the sum may have left the range of floats
+        out = np.sum(x * x.dtype.type(1 / count(x.shape, axis)), axis=axes, keepdims=keepdims)
+    return out
 
 
 def _product_of_others(x: Any, axis: Any) -> Any:

@@ -22,6 +22,7 @@ from engine.declare import primitive
 from engine.examples import REAL, Arguments, Draw
 from engine.operands import as_operand
 from engine.ops.elementwise.arithmetic import add, divide, multiply, subtract
+from engine.ops.elementwise.choices import where
 from engine.ops.elementwise.powers import exp
 from engine.ops.indexing import getitem
 from engine.ops.linalg import matmul
@@ -55,8 +56,12 @@ def _default_scale(query: Any, scale: float | None) -> float:
 
 
 def _reference(query: Any, key: Any, value: Any, *, mask: Any, causal: bool, scale: float | None) -> Any:
+    bias = _bias(query.shape[-2], key.shape[-2], mask, causal, query.dtype)
+    if bias is not None and not (_is_finite(key) and _is_finite(value)):
+        masked = np.equal(bias, -np.inf) & np.ones((query.shape[-2], 1), bool)
+        unread = masked.all(axis=-2)[..., None]  # keys and values that no query may look at
+        key, value = where(unread, 0.0, key), where(unread, 0.0, value)
     scores = matmul(multiply(query, _default_scale(query, scale)), swapaxes(key, axis1=-1, axis2=-2))
-    bias = _bias(query.shape[-2], key.shape[-2], mask, causal, scores.dtype)
     scores = scores if bias is None else add(scores, bias)
     largest = np.max(as_operand(scores), axis=-1, keepdims=True, initial=-np.inf)
     e = exp(subtract(scores, np.where(np.isfinite(largest), largest, 0).astype(scores.dtype)))
@@ -100,6 +105,33 @@ def _exponentials(scores: Array, bias: Any) -> tuple[Array, Array]:
     return weights, 1 / total
 
 
+def _is_finite(x: Any) -> bool:
+    """Whether the sum is finite, and so every value is; much cheaper than a look at each."""
+    return bool(np.isfinite(as_operand(x).sum()))
+
+
+def _without_masked(scores: Array, bias: Any, value: Array) -> tuple[Array, Array, Array]:
+    """The result, weights and inverse where something is not finite: masked keys and values are not read.
+
+    The weights are divided first, because a sum of large values may overflow where their mean does not.
+    """
+    masked = False if bias is None else bias == -np.inf
+    weights, inverse = _exponentials(np.where(masked, -np.inf, scores).astype(scores.dtype), bias)
+    p, finite = weights * inverse, np.isfinite(value)
+    reads = (p > 0).astype(scores.dtype) @ (~finite).astype(scores.dtype) > 0
+    return np.where(reads, p @ value, p @ np.where(finite, value, 0).astype(value.dtype)), weights, inverse
+
+
+def _without_unused(g: Array, *by_key: Array, by_query: tuple[Array, ...]) -> list[Array]:
+    """Keys and values without what is not finite, then what belongs to queries, without those whose cotangent is zero.
+
+    What a query did read and is not finite has made its own result nan, which is enough to make its gradients nan.
+    """
+    used = (g != 0).any(axis=-1, keepdims=True)
+    kept = [np.where(np.isfinite(x), x, 0).astype(x.dtype) for x in by_key]
+    return kept + [np.where(used, x, 0).astype(x.dtype) for x in by_query]
+
+
 def _transposed(x: Array) -> Array:
     return np.swapaxes(x, -1, -2)
 
@@ -122,6 +154,8 @@ def _backward(
     key: D.T Q scale
     value: P.T g
     """
+    if not all(map(_is_finite, (key, value, out))):
+        key, value, out, weights, inverse = _without_unused(g, key, value, by_query=(out, weights, inverse))
     g = g * inverse
     d_value = _transposed(weights) @ g if wanted[2] else None
     if not (wanted[0] or wanted[1]):
@@ -174,7 +208,8 @@ def scaled_dot_product_attention(
         scale: 1 / sqrt(channels) by default.
 
     With P the weights and dS = scale (dQ K^T + Q dK^T), d = P * (dS - rowsum(P * dS)) V + P dV. The result for a query
-    with every key masked is 0, and its gradients are 0. Raises ValueError for shapes that do not fit.
+    with every key masked is 0, and its gradients are 0. What is masked is not read, so a nan stays there. Raises
+    ValueError for shapes that do not fit.
     """
     if (
         min(query.ndim, key.ndim, value.ndim) < 2
@@ -185,11 +220,13 @@ def scaled_dot_product_attention(
             f"scaled_dot_product_attention: query {query.shape}, key {key.shape}, value {value.shape} do not fit; "
             "they are (..., queries, channels), (..., keys, channels), (..., keys, values)"
         )
-    scores = (query * _default_scale(query, scale)) @ _transposed(key)
-    weights, inverse = _exponentials(scores, _bias(query.shape[-2], key.shape[-2], mask, causal, scores.dtype))
-    out = weights @ value
-    out *= inverse
-    return out, weights, inverse
+    with np.errstate(over="ignore", invalid="ignore"):  # which may come from what is masked
+        scores = (query * _default_scale(query, scale)) @ _transposed(key)
+        bias = _bias(query.shape[-2], key.shape[-2], mask, causal, scores.dtype)
+        weights, inverse = _exponentials(scores, bias)
+        out = weights @ value
+        out *= inverse
+        return (out, weights, inverse) if _is_finite(out) else _without_masked(scores, bias, value)
 
 
 # ---- rotary positions ----------------------------------------------------------------------------------------------

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from engine.operands import fraction, setting
+from engine.operands import as_operand, fraction, setting
 from engine.ops.elementwise.arithmetic import multiply
+from engine.ops.elementwise.choices import where
 from engine.random import generator
 
 __all__ = ["dropout"]
@@ -27,4 +28,6 @@ def dropout(x: Any, *, p: float = 0.5, rng: np.random.Generator | None = None) -
     if p == 0:
         return x
     kept = (rng or generator()).random(x.shape, dtype=np.float32) >= p
+    if not np.isfinite(as_operand(x).sum()):
+        x = where(kept, x, 0.0)  # what is dropped is not read, so a nan stays there
     return multiply(x, kept * np.asarray(0 if p == 1 else 1 / (1 - p), x.dtype))
