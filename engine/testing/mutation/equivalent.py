@@ -71,15 +71,10 @@ because(
     "reductions._softmax: e = exp(x - restore_axes(np.where(out == -np.inf, ⟦0 → 1⟧, out), x.shape, axis))",
     "attention._reference: e = exp(subtract(scores, np.where(np.isfinite(largest), largest, ⟦0 → 1⟧)"
     ".astype(scores.dtype)))",
-    "softmax._shifted: shifted = x - np.where(np.isfinite(largest), largest, ⟦0 → 1⟧).astype(largest.dtype)",
 )
 because(
     "softmax does not change if the same number is added to all scores that a row may attend to",
     "attention._bias: given = np.where(mask, ⟦0 → 1⟧, -np.inf) if mask.dtype == bool else mask",
-)
-because(
-    "only rows that contain inf change, and their softmax is nan either way",
-    "softmax._shifted: shifted = x - np.where(⟦np.isfinite(largest) → largest⟧, largest, 0).astype(largest.dtype)",
 )
 because(
     "without channels all scores are zero, and scaling does not change them",
