@@ -153,4 +153,4 @@ def pytest_testnodedown(node: Any) -> None:
         from engine.testing.tally import Entry, Tally, tally
 
         entries = {key: Entry(**entry) for key, entry in counted["entries"].items()}
-        tally.add(Tally(counted["examples"], entries))
+        tally.add(Tally(counted["examples"], counted["calls"], entries))

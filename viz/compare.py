@@ -25,6 +25,7 @@ from viz.drawing.beside import beside
 from viz.drawing.graph import graph
 from viz.drawing.layout import NoGraphviz, share_program
 from viz.drawing.picture import Picture
+from viz.figures import noise
 from viz.flow import BlameFlow
 from viz.matching import LOSS, edge_keys, name_of, node_keys, pairs
 from viz.stages import Stage
@@ -121,7 +122,8 @@ class Comparison:
 
     def text(self) -> str:
         """The gradients of all boxes and the shares of all stages, as tables with bars."""
-        gradients = [(row.name, *row.rms, row.ratio) for row in self.boxes[1:]]  # dL/dL is 1
+        rows = list(zip(self.boxes, self._ratios(), strict=True))[1:]  # dL/dL is 1
+        gradients = [(row.name, *row.rms, ratio) for row, ratio in rows]
         shares = [(row.name, *row.share, row.change) for row in self.stages]
         return versus.tables(self.names, (self.a.loss, self.b.loss), gradients, shares)
 
@@ -156,8 +158,16 @@ class Comparison:
             bundle["image/svg+xml"] = self.svg()
         return bundle
 
+    def _ratios(self) -> list[float]:
+        """The ratio of each box; nan where it would be one of two rounding errors."""
+        least = tuple(noise(node.rms for node in flow.nodes[1:]) for flow in (self.a, self.b))
+        return [
+            math.nan if all(rms < most for rms, most in zip(row.rms, least, strict=True)) else row.ratio
+            for row in self.boxes
+        ]
+
     def _picture(self) -> Picture:
-        pairs = [(row.a, row.b, row.ratio) for row in self.boxes]
+        pairs = [(row.a, row.b, ratio) for row, ratio in zip(self.boxes, self._ratios(), strict=True)]
         nodes, edges = (self.a.nodes, self.b.nodes), (self.a.edges, self.b.edges)
         return beside((self.a.loss, self.b.loss), self.names, nodes, edges, pairs)
 

@@ -46,6 +46,28 @@ def percent(share: float) -> str:
     return "–" if math.isnan(share) else _percent(share, 2)
 
 
+def times(ratio: float) -> str:
+    """A ratio of two sizes; "=" where no digit shows a difference, empty for nan.
+
+    >>> times(1.25), times(1.00001), times(float("nan"))
+    ('×1.25', '=', '')
+    """
+    if math.isnan(ratio):
+        return ""
+    return "=" if short(ratio, 3) == "1" else f"×{short(ratio, 3)}"
+
+
+def points(change: float) -> str:
+    """A difference of two shares in percentage points; "=" where no digit shows it, empty for nan.
+
+    >>> points(0.125), points(-0.00001), points(float("nan"))
+    ('+12.50', '=', '')
+    """
+    if math.isnan(change):
+        return ""
+    return f"{100 * change:+.2f}" if f"{abs(100 * change):.2f}" != "0.00" else "="
+
+
 def percents(shares: Sequence[float]) -> list[str]:
     """The shares of one whole as percentages; empty for nan.
 

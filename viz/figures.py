@@ -21,7 +21,7 @@ SYMBOLS = {"add": "+", "subtract": "−", "multiply": "×", "divide": "/", "matm
 LONGEST_NAME = 30  # columns, in a box; tooltips and panels show all of it
 _LONGEST_NUMBERS = 26  # columns
 _MOST_NUMBERS = 4
-_NEARLY_ZERO = 1e-6  # of the largest gradient
+_NEARLY_ZERO = 1e-6  # of the largest gradient: rounding errors of gradients that are zero
 
 FILL = "fill: root mean square of the gradient dL/dx"
 ZERO = "white: a gradient of zero"
@@ -85,6 +85,11 @@ def of_the_blame(share: str) -> str:
 def from_inside(share: str, node: Node) -> str:
     """The share in a node's gradient that comes from itself; empty where there is none."""
     return share and f"{share} {f'among these {node.count:,}' if node.count > 1 else 'from inside'}"
+
+
+def from_other(share: str) -> str:
+    """The share in a node's gradient that comes from "other", where no arrow shows it; empty where there is none."""
+    return share and f"{share} from other"
 
 
 def contributions(count: int) -> str:
@@ -165,14 +170,15 @@ def _few(numbers: Numbers | None, shape: Sequence[int]) -> str:
     return text if len(text) <= _LONGEST_NUMBERS else ""
 
 
-def fill_scale(sizes: Iterable[float]) -> LogScale:
-    """The scale of colours for these sizes, of which those far below the largest do not count.
+def noise(sizes: Iterable[float]) -> float:
+    """The size below which a gradient is a rounding error, among gradients of these sizes."""
+    return _NEARLY_ZERO * max((size for size in sizes if math.isfinite(size)), default=0.0)
 
-    They are rounding errors of gradients that are zero, and would make all others look alike.
-    """
-    finite = [size for size in sizes if math.isfinite(size)]
-    least = max(finite, default=0.0) * _NEARLY_ZERO
-    return LogScale.of(size for size in finite if size >= least)
+
+def fill_scale(sizes: Sequence[float]) -> LogScale:
+    """The scale of colours for these sizes; rounding errors do not count, they would make all others look alike."""
+    least = noise(sizes)
+    return LogScale.of(size for size in sizes if size >= least)
 
 
 def fill(node: Node, scale: LogScale, is_loss: bool) -> tuple[str, str]:

@@ -67,10 +67,10 @@ class BlameFlow(Data):
         return replace(self, nodes=nodes, edges=edges)
 
     def prune(self, keep: float = 0.95) -> BlameFlow:
-        """Keep the fewest edges whose norms add up to `keep` of all, and merge the rest in a node "other".
+        """Keep the largest edges until their norms add up to `keep` of all, and merge the rest in a node "other".
 
         Nothing is lost: the `count` of "other" is the number of values merged there, and those of its edges the number
-        of contributions. The edges out of the loss are always kept.
+        of contributions. The edges out of the loss are always kept, and with each edge a path from the loss to it.
         """
         nodes, edges = prune(self.nodes, self.edges, keep)
         return replace(self, nodes=nodes, edges=edges)

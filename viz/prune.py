@@ -1,16 +1,17 @@
 """prune: keep the few contributions that carry most of the blame, and merge all others.
 
-The edges out of the loss are kept, because all blame starts there, and with them the fewest others whose norms bring
-the sum to the fraction asked for. Nodes without a kept edge are merged into one node, "other". The edges that are not
-kept are merged too, and start or end there:
+The edges out of the loss are kept, because all blame starts there; then the largest others, each with a path from the
+loss to it, until their norms bring the sum to the fraction asked for. The path is the one whose weakest edge is
+strongest. Nodes without a kept edge are merged into one node, "other". The edges that are not kept are merged too, and
+start or end there:
 
     into a kept node                                  other -> target, whose share is the sum of the shares
     from a kept node into a pruned one                source -> other
     between two pruned nodes                          other -> other
 
-The invariant: nothing is lost. The shares into a kept node still add up to 1. So do those into "other", which are taken
-over all gradients merged there. The counts of all nodes, and those of all edges, add up to what they were before: the
-counts of "other" and of its edges say how much was pruned.
+The invariant: nothing is lost, and blame runs from the loss to every node that is kept. The shares into a kept node
+still add up to 1. So do those into "other", which are taken over all gradients merged there. The counts of all nodes,
+and those of all edges, add up to what they were before: the counts of "other" and of its edges say how much was pruned.
 
 Read next: `viz/text.py`, blame without a picture.
 """
@@ -19,7 +20,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from heapq import heapify, heappop, heappush
 
 from viz.data import Edge, Node
 
@@ -49,14 +51,45 @@ def _largest(edges: Sequence[Edge], keep: float, loss: str) -> set[int]:
     """
     enough = keep * sum(edge.norm for edge in edges if math.isfinite(edge.norm)) * (1 - _ROUNDING)
     candidates = [number for number, edge in enumerate(edges) if OTHER not in (edge.source, edge.target)]
-    chosen = {number for number in candidates if edges[number].source == loss or not math.isfinite(edges[number].norm)}
-    carried = sum(edges[number].norm for number in chosen if math.isfinite(edges[number].norm))
-    for number in sorted(set(candidates) - chosen, key=lambda number: (-edges[number].norm, number)):
-        if carried >= enough:
+    leading = _leading(edges, candidates, loss)
+    always = {number for number in candidates if edges[number].source == loss or not math.isfinite(edges[number].norm)}
+    chosen: set[int] = set()
+    carried = 0.0
+    for number in sorted(candidates, key=lambda number: (number not in always, -edges[number].norm, number)):
+        if carried >= enough and number not in always:
             break
-        chosen.add(number)
-        carried += edges[number].norm
+        step: int | None = number
+        while step is not None and step not in chosen:
+            chosen.add(step)
+            carried += edges[step].norm if math.isfinite(edges[step].norm) else 0.0
+            step = leading.get(edges[step].source)
     return chosen
+
+
+def _leading(edges: Sequence[Edge], candidates: Iterable[int], loss: str) -> dict[str, int]:
+    """For each node the last edge of a path from the loss: of all paths, the one whose weakest edge is strongest.
+
+    These paths form a tree, which grows from the loss, each time by the largest edge out of it (Prim's algorithm).
+    """
+    leaving: dict[str, list[int]] = defaultdict(list)
+    for number in candidates:
+        leaving[edges[number].source].append(number)
+    leading: dict[str, int] = {}
+    waiting = [(-_weight(edges[number]), number) for number in leaving[loss]]
+    heapify(waiting)
+    while waiting:
+        _, number = heappop(waiting)
+        node = edges[number].target
+        if node not in leading and node != loss:
+            leading[node] = number
+            for onward in leaving[node]:
+                heappush(waiting, (-_weight(edges[onward]), onward))
+    return leading
+
+
+def _weight(edge: Edge) -> float:
+    """An edge's norm; an infinite one or nan weighs most."""
+    return edge.norm if math.isfinite(edge.norm) else math.inf
 
 
 def _other(pruned: Sequence[Node]) -> Node:

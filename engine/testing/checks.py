@@ -15,7 +15,8 @@ import numpy as np
 
 from engine.testing.comparison import compare
 from engine.testing.judge import Judge
-from engine.testing.points import Function, Inputs, Point, like, of_callables, of_engine, parameters, random
+from engine.testing.names import name_of, named
+from engine.testing.points import Function, Inputs, Point, like, of_callables, of_engine, random
 from engine.testing.pulls import compare_narrow
 from engine.testing.report import GradientError
 from engine.testing.snippets import call
@@ -35,15 +36,28 @@ class Report:
         elements: how many elements of the arguments they belong to.
         modes: the modes that were checked.
         worst: the largest relative error.
+        calls: how often the function was called.
+        remarks: the deliberate deviations that were allowed, and how the function is rounded, if that mattered.
+        points, seconds: how many points were checked and agreed, and the time they took, if they were drawn.
     """
 
     entries: int
     elements: int
     modes: tuple[str, ...]
     worst: float
+    calls: int = 0
+    remarks: tuple[str, ...] = ()
+    points: int = 1
+    seconds: float | None = None
 
     def __str__(self) -> str:
-        return f"agrees: {self.entries} entries, {' and '.join(self.modes)}, to a relative error of {self.worst:.1g}"
+        parts = [f"{self.entries:,} entries", " and ".join(self.modes), f"to a relative error of {self.worst:.1g}"]
+        spent = f"{self.calls:,} calls of f"
+        if self.seconds is not None:
+            parts, spent = [f"{self.points:,} points", *parts], f"{spent} in {self.seconds:.1f} s"
+        return "; ".join([f"agrees: {', '.join(parts)}", *self.remarks, spent])
+
+    __repr__ = __str__
 
 
 def gradcheck(
@@ -52,6 +66,10 @@ def gradcheck(
     order: int = 1,
     modes: Sequence[str] | None = None,
     subgradient: bool = False,
+    surrogate: Function | None = None,
+    rtol: float = 0.0,
+    atol: float = 0.0,
+    name: str | None = None,
     seed: int = 0,
 ) -> Report:
     """Compare the engine's derivatives of f at one point with central differences.
@@ -62,6 +80,10 @@ def gradcheck(
         order: of the derivatives; 2 checks the derivatives of the derivatives as well.
         modes: "reverse", "forward" or both; by default both, or only reverse if some op has no jvp rule.
         subgradient: at a kink, accept any value between the slopes of the two sides.
+        surrogate: where the gradient of f is deliberately that of another function, that function; or, if it depends
+            on the point, a function of the point that returns it.
+        rtol, atol: deliberate deviations of a derivative, as a share of it and absolute. Rounding needs none.
+        name: of f in reports; by default its own.
         seed: of the random cotangents and tangents.
 
     Raises GradientError if a derivative is wrong, and its subclass Inconclusive if that cannot be decided.
@@ -71,50 +93,85 @@ def gradcheck(
         raise ValueError(
             f"gradcheck: order is 1, 2, ..., and modes are some of {MODES}; got order={order!r}, modes={modes!r}"
         )
-    judge = Judge(name_of(f), subgradient)
+    if surrogate is not None and order > 1:
+        raise ValueError("gradcheck: a surrogate has the gradient of f, not its higher derivatives; use order=1")
+    judge = _judge("gradcheck", name or name_of(f), subgradient, rtol, atol)
+    options = _changed(surrogate=surrogate, subgradient=subgradient, rtol=rtol, atol=atol, name=name, seed=seed)
     try:
         used = tuple(modes) if modes is not None else _modes(f, arrays)
-        _check_order(f, arrays, order, used, judge, seed)
+        _check_order(judge.counted(f), arrays, order, used, judge, seed, surrogate=surrogate)
         judge.finish()
     except GradientError as error:
-        options = ({"order": order} if order > 1 else {}) | ({"modes": used} if modes is not None else {})
-        error.snippet = call("gradcheck", {"f": f}, arrays, **options, **_options(subgradient, seed))
+        given = ({"order": order} if order > 1 else {}) | ({"modes": used} if modes is not None else {})
+        error.snippet = call("gradcheck", {"f": f}, arrays, **given, **options)
         raise
-    return Report(judge.entries, judge.checked, used, judge.worst)
+    return _report(judge, used)
 
 
-def check_vjp(f: Function, vjp: Function, *arrays: Any, subgradient: bool = False, seed: int = 0) -> Report:
+def check_vjp(
+    f: Function,
+    vjp: Function,
+    *arrays: Any,
+    subgradient: bool = False,
+    surrogate: Function | None = None,
+    rtol: float = 0.0,
+    atol: float = 0.0,
+    name: str | None = None,
+    seed: int = 0,
+) -> Report:
     """Compare a hand-written backward pass, of any function of ndarrays, with central differences.
 
     Args:
         f: f(*arrays) returns an array or a tree of arrays; anything that `np.asarray` accepts counts as an array.
         vjp: vjp(g, *arrays) returns one cotangent per array, of its shape, or None for no derivative; g has the form
-            of f's result.
-        arrays, subgradient, seed: as for `gradcheck`.
+            of f's result. Cotangents of integer arrays may be left out.
+        arrays, subgradient, surrogate, rtol, atol, name, seed: as for `gradcheck`.
 
     Raises GradientError and Inconclusive as `gradcheck` does.
     """
-    subject = name_of(f, vjp)
-    judge = Judge(subject, subgradient)
+    subject = name or name_of(f, vjp)
+    judge = _judge("check_vjp", subject, subgradient, rtol, atol)
+    options = _changed(surrogate=surrogate, subgradient=subgradient, rtol=rtol, atol=atol, name=name, seed=seed)
     try:
-        inputs = Inputs(subject, parameters(f) or parameters(vjp)[1:], arrays)
-        _check_point(lambda args: of_callables(subject, f, vjp, args), inputs, ("reverse",), judge, seed)
+        inputs, counted = Inputs(subject, named(len(arrays), f, vjp), arrays), judge.counted(f)
+        _check_point(
+            lambda args: of_callables(subject, counted, vjp, args, surrogate), inputs, ("reverse",), judge, seed
+        )
         judge.finish()
     except GradientError as error:
-        error.snippet = call("check_vjp", {"f": f, "vjp": vjp}, arrays, **_options(subgradient, seed))
+        error.snippet = call("check_vjp", {"f": f, "vjp": vjp}, arrays, **options)
         raise
-    return Report(judge.entries, judge.checked, ("reverse",), judge.worst)
+    return _report(judge, ("reverse",))
 
 
-def name_of(*functions: Function) -> str:
-    """The name of a function in reports: that of the first of these whose name is an identifier."""
-    names = [str(getattr(f, "name", None) or getattr(f, "__name__", None) or type(f).__name__) for f in functions]
-    return next((name for name in names if name.isidentifier()), names[0])
+def together(reports: Sequence[Report], calls: int, seconds: float) -> Report:
+    """One report of checks at several points."""
+    return Report(
+        sum(one.entries for one in reports),
+        sum(one.elements for one in reports),
+        reports[0].modes if reports else (),
+        max((one.worst for one in reports), default=0.0),
+        calls,
+        tuple(dict.fromkeys(remark for one in reports for remark in one.remarks)),
+        len(reports),
+        seconds,
+    )
 
 
-def _options(subgradient: bool, seed: int) -> dict[str, Any]:
+def _judge(check: str, subject: str, subgradient: bool, rtol: float, atol: float) -> Judge:
+    for name, value in (("rtol", rtol), ("atol", atol)):
+        if not 0 <= value < np.inf:
+            raise ValueError(f"{check}: {name} is a number from 0 on, not {value!r}")
+    return Judge(subject, subgradient, rtol, atol)
+
+
+def _report(judge: Judge, modes: tuple[str, ...]) -> Report:
+    return Report(judge.entries, judge.checked, modes, judge.worst, judge.calls, tuple(judge.remarks()))
+
+
+def _changed(**options: Any) -> dict[str, Any]:
     """The options of a call that differ from the defaults."""
-    return ({"subgradient": True} if subgradient else {}) | ({"seed": seed} if seed else {})
+    return {key: value for key, value in options.items() if value}
 
 
 def _modes(f: Function, arrays: Sequence[Any]) -> tuple[str, ...]:
@@ -143,13 +200,20 @@ def _check_point(
 
 
 def _check_order(
-    f: Function, args: Sequence[Any], order: int, modes: Sequence[str], judge: Judge, seed: int, name: str = ""
+    f: Function,
+    args: Sequence[Any],
+    order: int,
+    modes: Sequence[str],
+    judge: Judge,
+    seed: int,
+    name: str = "",
+    surrogate: Function | None = None,
 ) -> None:
     """Check f, then each of its derivatives, to an order lower by one."""
     subject = name or judge.subject
     judge.subject = subject
-    inputs = Inputs(subject, parameters(f), args)
-    _check_point(lambda args: of_engine(subject, f, args), inputs, modes, judge, seed)
+    inputs = Inputs(subject, named(len(args), f), args)
+    _check_point(lambda args: of_engine(subject, f, args, surrogate), inputs, modes, judge, seed)
     if order > 1:
         for mode, derived in zip(MODES, _derivatives(f, inputs, seed), strict=True):
             if mode in modes:

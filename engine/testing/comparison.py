@@ -17,18 +17,20 @@ import numpy as np
 
 from engine.arrays import Array
 from engine.testing.directions import compare_direction
-from engine.testing.hints import hint
+from engine.testing.hints import hint, hint_of_all
 from engine.testing.judge import Context, Judge
-from engine.testing.numeric import Estimate, jacobian, only
+from engine.testing.noise import Noise
+from engine.testing.numeric import Estimate, in_rows, jacobian, largest, negligible, only
 from engine.testing.points import Point, random, shaken
 from engine.testing.pulls import RULE_ROUNDING, hold_linear, linear_to, pulled
-from engine.testing.remainder import TINY, Line, along
+from engine.testing.remainder import SAFETY, TINY, Line, along
 from engine.testing.report import Inconclusive, element
 
 __tracebackhide__ = True  # in pytest's tracebacks: what failed is what was checked
 
 SMALL = 256  # up to this many elements of arguments and results together, the whole Jacobian is compared
 ROUNDS = 4  # how many random directions otherwise
+NOTHING = 1e-10  # of the largest slope of a result: a rule may give as much where central differences find none
 UNRESOLVED = 1e-9  # of the largest entry: smaller differences may come from structure of f finer than every step
 
 
@@ -40,22 +42,25 @@ def compare(point: Point, judge: Judge, modes: Sequence[str], seed: int) -> None
             f"{point.subject}: inconclusive, two calls with the same arguments differ; fix its randomness"
         )
     rng = np.random.default_rng([seed, 1])  # differs from default_rng(seed), which may have made the arguments
+    noise = Noise(point.value, point.xs, out)
+    judge.noise = judge.noise if judge.noise and judge.noise.words else noise
     if out.size + sum(x.size for x in point.xs) > SMALL:
         for _ in range(ROUNDS):
-            compare_direction(point, out, judge, modes, rng)
+            compare_direction(point, out, judge, modes, rng, noise)
         return
-    truths = [jacobian(point.value, point.xs, k) for k in range(len(point.xs))]
+    found = [jacobian(point.value, point.xs, k, noise.measure) for k in range(len(point.xs))]
+    truths = in_rows(found, negligible(noise.unit))
     if "reverse" in modes:
-        _compare_pulls(point, out, truths, judge, rng)
+        _compare_pulls(point, out, truths, judge, rng, noise)
     if "forward" in modes:
-        _compare_pushes(point, out, truths, judge)
+        _compare_pushes(point, out, truths, judge, noise)
 
 
 # ---- the whole Jacobian, of shape (elements of an argument, elements of the result) --------------------------------
 
 
 def _compare_pulls(
-    point: Point, out: Array, truths: Sequence[Estimate], judge: Judge, rng: np.random.Generator
+    point: Point, out: Array, truths: Sequence[Estimate], judge: Judge, rng: np.random.Generator, noise: Noise
 ) -> None:
     claims = _jacobians(point, out, judge)
     g, linear = random(rng, out.shape).astype(out.dtype), linear_to(out)
@@ -67,29 +72,32 @@ def _compare_pulls(
 
         def guess(at: int, x: Array = x, claim: Array = claim, truth: Estimate = truth, name: str = name) -> str:
             i, j = divmod(at, out.size)
-            if out.size > 1 and claim.any() and np.array_equal(claim, np.broadcast_to(claim[:, :1], claim.shape)):
-                return "the same for every cotangent: g is ignored"
+            whole = hint_of_all(claim, truth.value)
+            if whole:
+                return whole
             factors = {name: x, "the result": out.reshape(x.shape) if out.size == x.size else out}
             return hint(claim[:, j].reshape(x.shape), truth.value[:, j].reshape(x.shape), i, factors)
 
-        context = _context(point, out, truths, k, judge)
-        largest = np.abs(claim).max(axis=0, initial=0, keepdims=True, where=np.isfinite(claim))
-        context.unsure = context.unsure | (np.abs(claim - truth.value) < UNRESOLVED * largest)
-        context.slack, context.guess, context.shaken = RULE_ROUNDING * largest, guess, again
+        context = _context(point, out, truths, k, judge, noise)
+        biggest = np.abs(claim).max(axis=0, initial=0, keepdims=True, where=np.isfinite(claim))
+        context.unsure = context.unsure | (np.abs(claim - truth.value) < UNRESOLVED * biggest)
+        context.slack, context.guess, context.shaken = context.slack + RULE_ROUNDING * biggest, guess, again
         judge.hold("vjp rule", name, claim, truth, context)
         for other, found in others:
             room = (linear * np.abs(claim) + truth.flat) @ np.abs(other) + TINY
+            room[~(truth.decided | (truth.jump != 0)).all(axis=1)] = np.inf  # where f has no slope, no rule has a law
             hold_linear(judge, name, found[k], (claim @ other).reshape(x.shape), room.reshape(x.shape), other)
 
 
-def _compare_pushes(point: Point, out: Array, truths: Sequence[Estimate], judge: Judge) -> None:
+def _compare_pushes(point: Point, out: Array, truths: Sequence[Estimate], judge: Judge, noise: Noise) -> None:
     assert point.push is not None
     for k, (name, x, truth) in enumerate(zip(point.names, point.xs, truths, strict=True)):
         zeros = [np.zeros(other.shape) for other in point.xs]
         rows = [point.push([*zeros[:k], unit, *zeros[k + 1 :]]) for unit in _units(x)]
         claim = np.array(rows, np.float64).reshape(x.size, out.size)
-        context = _context(point, out, truths, k, judge)
-        context.slack = RULE_ROUNDING * np.abs(claim).max(axis=1, initial=0, keepdims=True, where=np.isfinite(claim))
+        context = _context(point, out, truths, k, judge, noise)
+        biggest = np.abs(claim).max(axis=1, initial=0, keepdims=True, where=np.isfinite(claim))
+        context.slack = context.slack + RULE_ROUNDING * biggest
         judge.hold("jvp rule", name, claim, truth, context)
 
 
@@ -104,7 +112,7 @@ def _jacobians(point: Point, out: Array, judge: Judge, rng: np.random.Generator 
     ]
 
 
-def _context(point: Point, out: Array, truths: Sequence[Estimate], k: int, judge: Judge) -> Context:
+def _context(point: Point, out: Array, truths: Sequence[Estimate], k: int, judge: Judge, noise: Noise) -> Context:
     """The context of the Jacobian in one argument.
 
     A result with a kink in any argument has no derivative, and neither has any result in an element along which some
@@ -121,9 +129,20 @@ def _context(point: Point, out: Array, truths: Sequence[Estimate], k: int, judge
         i, j = divmod(at, out.size)
         return element(point.names[k], x.shape, i) + (f", for result {j} of {out.size}" if out.size > 1 else "")
 
-    kinks = [(truth.jump != 0) | ~np.isfinite(truth.value) for truth in truths]
+    kinks = [(truth.jump != 0) | ~np.isfinite(truth.value) | ~truth.decided for truth in truths]
     unsure = np.any([kink.any(axis=0) for kink in kinks], axis=0) | kinks[k].any(axis=1, keepdims=True)
-    return Context(line, where, unsure=unsure & (not judge.subgradient), group=max(out.size, 1))
+    size = largest(truths)
+    unresolved = np.abs(truths[k].value) <= SAFETY * truths[k].error
+    return Context(
+        line,
+        where,
+        unsure=unsure & (not judge.subgradient),
+        group=max(out.size, 1),
+        slack=np.where(unresolved, NOTHING * size, 0.0),
+        size=size,
+        share=negligible(noise.unit),
+        noise=lambda at: float(noise.measure()[at % out.size]),
+    )
 
 
 def _units(x: Array) -> list[Array]:

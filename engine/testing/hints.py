@@ -3,7 +3,7 @@
 A hint is a guess from the wrong entry and its neighbours. The report prints it beside the figures, never in their
 place.
 
-Read next: `engine/testing/points.py`, what is checked.
+Read next: `engine/testing/names.py`.
 """
 
 from __future__ import annotations
@@ -33,6 +33,21 @@ def hint(found: Array, truth: Array, at: int, factors: Mapping[str, Array]) -> s
             or _from_counts(ratio, found.shape)
             or _from_factors(found, truth, factors)
         )
+
+
+def hint_of_all(found: Array, truth: Array) -> str:
+    """The known mistake that explains a whole Jacobian, of shape (elements of an argument, elements of the result)."""
+    if found.shape[1] < 2 or not found.any():
+        return ""
+    if _same_columns(found) and not _same_columns(truth):
+        return "the same for every cotangent: g is ignored"
+    if found.shape == found.T.shape and _same(found, truth.T) and not _same(truth, truth.T):
+        return "the Jacobian is transposed: J @ g, where J.T @ g is meant"
+    return ""
+
+
+def _same_columns(jacobian: Array) -> bool:
+    return bool(np.array_equal(jacobian, np.broadcast_to(jacobian[:, :1], jacobian.shape)))
 
 
 def _from_value(found: float, ratio: float) -> str:

@@ -9,15 +9,16 @@ and noise shows as a large error.
 Central differences do not see a kink: for relu at 0 they give the slope 1/2 with a tiny error estimate. So the second
 difference (f(h) + f(-h) - 2 f(0)) / h is computed as well. It tends to the right slope minus the left one, the `jump`.
 
-The invariant: all arithmetic is in float64, and the rounding of f itself, known from the dtype of its result, is part
-of the error.
+The invariant: all arithmetic is in float64, and the rounding of f itself is part of the error, known from the dtype of
+its result or measured.
 
-Read next: `engine/testing/remainder.py`, a second test for a slope that seems wrong.
+Read next: `engine/testing/noise.py`, the rounding that no dtype tells.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,7 +29,12 @@ STEP = 0.0625  # the largest h; a power of two, so that x + h is exact
 LEAST = 2.0**-60  # the smallest h
 DEPTH = 4  # how many terms of the error are cancelled
 GOOD = 1e-9  # relative error at which to stop
+FEW = 5  # steps after which most smooth functions are done; if f is not, its noise is measured
 ENOUGH = 1e-4  # relative error up to which an entry is decided; more where f is rounded to fewer digits
+COARSEST = 0.1  # but never more than this
+SHARE = (
+    1e-6  # or error relative to the largest slope beside it, as much as a rule may be off by rounding; likewise more
+)
 HUGE = 1e250  # larger differences overflow
 FLAT = 16.0  # smaller slopes, in units of rounding, cannot be told from that of a constant
 
@@ -44,6 +50,7 @@ class Estimate(NamedTuple):
         decided: whether `value` is accurate enough to tell a right slope from one that is wrong by a thousandth, or by
             a hundredth if f returns float32.
         flat: slopes smaller than this cannot be told from rounding.
+        doubt: a bound on the error of `jump`; inf if it could not be estimated.
     """
 
     value: Any
@@ -52,6 +59,7 @@ class Estimate(NamedTuple):
     scale: Any
     decided: Any
     flat: Any
+    doubt: Any
 
 
 class Tableau:
@@ -77,34 +85,56 @@ class Tableau:
         return value, error
 
 
-def derivative(f: Callable[[float], Any], step: float = STEP, shrink: float = 2.0) -> Estimate:
-    """f'(0) for a function of one number that returns an array; `step` is the largest h."""
+def derivative(
+    f: Callable[[float], Any],
+    step: float = STEP,
+    shrink: float = 2.0,
+    *,
+    noise: Any = 0.0,
+    least: float = LEAST,
+    beside: Callable[[Array], Any] = np.zeros_like,
+) -> Estimate:
+    """f'(0) for a function of one number that returns an array.
+
+    Args:
+        f: the function.
+        step, shrink, least: the largest h, the factor by which h shrinks, and the smallest h.
+        noise: how far f is off by rounding, if that is more than its dtype says.
+        beside: the slopes beside which those given are judged; errors that are negligible there are small.
+    """
     middle = np.asarray(f(0.0))
     unit = precision(middle)
     middle = middle.astype(np.float64)
-    flat, enough = FLAT * unit * np.abs(middle) / step, _enough(unit)
+    floor = np.maximum(unit * np.abs(middle), noise)
+    flat, enough = FLAT * floor / step, _enough(unit)
     zeros = np.zeros(middle.shape)
-    best = Estimate(zeros * np.nan, zeros + np.inf, zeros, zeros, zeros > 0, flat)
+    best = Estimate(zeros * np.nan, zeros + np.inf, zeros, zeros, zeros > 0, flat, zeros + np.inf)
     slope, bend, steepest = Tableau(2, shrink), Tableau(1, shrink), zeros
     h, goal = step, zeros
     with np.errstate(all="ignore"):
-        while h > LEAST:
+        while h > least:
             right, left = np.asarray(f(h), np.float64), np.asarray(f(-h), np.float64)
-            rounding = unit * np.maximum(np.maximum(np.abs(right), np.abs(left)), np.abs(middle)) / h
+            height = np.maximum(np.abs(right), np.abs(left))
+            rounding = np.maximum(unit * height, floor) / h
+            if h == step:
+                enough = _enough(np.maximum(unit, np.nan_to_num(noise / height)))
             right, left = right - middle, left - middle
             steepest = np.fmax(steepest, (np.abs(right) + np.abs(left)) / (2 * h))
             central, second = slope.add((right - left) / (2 * h), rounding), bend.add((right + left) / h, 4 * rounding)
             lost = (right == 0) & (left == 0) & best.decided & (best.jump == 0)  # in rounding: keep the old estimate
             best = _better(best, _estimate(central, second, steepest, flat, enough), lost)
             goal = 8 * rounding if h == step else goal
-            if (best.decided & (best.error <= GOOD * np.abs(best.value) + goal)).all():
+            good = best.decided & (best.error <= GOOD * np.abs(best.value) + goal)
+            good |= small_beside(best, GOOD * beside(best.value))
+            done = (best.decided | (noise > 0)) & (rounding > best.error)  # smaller steps are no better
+            if (good | done).all():
                 break
             h /= shrink
     return best
 
 
 def _estimate(
-    central: tuple[Array, Array], second: tuple[Array, Array], scale: Array, flat: Array, enough: float
+    central: tuple[Array, Array], second: tuple[Array, Array], scale: Array, flat: Array, enough: Any
 ) -> Estimate:
     """The estimate at one scale. It is decided only if the second difference is accurate too, as for a smooth f."""
     (value, error), (bend, doubt) = central, second
@@ -113,7 +143,7 @@ def _estimate(
     decided |= (error <= flat) & (np.abs(value) <= flat) & (doubt <= flat)
     decided &= error < HUGE
     jump = np.where(np.abs(bend) > 10 * doubt + 1e-4 * steep, bend, 0.0)
-    return Estimate(value, error, jump, scale, decided, flat)
+    return Estimate(value, error, jump, scale, decided, flat, doubt)
 
 
 def _better(old: Estimate, new: Estimate, lost: Array) -> Estimate:
@@ -123,9 +153,9 @@ def _better(old: Estimate, new: Estimate, lost: Array) -> Estimate:
     return Estimate(*(np.where(take, after, before) for after, before in zip(new, old, strict=True)))
 
 
-def _enough(unit: float) -> float:
+def _enough(unit: Any) -> Any:
     """The relative error up to which an entry is decided, for a function whose results are rounded to this unit."""
-    return max(ENOUGH, 3 * unit**0.5)
+    return np.clip(3 * np.sqrt(unit), ENOUGH, COARSEST)
 
 
 def precision(values: Array) -> float:
@@ -133,7 +163,16 @@ def precision(values: Array) -> float:
     return float(np.finfo(values.dtype if values.dtype.kind == "f" else np.float64).eps)
 
 
-def moved(f: Callable[..., Any], arrays: Sequence[Any], directions: Sequence[Any], h: float, like: Array) -> Any:
+def attempt(f: Callable[..., Any], points: Sequence[Any], like: Array) -> Array:
+    """f(points) as an array; nan if f fails there or returns another shape."""
+    try:
+        found = np.asarray(f(*points))
+    except Exception:  # as for a matrix that is no longer positive definite; f has succeeded at the point itself
+        return np.full(like.shape, np.nan)
+    return found if found.shape == like.shape else np.full(like.shape, np.nan)  # as for x[x > 0]
+
+
+def moved(f: Callable[..., Any], arrays: Sequence[Any], directions: Sequence[Any], h: float, like: Array) -> Array:
     """f(arrays + h directions), where a direction of None does not move its array; nan if f fails there.
 
     Also nan if h is so small that rounding changes the step itself.
@@ -144,14 +183,33 @@ def moved(f: Callable[..., Any], arrays: Sequence[Any], directions: Sequence[Any
     for a, d, point in zip(arrays, directions, points, strict=True):
         if d is not None and not (np.abs((point - a) - h * d) <= 1e-6 * np.abs(h * d)).all():
             return np.full(like.shape, np.nan)
-    try:
-        found = np.asarray(f(*points))
-    except (ValueError, ArithmeticError):  # as for a matrix that is no longer positive definite
-        return np.full(like.shape, np.nan)
-    return found if found.shape == like.shape else np.full(like.shape, np.nan)  # as for x[x > 0]
+    return attempt(f, points, like)
 
 
-def directional(f: Callable[..., Any], arrays: Sequence[Any], directions: Sequence[Any]) -> Estimate:
+Rounding = Callable[[], Array]  # how far each result of f is off by rounding, if that is more than its dtype says
+
+
+def settled(
+    f: Callable[[float], Any], step: float, rounding: Rounding | None, beside: Callable[[Array], Any]
+) -> Estimate:
+    """f'(0) in a few steps if they suffice; or else with the noise of f, which says how far smaller steps can help."""
+    if rounding is None:
+        return derivative(f, step, beside=beside)
+    f = cache(f)
+    found = derivative(f, step, least=step / 2**FEW, beside=beside)
+    good = found.decided & (found.error <= GOOD * np.abs(found.value) + found.flat)
+    good |= small_beside(found, GOOD * beside(found.value))
+    return found if good.all() else derivative(f, step, noise=rounding(), beside=beside)
+
+
+def small_beside(found: Estimate, room: Any) -> Any:
+    """Whether the error is within this room, and that of the second difference, which shows kinks."""
+    return (found.error <= room) & (found.doubt <= 100 * room)
+
+
+def directional(
+    f: Callable[..., Any], arrays: Sequence[Any], directions: Sequence[Any], rounding: Rounding | None = None
+) -> Estimate:
     """d/dh f(arrays + h directions) at h = 0; a direction of None does not move its array.
 
     No element moves further than 1/16, however long the directions are, so points that are farther than that from every
@@ -159,10 +217,11 @@ def directional(f: Callable[..., Any], arrays: Sequence[Any], directions: Sequen
     """
     like = np.array(f(*arrays))
     longest = max([float(np.abs(d).max(initial=1)) for d in directions if d is not None], default=1.0)
-    return derivative(lambda h: moved(f, arrays, directions, h, like), STEP / 2.0 ** np.ceil(np.log2(longest)))
+    step = STEP / 2.0 ** np.ceil(np.log2(longest))
+    return settled(lambda h: moved(f, arrays, directions, h, like), step, rounding, largest_of_all)
 
 
-def jacobian(f: Callable[..., Any], arrays: Sequence[Any], position: int) -> Estimate:
+def jacobian(f: Callable[..., Any], arrays: Sequence[Any], position: int, rounding: Rounding | None = None) -> Estimate:
     """The derivative of each element of f(arrays) in each element of one array: (size of the array, *result shape)."""
     like = np.array(f(*arrays))
     units = _units(arrays[position])
@@ -173,12 +232,39 @@ def jacobian(f: Callable[..., Any], arrays: Sequence[Any], position: int) -> Est
             found[row] = moved(f, arrays, only(unit, position, len(arrays)), h, like)
         return found
 
-    found = derivative(stacked)
     reach = np.array([unit.max() for unit in units]).reshape(-1, *[1] * like.ndim)
-    value, error, jump, scale, decided, flat = found
-    if like.dtype.itemsize < 8:  # float32 has no accurate small entries beside large ones: the largest decides
-        decided = decided | (error <= _enough(precision(like)) * np.abs(value).max(axis=0, keepdims=True, initial=0))
-    return Estimate(value / reach, error / reach, jump / reach, scale / reach, decided, flat / reach)
+    found = settled(stacked, STEP, rounding, lambda value: _largest(value / reach, axis=0) * reach)
+    return Estimate(*(field if field is found.decided else field / reach for field in found))
+
+
+def in_rows(found: Sequence[Estimate], share: Any) -> list[Estimate]:
+    """Jacobians in several arrays, decided by rows: an entry is also decided if its error is a small share of a slope.
+
+    That slope is the largest of the same result, in any element of any array. Beside it an entry of 0 is known to be
+    small, though not whether it is 0.
+    """
+    room = share * largest(found)
+    return [one._replace(decided=one.decided | small_beside(one, room)) for one in found]
+
+
+def largest(found: Sequence[Estimate]) -> Array:
+    """The largest slope of each result, in any element of any array."""
+    return np.asarray(np.max([_largest(one.value, axis=0) for one in found], axis=0))
+
+
+def largest_of_all(value: Array) -> Any:
+    """The largest slope of all results, for those that are the terms of one sum."""
+    return _largest(value, axis=None)
+
+
+def _largest(value: Array, axis: int | None) -> Any:
+    return np.abs(np.where(np.isfinite(value), value, 0.0)).max(axis=axis, initial=0.0)
+
+
+def negligible(unit: Any) -> Any:
+    """The share of a slope that counts as nothing beside it, for a function whose results are rounded to this unit."""
+    enough = _enough(unit)
+    return np.where(enough > ENOUGH, enough, SHARE)
 
 
 def only(direction: Array, position: int, count: int) -> list[Array | None]:
@@ -200,7 +286,8 @@ def weighed(found: Estimate, g: Array) -> Estimate:
     """
     axes = tuple(range(found.value.ndim - g.ndim, found.value.ndim))
     value, size = (found.value * g).sum(axis=axes), np.abs(g)
-    error, jump, scale, flat = (
-        (np.abs(field) * size).sum(axis=axes) for field in (found.error, found.jump, found.scale, found.flat)
+    error, jump, scale, flat, doubt = (
+        (np.abs(field) * size).sum(axis=axes)
+        for field in (found.error, found.jump, found.scale, found.flat, found.doubt)
     )
-    return Estimate(value, error, jump, scale, found.decided.all(axis=axes), flat)
+    return Estimate(value, error, jump, scale, found.decided.all(axis=axes), flat, doubt)

@@ -19,6 +19,7 @@ import numpy as np
 from engine import trees
 from engine.arrays import Array
 from engine.tensor import Tensor, wrap
+from engine.testing.names import named
 from engine.testing.report import GradientError
 from engine.transforms import jvp, vjp
 
@@ -55,14 +56,16 @@ class Inputs:
 
     def __init__(self, subject: str, named: Sequence[str], args: Sequence[Any]) -> None:
         self.subject = subject
-        self.trees = [_arrays(subject, arg) for arg in args]
+        self.trees = [_arrays(subject, name, arg) for name, arg in zip(named, args, strict=True)]
+        self.named = list(named)
         self.names: list[str] = []
         self.xs: list[Array] = []
-        for k, tree in enumerate(self.trees):
-            for leaf in trees.leaves(tree):
-                if leaf.value.dtype.kind == "f":
-                    self.names.append((named[k] if k < len(named) else f"argument {k}") + leaf.path)
-                    self.xs.append(leaf.value)
+        self.moving = []  # which arguments have floating leaves
+        for name, tree in zip(named, self.trees, strict=True):
+            floating = [leaf for leaf in trees.leaves(tree) if leaf.value.dtype.kind == "f"]
+            self.moving.append(bool(floating))
+            self.names += [name + leaf.path for leaf in floating]
+            self.xs += [leaf.value for leaf in floating]
         if not self.xs:
             raise TypeError(f"{subject}: none of its arguments is a floating array, so nothing can be differentiated")
 
@@ -79,15 +82,23 @@ class Inputs:
         return self.arguments([x.astype(np.float64) for x in self.xs])
 
     def cotangents(self, returned: Any) -> list[Array]:
-        """The cotangents that a hand-written vjp returned, one per argument, as one array for each of xs."""
+        """The cotangents that a hand-written vjp returned, as one array for each of xs.
+
+        There may be one for each argument, or only for those with floating leaves: integers, such as labels, have none.
+        """
         given = list(returned) if isinstance(returned, tuple | list) else [returned]
-        if len(self.trees) == 1 and len(given) != 1 and isinstance(returned, list | type(self.trees[0])):
+        moving = [tree for tree, moves in zip(self.trees, self.moving, strict=True) if moves]
+        counts = (len(self.trees), len(moving))
+        if len(moving) == 1 and len(given) not in counts and isinstance(returned, list | type(moving[0])):
             given = [returned]  # the only argument's cotangent: a tree of its form, or a list of numbers
-        if len(given) != len(self.trees):
+        if len(given) not in counts:
+            fixed = [name for name, moves in zip(self.named, self.moving, strict=True) if not moves]
             raise GradientError(
-                f"{self.subject}: the vjp returned {len(given)} cotangents for {len(self.trees)} arguments"
+                f"{self.subject}: the vjp returned {len(given)} cotangents for {len(self.trees)} arguments; "
+                f"return one for each" + (f", None for {' and '.join(fixed)}" if fixed else "")
             )
-        return [g for tree, one in zip(self.trees, given, strict=True) for g in self._of_leaves(tree, one)]
+        received = self.trees if len(given) == len(self.trees) else moving
+        return [g for tree, one in zip(received, given, strict=True) for g in self._of_leaves(tree, one)]
 
     def _of_leaves(self, tree: Any, given: Any) -> list[Array]:
         """The cotangents of the floating leaves of one argument; None means no derivative, and becomes zeros."""
@@ -96,7 +107,7 @@ class Inputs:
                 return []
             try:
                 return [np.zeros(tree.shape) if given is None else np.asarray(given)]
-            except ValueError as error:
+            except Exception as error:  # of NumPy or of the array's own library, as where PyTorch records
                 raise GradientError(f"{self.subject}: the vjp returned no array: {error}") from error
         children = tree.items() if isinstance(tree, dict) else enumerate(tree or ())
         try:
@@ -110,15 +121,17 @@ class Inputs:
         return [g for child, one in pairs for g in self._of_leaves(child, one)]
 
 
-def of_engine(subject: str, f: Function, args: Sequence[Any]) -> Point:
+def of_engine(subject: str, f: Function, args: Sequence[Any], surrogate: Function | None = None) -> Point:
     """A point of a function of tensors, with the engine's derivatives."""
-    inputs = Inputs(subject, parameters(f), args)
+    inputs = Inputs(subject, named(len(args), f), args)
+    tensors = inputs.arguments([wrap(x, None) for x in inputs.xs])
+    target = f if surrogate is None else _target(subject, f, surrogate, tensors)
 
     def call(*xs: Any) -> Any:
         return f(*inputs.arguments(xs))
 
     def value(*xs: Array) -> Array:
-        return row(call(*[wrap(x, None) for x in xs]))
+        return row(target(*inputs.arguments([wrap(x, None) for x in xs])))
 
     def swept(xs: Sequence[Array]) -> tuple[Any, Function]:
         return vjp(call, *[wrap(x, None) for x in xs])
@@ -136,15 +149,18 @@ def of_engine(subject: str, f: Function, args: Sequence[Any]) -> Point:
     return Point(subject, inputs.names, inputs.xs, value, pull, push)
 
 
-def of_callables(subject: str, f: Function, rule: Function, args: Sequence[Any]) -> Point:
+def of_callables(
+    subject: str, f: Function, rule: Function, args: Sequence[Any], surrogate: Function | None = None
+) -> Point:
     """A point of a function of arrays, with a vjp written by hand: rule(g, *args) -> one cotangent per argument."""
-    inputs = Inputs(subject, parameters(f) or parameters(rule)[1:], args)
+    inputs = Inputs(subject, named(len(args), f, rule), args)
+    target = f if surrogate is None else _target(subject, f, surrogate, inputs.arguments(inputs.xs))
 
     def copies(xs: Sequence[Array]) -> list[Array]:
         return [x.copy(order="K") for x in xs]  # in the same layout
 
     def value(*xs: Array) -> Array:
-        return row(f(*inputs.arguments(copies(xs))))
+        return row(target(*inputs.arguments(copies(xs))))
 
     out = f(*inputs.arguments(copies(inputs.xs)))
     last: list[tuple[Array, Array]] = []  # the arrays that the last call of the vjp returned, each with a copy
@@ -168,11 +184,14 @@ def of_callables(subject: str, f: Function, rule: Function, args: Sequence[Any])
     return Point(subject, inputs.names, inputs.xs, value, pull)
 
 
-def parameters(f: Function) -> list[str]:
-    """The names of a function's positional arguments; empty if it has no Python code."""
-    code = getattr(getattr(f, "__wrapped__", f), "__code__", None)
-    named = list(code.co_varnames[: code.co_argcount]) if code else []
-    return named[1:] if named[:1] == ["self"] else named
+def _target(subject: str, f: Function, surrogate: Function, base: Sequence[Any]) -> Function:
+    """The function whose derivative is meant: the surrogate, or what it returns at the point, if that is a function."""
+    found = surrogate(*base)
+    target = found if callable(found) else surrogate
+    shapes = [[_array(leaf.value).shape for leaf in trees.leaves(one(*base))] for one in (f, target)]
+    if shapes[0] != shapes[1]:
+        raise TypeError(f"{subject}: the surrogate's result has shape {shapes[1]}, and f's has {shapes[0]}")
+    return target
 
 
 def row(results: Any) -> Array:
@@ -207,14 +226,23 @@ def _array(value: Any) -> Array:
     return value.array if isinstance(value, Tensor) else np.asarray(value)
 
 
-def _arrays(subject: str, arg: Any) -> Any:
-    """A tree whose leaves are arrays."""
-    values = []
-    for leaf in trees.leaves(arg):
-        if leaf.parameter:
-            raise TypeError(f"{subject}: a module is not an array; check a function of its parameters' values instead")
-        value = _array(leaf.value)
-        if value.dtype.kind not in "fiub":
-            raise TypeError(f"{subject}: an argument has dtype {value.dtype}; give real numbers")
-        values.append(value)
-    return trees.with_leaves(arg, values)
+def _arrays(subject: str, name: str, arg: Any) -> Any:
+    """A tree whose leaves are arrays. TypeError if a leaf is none."""
+    if isinstance(arg, dict | list | tuple):
+        children = arg.items() if isinstance(arg, dict) else enumerate(arg)
+        found = [_arrays(subject, f"{name}[{key!r}]", child) for key, child in children]
+        return trees.with_leaves(arg, [leaf.value for one in found for leaf in trees.leaves(one)])
+    if arg is None:
+        return None
+    kind = type(arg).__name__
+    if hasattr(arg, "named_parameters") or hasattr(arg, "parameters"):
+        raise TypeError(f"{subject}: {name} is a module ({kind}), not an array; give the values of its parameters")
+    try:
+        value = _array(arg)
+    except Exception as error:
+        reason = str(error).partition("\n")[0]
+        raise TypeError(f"{subject}: {name} is a {kind} that NumPy cannot read: {reason}") from None
+    if value.dtype.kind not in "fiub":
+        kind = f"of dtype {value.dtype}" if isinstance(arg, np.ndarray) else f"a {kind}"
+        raise TypeError(f"{subject}: {name} is {kind}; give real numbers, or arrays, lists, tuples or dicts of them")
+    return value

@@ -60,11 +60,14 @@ def choosing(options: Options) -> Iterator[None]:
         _chosen.pop()
 
 
-def configured(test: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorate a hypothesis test with the settings and the seed that are in force when this is called."""
+def configured(test: Callable[..., Any], limit: int | None = None) -> Callable[..., Any]:
+    """Decorate a hypothesis test with the settings and the seed that are in force when this is called.
+
+    `limit` is the test's own number of examples.
+    """
     options = _chosen[-1]
     base = settings.get_profile(options.profile) if options.profile else settings()
-    examples = base.max_examples if options.examples is None else options.examples
+    examples = next(n for n in (limit, options.examples, base.max_examples) if n is not None)
     unhurried = {*base.suppress_health_check, *SLOW}
     phases = [phase for phase in base.phases if phase != Phase.explain]  # the report explains
     test = settings(

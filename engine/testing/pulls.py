@@ -21,7 +21,9 @@ __tracebackhide__ = True  # in pytest's tracebacks: what failed is what was chec
 RULE_ROUNDING = 64 * np.finfo(np.float64).eps  # the rounding of a rule, relative to the largest entry it computes
 LINEARITY = 1e-6  # relative tolerance of linearity; a rule may compute in float32
 SLIGHT = 100.0  # an error of linearity larger than this many tolerances is a mistake
-NARROW_UNITS = 64.0  # units in the last place by which a rule in a lower precision may be off
+NARROW_UNITS = 64.0  # units in the last place by which a rule in a lower precision may be off,
+MOVED_UNITS = 16.0  # this many times as far as it moves with its arguments,
+TERM_UNITS = 8.0  # and units of the terms it may be the small difference of
 
 
 def pulled(point: Point, g: Array, judge: Judge, xs: Sequence[Array] | None = None) -> list[Array]:
@@ -50,21 +52,23 @@ def hold_linear(judge: Judge, name: str, found: Array, expected: Array, room: Ar
 def compare_narrow(narrow: Point, wide: Point, judge: Judge, seed: int) -> None:
     """Compare the reverse rule in the arguments' own precision with the same rule in float64.
 
-    It may be off by as much as it changes when arguments and cotangent are moved by a unit in the last place.
+    It may be off by as much as it changes when arguments and cotangent are moved by a unit in the last place, and by
+    the rounding of the terms in it. That is of the size of g, not of the function.
     """
     rng = np.random.default_rng([seed, 2])
     unit, largest = (max(float(getattr(np.finfo(x.dtype), what)) for x in narrow.xs) for what in ("eps", "max"))
     smallest = max(float(np.finfo(x.dtype).tiny) for x in narrow.xs)
     out = wide.value(*wide.xs)
     g = random(rng, out.shape).astype(np.float16).astype(np.float64)
+    terms = np.abs(g).max(initial=0) * min(1.0, np.abs(out).max(initial=0, where=np.isfinite(out)))  # as in 1 - out**2
     shakes = [
         pulled(narrow, g * (1 + unit * rng.choice([-1, 1], g.shape)), judge, shaken(narrow.xs, rng)) for _ in range(4)
     ]
     for k, (found, truth) in enumerate(zip(pulled(narrow, g, judge), pulled(wide, g, judge), strict=True)):
         with np.errstate(all="ignore"):
             moves = np.max([np.nan_to_num(np.abs(shake[k] - found), posinf=0.0) for shake in shakes], axis=0)
-            size = np.abs(truth) + np.abs(truth).max(initial=0, where=np.isfinite(truth))
-            least = unit * np.abs(g).max(initial=0) * np.abs(out).max(initial=0, where=np.isfinite(out)) + smallest
-            tolerance = NARROW_UNITS * (unit * size + moves.max(initial=0)) + 4 * least
+            beside = np.abs(truth).max(initial=0, where=np.isfinite(truth)) / 8 + terms
+            tolerance = NARROW_UNITS * unit * np.abs(truth) + TERM_UNITS * unit * beside + 4 * smallest
+            tolerance += MOVED_UNITS * np.maximum(moves, moves.max(initial=0) / 8)
         overflows = ~(np.abs(truth) < largest / 4)  # in the narrow dtype
         judge.equal("narrow = wide", narrow.names[k], found, truth, np.where(overflows, np.inf, tolerance))

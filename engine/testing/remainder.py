@@ -37,6 +37,7 @@ AGREES, DISAGREES, UNDECIDED = "agrees", "disagrees", "inconclusive"
 # The first step of each family, and the factor by which its steps shrink. Steps that are multiples of one another would
 # all sample a fast oscillation at the same phase.
 FAMILIES = ((STEP, 2.0), (1433 * 2.0**-15, 4.0), (1187 * 2.0**-15, 3.0))
+FAR = (1.0, 16.0, 256.0)  # a slope that is hidden by the rounding of f at 1/16 shows at these steps
 SCALES = 3  # the same difference quotient at this many scales in a row counts as a slope
 
 
@@ -67,9 +68,9 @@ def distance(claim: Array, truth: Estimate, subgradient: bool) -> Array:
     return np.maximum(far - np.abs(truth.jump) / 2, 0) if subgradient else far
 
 
-def examine(line: Line, claim: float, *, subgradient: bool = False, slack: float = 0.0) -> Finding:
+def examine(line: Line, claim: float, *, subgradient: bool = False, slack: float = 0.0, noise: float = 0.0) -> Finding:
     """Decide whether the claimed slope of a line at 0 is right, certainly wrong, or neither."""
-    estimates = [derivative(line, step, shrink) for step, shrink in FAMILIES]
+    estimates = [derivative(line, step, shrink, noise=noise) for step, shrink in FAMILIES]
     with np.errstate(all="ignore"):
         for one, other in ((0, 1), (1, 2), (0, 2)):
             truth, second = estimates[one], estimates[other]
@@ -84,11 +85,19 @@ def examine(line: Line, claim: float, *, subgradient: bool = False, slack: float
                 return Finding(AGREES if all(near) else UNDECIDED, truth)
             if not np.isfinite(claim) or truth.jump != 0:
                 return Finding(DISAGREES, truth)
-            slopes = _Slopes(line)
+            slopes = _Slopes(line, noise)
             order = slopes.order(claim)
             certain = abs(order - 1) < 0.25 and not slopes.mirage(claim, float(truth.value))
             return Finding(DISAGREES if certain else UNDECIDED, truth, order)
     return Finding(UNDECIDED, estimates[0])
+
+
+def constant(line: Line, noise: float = 0.0) -> bool:
+    """Whether a line does not move at large steps either, but for its rounding; where it has values there."""
+    middle = np.asarray(line(0.0))
+    moves = np.array([abs(float(line(h)) - float(middle)) for size in FAR for h in (size, -size)])
+    there, rounding = np.isfinite(moves), max(precision(middle) * abs(float(middle)), noise)
+    return bool(there[:2].all() and (moves[there] <= ROUNDED * rounding).all())
 
 
 class _Slopes:
@@ -97,14 +106,14 @@ class _Slopes:
     Attributes: the steps, the slopes, the error of each slope by rounding, and how far f moved to the right and left.
     """
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: Line, noise: float) -> None:
         middle = np.asarray(line(0.0))
         steps = STEP * 0.5 ** np.arange(int(np.log2(STEP / LEAST)))
         pairs = np.array([[line(h), line(-h)] for h in steps], np.float64)
         there = np.isfinite(pairs).all(axis=1)
         self.steps, pairs = steps[there], pairs[there]
         self.slopes = (pairs[:, 0] - pairs[:, 1]) / (2 * self.steps)
-        self.rounding = precision(middle) * np.abs(pairs).max(axis=1, initial=0) / self.steps
+        self.rounding = np.maximum(precision(middle) * np.abs(pairs).max(axis=1, initial=0), noise) / self.steps
         self.moves = np.abs(pairs - float(middle))
 
     def order(self, claim: float) -> float:

@@ -28,13 +28,15 @@ def call(check: str, subjects: Mapping[str, Any], arguments: Sequence[Any], **op
         arguments, options: the other arguments of the call.
     """
     named = [_named(subject, name) for name, subject in subjects.items()]
-    imports = {"import numpy as np", f"from engine.testing import {check}", *(line for line, _ in named)} - {""}
+    optional = {key: _named(value, key) if callable(value) else ("", repr(value)) for key, value in options.items()}
+    lines = [line for line, _ in (*named, *optional.values())]
+    imports = {"import numpy as np", f"from engine.testing import {check}", *lines} - {""}
     given = [name for _, name in named]
     for k, argument in enumerate(arguments):
         if _size(argument) > LONGEST:
             imports.add(f"# argument{k} is the one that was checked, too long to print")
         given.append(f"argument{k}" if _size(argument) > LONGEST else literal(argument))
-    given += [f"{key}={value!r}" for key, value in options.items()]
+    given += [f"{key}={source}" for key, (_, source) in optional.items()]
     return "\n".join([*sorted(imports, key=lambda line: (line.startswith("#"), line)), f"{check}({', '.join(given)})"])
 
 

@@ -161,16 +161,33 @@ def arrays(
     sides = shape if isinstance(shape, tuple) else draw(shapes() if shape is None else shape)
     kind = draw(dtype) if isinstance(dtype, st.SearchStrategy) else dtype
     size = prod(sides)
-    if domain.distinct:
-        values = [(rank - size // 2) * 2 * domain.gap for rank in draw(st.permutations(range(size)))]
-    else:
-        values = draw(st.lists(st.sampled_from(_values(domain)), min_size=size, max_size=size))
+    values = draw((_spread if domain.distinct else _chosen)(domain, size))
     array = np.array(values, kind).reshape(sides)
     if not any_layout:
         return array
     if size and sides and not domain.distinct and draw(st.booleans()):  # repeated values
         array = np.array(np.broadcast_to(array.take([0], draw(axis(len(sides)))), sides))
     return draw(layouts(array))
+
+
+@st.composite
+def _chosen(draw: st.DrawFn, domain: Domain, size: int) -> list[float]:
+    """Values from a domain; sometimes only one or two of its points, so that many are equal."""
+    values = draw(st.lists(st.sampled_from(_values(domain)), min_size=size, max_size=size))
+    different = draw(st.sampled_from([size, size, size, 2, 1])) if size > 1 else size
+    return [values[k % different] for k in range(size)]
+
+
+def _spread(domain: Domain, size: int) -> st.SearchStrategy[list[float]]:
+    """Values that all differ, in any order, with gaps that are equal or each another, small or large."""
+    gap = st.sampled_from([2, 1, 4, 16])  # in units of the smallest
+    gaps = gap.map(lambda one: [one] * size) | st.lists(gap, min_size=size, max_size=size)
+
+    def values(gaps: list[int]) -> list[float]:
+        places = np.cumsum(gaps) - np.sum(gaps[: size // 2 + 1])
+        return [float(place * domain.gap) for place in places]
+
+    return gaps.flatmap(lambda gaps: st.permutations(values(gaps)))
 
 
 def broadcastable(count: int, domain: Domain | Sequence[Domain] = real) -> st.SearchStrategy[tuple[Array, ...]]:

@@ -23,7 +23,7 @@ def summary(tally: Tally, *, seed: int | None = None, tables: bool = False) -> l
     total = _sum(tally.entries.values())
     lines = [
         _line("laws filled", f"{len(tally.entries):,}", f"of {len(subjects):,} subjects x {len(laws):,} laws"),
-        _line("examples", f"{tally.examples:,}"),
+        _line("examples", f"{tally.examples:,}", f"{tally.calls:,} calls of functions" if tally.calls else ""),
         _line("checks", f"{total.checks:,}", f"{_rate(total)} inconclusive"),
         _line("worst relative error", _error(total), _worst_place(tally, total)),
     ]

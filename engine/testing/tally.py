@@ -35,11 +35,13 @@ class Tally:
 
     Fields:
         examples: points drawn by hypothesis, each checked under every law that applies there.
+        calls: how often `gradcheck` and `check_vjp` called the functions that they checked.
         entries: the results by subject and law.
         subject: while it is not empty, replaces the subject that a check names.
     """
 
     examples: int = 0
+    calls: int = 0
     entries: dict[tuple[str, str], Entry] = field(default_factory=dict)
     subject: str = ""
 
@@ -60,6 +62,7 @@ class Tally:
     def add(self, other: Tally) -> None:
         """Add the counts of another process."""
         self.examples += other.examples
+        self.calls += other.calls
         for key, entry in other.entries.items():
             self.entries.setdefault(key, Entry()).add(entry)
 

@@ -224,6 +224,8 @@ FLAT = [
     at("exp(-1/x**2) at 0.02: underflow", lambda x: np.exp(-1 / x**2), lambda x: 2 / x**3 * np.exp(-1 / x**2), 0.02),
     at("exp(-1/x**2) at 0.1", lambda x: np.exp(-1 / x**2),
        lambda x: 2 / x**3 * np.exp(-1 / x**2), 0.1, expect=NOT_WRONG),
+    at("1e6 + 1e-9 x: hidden by its rounding", lambda x: 1e6 + 1e-9 * x, lambda x: 1e-9 * one(x), 1.0, expect=UNSURE,
+       truth=None),
     at("a constant", lambda x: 3 + 0 * x, zero, 0.3, -2, 0),
     at("zero", lambda x: 0 * x, zero, 0.3, -2, 0),
     at("a constant of 1e9", lambda x: 1e9 + 0 * x, zero, 0.3),
@@ -240,6 +242,10 @@ FLAT = [
 ]  # fmt: skip
 
 NOISY = [
+    at("float32 inside, at 24 points", single(np.tanh), lambda x: 1 / np.cosh(x) ** 2,
+       *np.linspace(-2, 2, 24), truth=None),
+    at("arguments cast to float32", lambda x: np.tanh(x.astype(np.float32).astype(float)),
+       lambda x: 1 / np.cosh(x) ** 2, 0.3, 1.2, truth=None),
     at("float32 inside", single(np.sin), np.cos, 0.3, 1.2, expect=NOT_WRONG, truth=None),
     at("float32 out", lambda x: np.sin(x).astype(np.float32), np.cos, 0.3, 1.2, expect=NOT_WRONG, truth=None),
     at("float32 inside, 1e3 + sin", single(lambda x: 1000 + np.sin(x)), np.cos, 0.3, expect=NOT_WRONG, truth=None),

@@ -211,6 +211,8 @@ LARGE = [
         1e6 + RNG.normal(size=100_000),
         expect=NOT_WRONG),
     odd("sin of 10,000", np.sin, sin_vjp, RNG.normal(size=10_000)),
+    odd("5e-12 where f has no slope, beside 1", lambda x: x[:1] * 1.0, lambda g, x: np.append(g, 5e-12 * g),
+        [0.7, 0.123]),
     odd("log of 10,000, from 1e-6 to 1e6", np.log, lambda g, x: g / x, np.logspace(-6, 6, 10_000), expect=NOT_WRONG),
     odd("a linear map of 1,000 to 1,000", lambda x: MATRIX @ x, lambda g, x: MATRIX.T @ g, RNG.normal(size=1000)),
     odd("a layer of 300 to 300", lambda x, w: np.tanh(x @ w / 32), lambda g, x, w: (

@@ -104,8 +104,11 @@ def test_05_ignored_labels_with_smoothing_and_none() -> None:
 
 
 def test_05_a_class_of_probability_zero_may_be_impossible() -> None:
-    loss = engine.cross_entropy(Tensor([[-inf, 1.0, 2.0]]), [[0.0, 0.5, 0.5]])
+    logits = leaf([[-inf, 1.0, 2.0]])
+    loss = engine.cross_entropy(logits, [[0.0, 0.5, 0.5]])
+    loss.backward()
     assert loss.item() == pytest.approx(0.8132617)
+    np.testing.assert_allclose(grad_of(logits), [[0.0, -0.2310586, 0.2310586]], rtol=1e-6)
 
 
 MASKS: dict[str, tuple[dict[str, Any], int]] = {  # and how many queries see the first key only

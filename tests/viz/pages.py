@@ -32,16 +32,25 @@ CROSSINGS = """() => {
     });
     const inside = (x, y) => boxes.find(box => x > box.x + 2 && x < box.right - 2 && y > box.y + 2 && y < box.low - 2);
     const found = [];
+    const shown = document.querySelectorAll('#graph .label:not(.crowded)');
+    const labelled = [...shown].map(label => [label, label.getBBox()]);
     for (const edge of document.querySelectorAll('.edge')) {
         const line = edge.querySelector('.line');
+        const half = Number(line.getAttribute('stroke-width')) / 2;
         for (let at = 0; at < line.getTotalLength(); at += 5) {
             const {x, y} = line.getPointAtLength(at);
             if (inside(x, y)) found.push(`${edge.dataset.key} through ${inside(x, y).label}`);
+            for (const [label, at] of labelled) {
+                const across = x + half > at.x + 1 && x - half < at.x + at.width - 1;
+                const meets = across && y > at.y + 2 && y < at.y + at.height - 2;
+                if (meets && label.dataset.edge !== edge.dataset.key) {
+                    found.push(`${label.textContent} of ${label.dataset.edge} on ${edge.dataset.key}`);
+                }
+            }
         }
     }
-    const labels = [...document.querySelectorAll('#graph .label')].map(label => [label, label.getBBox()]);
-    for (const [label, {x, y, width, height}] of labels) {
-        for (const [other, at] of labels) {
+    for (const [label, {x, y, width, height}] of labelled) {
+        for (const [other, at] of labelled) {
             const apart = x + width <= at.x || at.x + at.width <= x || y + 9 <= at.y || at.y + 9 <= y;
             if (other !== label && !apart) found.push(`${label.textContent} on ${other.textContent}`);
         }
@@ -49,5 +58,5 @@ CROSSINGS = """() => {
             if (inside(px, py)) found.push(`${label.textContent} on ${inside(px, py).label}`);
         }
     }
-    return found;
+    return [...new Set(found)];
 }"""

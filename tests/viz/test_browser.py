@@ -107,6 +107,9 @@ def test_no_edge_runs_through_a_box_and_no_label_lies_on_one(flow: Callable[[], 
     for button in ("#collapse", "#expand"):
         page.click(button)
         assert page.evaluate(CROSSINGS) == []
+        labels = page.locator("#graph .label")
+        crowded = page.locator("#graph .label.crowded").count()
+        assert crowded <= 0.5 * labels.count(), "labels without a free place are shown at the pointer only"
 
 
 def test_the_panel_tells_what_the_pointer_is_over_and_leads_on(show: Open) -> None:

@@ -89,3 +89,58 @@ def test_a_view_counts_boxes_and_a_flow_values(show: Open) -> None:
 def a_module_alone() -> Tensor:
     with engine.scope("all"):
         return Tensor([1.0, 2.0], requires_grad=True).sum()
+
+
+def a_recurrence(steps: int) -> viz.BlameFlow:
+    """One weight that is used at every step, so that the last of its edges are as long as the picture."""
+    weight = state = Tensor([0.9, 1.1], requires_grad=True, name="weight")
+    for _ in range(steps):
+        state = engine.tanh(state * weight)
+    return viz.trace(state.sum())
+
+
+IN_SIGHT = """() => ['.box.from', '.box.into', '.edge.current .line'].map(name => {
+    const [all, one] = ['#graph', name].map(found => document.querySelector(found).getBoundingClientRect());
+    return all.left <= one.left && one.right <= all.right && all.top <= one.top && one.bottom <= all.bottom;
+})"""
+
+
+@pytest.mark.parametrize("steps", [5, 60, 200])
+def test_34_camera_and_panel_show_the_step_whatever_the_size(steps: int, show: Open) -> None:
+    page = show(a_recurrence(steps))
+    count = len(a_recurrence(steps).edges)
+    for width, height in ((1400, 1600), (500, 700)):
+        page.set_viewport_size({"width": width, "height": height})
+        for step in {1, 2, count // 2, count // 2 + 1, count - 1, count}:
+            page.locator("#step").fill(str(step))
+            assert page.evaluate(IN_SIGHT) == [True] * 3, (step, width)
+            ends = [
+                page.locator(f".box.{end}").get_attribute("aria-label").partition(":")[0] for end in ("from", "into")
+            ]
+            assert page.locator("#panel h2").inner_text().split(" → ") == ends
+    page.set_viewport_size({"width": 900, "height": 500})
+    page.wait_for_timeout(100)
+    assert page.evaluate(IN_SIGHT) == [True] * 3, "the window has become smaller"
+    page.locator("#graph").hover(position={"x": 2, "y": 2})
+    assert " → " in page.locator("#panel h2").inner_text()
+    page.locator(".box.from").click()
+    assert " → " not in page.locator("#panel h2").inner_text(), "what was chosen since"
+
+
+def test_34_the_camera_arrives_though_steps_come_faster_than_it_moves(show: Open) -> None:
+    page = show(a_recurrence(100))
+    page.emulate_media(reduced_motion="no-preference")
+    for step in (150, 20, 21, 150, 151):
+        page.locator("#step").fill(str(step))
+        page.wait_for_timeout(30)
+    page.wait_for_timeout(500)
+    assert page.evaluate(IN_SIGHT) == [True] * 3
+
+
+def test_34_a_step_inside_a_closed_module_shows_the_module(show: Open) -> None:
+    page = show(a_gpt(6))
+    page.click("#collapse")
+    page.locator("#step").fill("60")
+    name = page.locator(".box.from").get_attribute("aria-label").partition(":")[0]
+    assert page.locator(".box.from.into").count() == 1
+    assert page.locator("#panel h2").inner_text() == name

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import html
+import itertools
 import json
 import math
 import re
 import shutil
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -306,3 +308,43 @@ def test_a_notebook_shows_the_pictures_or_without_graphviz_the_tables(monkeypatc
     assert both._repr_mimebundle_() == {"text/plain": both.text(), "image/svg+xml": both.svg()}
     monkeypatch.setattr(shutil, "which", lambda *args, **kwargs: None)
     assert both._repr_mimebundle_() == {"text/plain": both.text()}
+
+
+def nearly(flow: viz.BlameFlow, by: float) -> viz.BlameFlow:
+    """The flow with all its numbers off by this fraction, up and down in turn."""
+    factors = itertools.cycle([1 + by, 1 - by])
+    return replace(
+        flow,
+        nodes=tuple(replace(node, rms=node.rms * next(factors)) for node in flow.nodes),
+        parameters=tuple(replace(parameter, norm=parameter.norm * next(factors)) for parameter in flow.parameters),
+    )
+
+
+@pytest.mark.parametrize("by", [0.0, 1e-7, 1e-5])
+def test_33_flows_that_differ_by_rounding_only_draw_nothing(by: float) -> None:
+    flow = a_gpt("pre")
+    both = viz.compare(flow, nearly(flow, by))
+    text = both.text()
+    assert not set("█▌▐│×+") & set(text)
+    assert text.count("=") == len(both.boxes) - 1 + len(both.stages)
+    assert "gradient ×" not in both.svg().replace(f"gradient ×: times its root mean square in {both.names[0]}", "")
+
+
+def test_33_a_small_change_has_a_small_bar() -> None:
+    flow = a_gpt("pre")
+    text = viz.compare(flow, nearly(flow, 0.01)).text().partition("share of the blame")[0]
+    assert "×1.01" in text
+    assert "█" * 3 not in text, "14 columns are a factor of 1.1 at least"
+
+
+def test_33_two_gradients_that_are_zero_but_for_rounding_have_no_ratio() -> None:
+    def flow(noise: float) -> viz.BlameFlow:
+        x, y = (Tensor(np.ones(2), requires_grad=True, name=name) for name in "xy")
+        return viz.trace((x * 2.0 + y * noise).sum())
+
+    both = viz.compare(flow(1e-9), flow(7e-9))
+    assert next(row for row in both.boxes if row.name == "y").ratio == pytest.approx(7)
+    assert "×7" not in both.text()
+    assert not set("█▌▐") & set(both.text())
+    assert "gradient ×7" not in both.svg()
+    assert "×7e8" in viz.compare(flow(1e-9), flow(0.7)).text(), "zero before, and not after"

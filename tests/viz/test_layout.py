@@ -93,13 +93,13 @@ def test_the_wheel_beside_python_is_found_where_nothing_is_on_the_path(
 
 
 def test_a_picture_too_large_to_read_is_refused_with_its_size_and_the_way_out(tmp_path: Path) -> None:
-    flow = chain(600)
-    with pytest.raises(ValueError, match=r"601 boxes and 600 edges .*fold\(depth=...\).*prune.*html\(\)") as caught:
+    flow = chain(800)
+    with pytest.raises(ValueError, match=r"801 boxes and 800 edges .*fold\(depth=...\).*prune.*html\(\)") as caught:
         flow.svg()
     assert "\n" not in str(caught.value)
-    with pytest.raises(ValueError, match="601 boxes"):
+    with pytest.raises(ValueError, match="801 boxes"):
         flow.png(tmp_path / "f.png")
-    assert flow.dot().count("->") == 600  # the source has no limit
+    assert flow.dot().count("->") == 800  # the source has no limit
     assert chain(100).svg()
 
 

@@ -159,7 +159,7 @@ def test_repetitions_are_counted_once_and_what_leads_back_says_so() -> None:
 
 
 def test_what_was_pruned_is_a_box_that_says_how_much_it_was() -> None:
-    flow = an_expression().prune(0.7)
+    flow = an_expression().prune(0.5)
     other = shown(nodes_of(flow)["other"])
     contributions = sum(edge.count for edge in flow.edges if "other" in (edge.source, edge.target))
     assert other[:2] == [f"other: {flow.nodes[-1].count} values", f"{contributions} contributions"]

@@ -5,6 +5,7 @@
     graph.py                        the graphviz.Digraph, with labels.py and legend.py
     beside.py                       two flows in one picture
     image.py, titles.py             the picture as a file, after a first layout that places the titles
+    lettering.py                    the texts in an SVG, independent of the reader's font
     layout.py                       the program `dot`
 
 Read next: `viz/drawing/picture.py`, what is computed first.

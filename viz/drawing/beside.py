@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from viz.data import Edge, Node
-from viz.digits import short
+from viz.digits import times
 from viz.drawing.frames import Frames
 from viz.drawing.picture import Picture, picture
 from viz.figures import fill_scale
@@ -41,6 +41,7 @@ def beside(
         losses={**left.losses, **right.losses},
         nodes={**left.nodes, **right.nodes},
         arrows=[*left.arrows, *right.arrows],
+        from_other={**left.from_other, **right.from_other},
         inside={**left.inside, **right.inside},
         blame={**left.blame, **right.blame},
         pruned={**left.pruned, **right.pruned},
@@ -91,8 +92,8 @@ def _notes(pairs: Sequence[Pair], names: tuple[str, str]) -> Iterator[tuple[str,
             yield SIDES[1] + b.id, f"only in {names[1]}"
         elif b is None and a is not None:
             yield SIDES[0] + a.id, f"only in {names[0]}"
-        elif b is not None and _change(ratio) > 0:
-            yield SIDES[1] + b.id, f"gradient ×{short(ratio, 3)}"
+        elif b is not None and times(ratio).startswith("×"):
+            yield SIDES[1] + b.id, f"gradient {times(ratio)}"
 
 
 def _marked(pairs: Sequence[Pair]) -> Iterator[str]:

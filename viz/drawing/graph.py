@@ -112,6 +112,7 @@ def _is_small(node: Node, whole: Picture, remark: str) -> bool:
         and not remark
         and node.id not in whole.losses
         and node.id not in whole.inside
+        and node.id not in whole.from_other
     )
 
 
@@ -132,6 +133,7 @@ def _rows(node: Node, whole: Picture, remark: str) -> list[str]:
         else:
             lines += [figures.sizes(node), blame]
     lines.append(figures.from_inside(whole.inside.get(node.id, ""), node))
+    lines.append(figures.from_other(whole.from_other.get(node.id, "")))
     lines.append(whole.notes.get(node.id, ""))
     return [head, *(labels.cell(line) for line in lines if line)]
 

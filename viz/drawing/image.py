@@ -3,7 +3,7 @@
 A picture with frames is laid out twice; `viz/drawing/titles.py` says why. An SVG carries a text that says what it is,
 for readers who cannot see it.
 
-Read next: `viz/drawing/titles.py`, the two layouts.
+Read next: `viz/drawing/lettering.py`, the texts in an SVG.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import json
 from viz.drawing import titles
 from viz.drawing.graph import graph, title
 from viz.drawing.layout import render
+from viz.drawing.lettering import lettered
 from viz.drawing.picture import Picture
 from viz.drawing.size import check_count, check_length
 
@@ -20,7 +21,8 @@ from viz.drawing.size import check_count, check_length
 def svg(whole: Picture) -> str:
     """The picture as SVG."""
     label = f"{title(whole)}: {len(whole.nodes)} boxes, {len(whole.arrows)} edges"
-    return image(whole, "svg").decode().replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
+    drawing = lettered(image(whole, "svg").decode())
+    return drawing.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
 
 
 def image(whole: Picture, kind: str) -> bytes:

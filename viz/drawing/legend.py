@@ -56,4 +56,7 @@ def _lines(picture: Picture) -> list[str]:
 
 def _texts(picture: Picture) -> list[str]:
     texts = [at_edge(arrow.percent, arrow.edge) for arrow in picture.arrows]
-    return [_row(quoted(line)) for line in text_legend(picture.nodes.values(), picture.losses, texts)]
+    rows = [_row(quoted(line)) for line in text_legend(picture.nodes.values(), picture.losses, texts)]
+    if picture.from_other:
+        rows.append(_row('"from other": share of what was pruned, which has no arrows here'))
+    return rows

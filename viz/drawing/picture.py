@@ -17,6 +17,8 @@ from viz.drawing.spine import bands, spine
 from viz.figures import fill_scale
 from viz.strokes import largest_norm
 
+_MOST_OF_OTHER = 8  # arrows
+
 
 @dataclass(frozen=True)
 class Arrow:
@@ -42,7 +44,9 @@ class Picture:
     Fields:
         losses: the value of each loss, by the id of its node; there are two in a comparison.
         nodes: from the loss back, by id.
-        arrows: the edges between different nodes.
+        arrows: the edges between different nodes; without those of "other" where they are many, because all lead to
+            one box, and would cover the picture and take Graphviz minutes.
+        from_other: where these arrows are missing, the percentage that a box receives from "other", by id.
         inside: the percentage that a box receives from itself, by id; it is written in the box, without an arrow.
         blame: the percentage of the blame of each node with parameters, by id.
         arrivals: the number of arrows that end at a node, by id.
@@ -63,6 +67,7 @@ class Picture:
     losses: Mapping[str, float]
     nodes: Mapping[str, Node]
     arrows: Sequence[Arrow]
+    from_other: Mapping[str, str]
     inside: Mapping[str, str]
     blame: Mapping[str, str]
     arrivals: Mapping[str, int]
@@ -85,7 +90,10 @@ def picture(loss: float, nodes: Sequence[Node], edges: Sequence[Edge]) -> Pictur
     place = {node.id: number for number, node in enumerate(nodes)}
     other = {node.id for node in nodes if node.op == "other"}
     shared = list(zip(edges, _percents(edges)))
-    drawn = [(edge, text) for edge, text in shared if edge.source != edge.target]
+    between = [(edge, text) for edge, text in shared if edge.source != edge.target]
+    of_other = [pair for pair in between if not other.isdisjoint((pair[0].source, pair[0].target))]
+    written = of_other if len(of_other) > _MOST_OF_OTHER else []
+    drawn = [pair for pair in between if other.isdisjoint((pair[0].source, pair[0].target))] if written else between
     holders = [node for node in nodes if node.parameters]
     fills = [node.rms for node in nodes[1:] if node.id not in other]
     straight, around = spine(nodes, edges), frames(nodes, edges)
@@ -101,6 +109,7 @@ def picture(loss: float, nodes: Sequence[Node], edges: Sequence[Edge]) -> Pictur
             )
             for edge, text in drawn
         ],
+        from_other={edge.target: text for edge, text in written if edge.source in other and text},
         inside={edge.target: text for edge, text in shared if edge.source == edge.target and text},
         blame=dict(zip((node.id for node in holders), percents([node.blame for node in holders]))),
         arrivals=Counter(edge.target for edge, _ in drawn),

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 
 from viz.data import Edge, Node
 
-MOST_BOXES, MOST_EDGES, MOST_ROWS = 500, 1000, 3000
+MOST_BOXES, MOST_EDGES, MOST_ROWS = 700, 1000, 3000
 
 
 def check_count(boxes: int, edges: int) -> None:

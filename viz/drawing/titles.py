@@ -19,7 +19,7 @@ _STEPS = 12  # checked points along each piece of a curve
 
 def moved(layout: dict[str, Any]) -> set[str]:
     """The names of the frames whose title moves to the right, given a layout that Graphviz wrote with -Tjson0."""
-    points = [point for edge in layout.get("edges", ()) if "pos" in edge for point in _along(edge["pos"])]
+    points = [point for edge in layout.get("edges", ()) if "pos" in edge for point in along(edge["pos"])]
     found = set()
     for frame in layout.get("objects", ()):
         if "lp" not in frame or "bb" not in frame:
@@ -43,7 +43,7 @@ def _within(points: list[Point], box: Box) -> int:
     return sum(box[0] <= x <= box[2] and box[1] <= y <= box[3] for x, y in points)
 
 
-def _along(position: str) -> Iterator[Point]:
+def along(position: str) -> Iterator[Point]:
     """Points along an edge: its curve is made of Bezier pieces, of four points each, that share their ends."""
     for spline in position.split(";"):
         texts = [text for text in spline.split() if text[0] not in "se"]  # arrow heads and tails

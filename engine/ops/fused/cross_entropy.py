@@ -1,50 +1,75 @@
 """cross_entropy: minus the logarithm of the probability given to the right class, -log softmax(logits)[label].
 
-Its gradient in the logits is softmax(logits) - one_hot(label): the probability given to each class, minus the
-probability it should have, 1 for the right class and 0 for the others.
+With targets q, which are 1 for the label and 0 for the other classes, or given as probabilities, the loss at a position
+is -sum(q log softmax(logits)), and its gradient in the logits is softmax(logits) - q: the probability given to each
+class, minus the probability it should have. The forward pass saves this difference as `excess`.
 
 Read next: `engine/ops/fused/layer_norm.py`.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from engine.arrays import Array
 from engine.declare import primitive
-from engine.examples import REAL, Arguments, Draw
-from engine.operands import as_operand, fraction, setting
+from engine.examples import REAL, UNIT, Arguments, Draw
+from engine.operands import as_operand, fraction
 from engine.ops.elementwise.activations import as_floating
 from engine.ops.elementwise.arithmetic import add, multiply, negative
 from engine.ops.elementwise.choices import where
 from engine.ops.fused.softmax import log_softmax
-from engine.ops.indexing import getitem
-from engine.ops.reductions import mean, sum
-from engine.ops.shapes import reshape
+from engine.ops.reductions import sum
 
 __all__ = ["cross_entropy"]
 
 
+def _are_probabilities(labels: Array) -> bool:
+    return labels.dtype.kind == "f"
+
+
+def _kept(labels: Array, ignore_index: int) -> Array:
+    """Whether each position has a loss, flattened; with probabilities, all have."""
+    if _are_probabilities(labels):
+        return np.ones(math.prod(labels.shape[:-1]), bool)
+    return (labels != ignore_index).reshape(-1)
+
+
 def _weights(labels: Array, ignore_index: int, reduction: str, dtype: Any) -> Array:
     """The weight of each position in the loss: 0 if ignored, else 1, or 1 / n for the mean of n."""
-    counts = (labels.reshape(-1) != ignore_index).astype(dtype)
+    counts = _kept(labels, ignore_index).astype(dtype)
     return counts / counts.sum(dtype=dtype) if reduction == "mean" else counts
 
 
-def _valid_labels(labels: Array, ignore_index: int) -> Array:
-    """The labels, flattened, with class 0 in place of ignored ones."""
-    return np.where(labels == ignore_index, 0, labels).reshape(-1)
+def _targets(labels: Array, classes: int, ignore_index: int, label_smoothing: float, dtype: Any) -> Array:
+    """The probability that each class should have, a row for each position."""
+    if _are_probabilities(labels):
+        targets = labels.reshape(-1, classes).astype(dtype)
+    else:
+        targets = np.zeros((labels.size, classes), dtype)
+        targets[np.arange(labels.size), np.where(labels == ignore_index, 0, labels).reshape(-1)] = 1
+    return targets * (1 - label_smoothing) + label_smoothing / classes if label_smoothing else targets
 
 
-def _reference(logits: Any, labels: Any, *, ignore_index: int, reduction: str) -> Any:
-    labels = np.asarray(as_operand(labels))
-    scores = log_softmax(where((labels == ignore_index)[..., None], 0.0, logits), axis=-1)
-    scores = reshape(scores, shape=(labels.size, logits.shape[-1]))
-    label_scores = getitem(scores, (np.arange(labels.size), _valid_labels(labels, ignore_index)))
-    losses = multiply(negative(label_scores), _weights(labels, ignore_index, reduction, logits.dtype))
-    return reshape(losses, shape=labels.shape) if reduction == "none" else sum(losses)
+def _positions(labels: Array) -> tuple[int, ...]:
+    """The shape of the losses."""
+    return labels.shape[:-1] if _are_probabilities(labels) else labels.shape
+
+
+def _reference(logits: Any, labels: Any, *, ignore_index: int, reduction: str, label_smoothing: float = 0.0) -> Any:
+    values, classes = np.asarray(as_operand(labels)), logits.shape[-1]
+    kept = _kept(values, ignore_index).reshape(_positions(values))
+    scores = log_softmax(where(kept[..., None], logits, 0.0), axis=-1)
+    if _are_probabilities(values):
+        targets = add(multiply(labels, 1 - label_smoothing), label_smoothing / classes)
+    else:
+        targets = _targets(values, classes, ignore_index, label_smoothing, logits.dtype).reshape(logits.shape)
+    losses = negative(sum(multiply(scores, targets), axis=-1))
+    losses = multiply(losses, _weights(values, ignore_index, reduction, logits.dtype).reshape(kept.shape))
+    return losses if reduction == "none" else sum(losses)
 
 
 def _example(draw: Draw) -> Arguments:
@@ -54,90 +79,90 @@ def _example(draw: Draw) -> Arguments:
     metadata = {
         "ignore_index": ignore,
         "reduction": draw.choice(["mean", "sum", "none"] if labels.size else ["sum", "none"]),
+        "label_smoothing": draw.choice([0.0, 0.25]),
     }
-    return Arguments([draw.array((*shape, classes), REAL), labels], metadata)
+    targets = draw.choice([labels, draw.array((*shape, classes), UNIT) + 0.75])
+    return Arguments([draw.array((*shape, classes), REAL), targets], metadata)
 
 
 def _backward(g: Array, excess: Array, labels: Array, *, ignore_index: int, reduction: str) -> Array:
     labels = np.asarray(labels)  # it may be one number
     scale = g.reshape(-1) * _weights(labels, ignore_index, reduction, g.dtype)
-    return (excess * scale[:, None]).reshape(*labels.shape, excess.shape[-1])
+    return (excess * scale[:, None]).reshape(*_positions(labels), excess.shape[-1])
 
 
 def _forward_tangent(t: Array, excess: Array, labels: Array, *, ignore_index: int, reduction: str) -> Array:
     labels = np.asarray(labels)
     losses = (excess * t.reshape(excess.shape)).sum(axis=-1) * _weights(labels, ignore_index, reduction, t.dtype)
-    return losses.reshape(labels.shape) if reduction == "none" else np.asarray(losses.sum())
+    return losses.reshape(_positions(labels)) if reduction == "none" else np.asarray(losses.sum())
 
 
-def _check(logits: Array, labels: Array, ignore_index: int, reduction: str) -> None:
-    if labels.dtype.kind not in "iu":
-        raise TypeError(f"cross_entropy: labels must be integers, not {labels.dtype}")
-    if not isinstance(ignore_index, int | np.integer):
-        raise TypeError(f"cross_entropy: ignore_index must be an integer, not {ignore_index!r}")
-    if logits.ndim < 1 or logits.shape[:-1] != labels.shape:
-        raise ValueError(
-            f"cross_entropy: logits {logits.shape} need labels of shape {logits.shape[:-1]}, not {labels.shape}"
-        )
-    kept = labels != ignore_index
-    wrong = kept & ((labels < 0) | (labels >= logits.shape[-1]))
-    if wrong.any():
-        where = tuple(int(i) for i in np.argwhere(wrong)[0])
-        raise IndexError(
-            f"cross_entropy: label {labels[where]} at position {where} is not one of {logits.shape[-1]} classes"
-        )
-    _check_reduction(reduction, kept)
+def _surprise(logits: Array, label_smoothing: float) -> Array:
+    """The slope of the loss in each given probability, -log softmax(logits), less what smoothing takes away."""
+    return log_softmax(logits, axis=-1) * (label_smoothing - 1.0)
 
 
-def _check_reduction(reduction: str, kept: Array) -> None:
+def _labels_backward(
+    g: Array, logits: Array, labels: Array, *, ignore_index: int, reduction: str, label_smoothing: float
+) -> Array:
+    scale = g.reshape(-1) * _weights(labels, ignore_index, reduction, g.dtype)
+    return _surprise(logits, label_smoothing) * scale.reshape(*_positions(labels), 1)
+
+
+def _labels_forward(
+    t: Array, logits: Array, labels: Array, *, ignore_index: int, reduction: str, label_smoothing: float
+) -> Array:
+    losses = (_surprise(logits, label_smoothing) * t).sum(axis=-1)
+    losses = losses * _weights(labels, ignore_index, reduction, t.dtype).reshape(losses.shape)
+    return losses if reduction == "none" else np.asarray(losses.sum())
+
+
+def _check(logits: Array, labels: Array, ignore_index: int, reduction: str, label_smoothing: float) -> None:
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f'cross_entropy: reduction must be "mean", "sum" or "none", not {reduction!r}')
-    if reduction == "mean" and not kept.any():
+    fraction("cross_entropy", "label_smoothing", label_smoothing)
+    if not isinstance(ignore_index, int | np.integer):
+        raise TypeError(f"cross_entropy: ignore_index must be an integer, not {ignore_index!r}")
+    if labels.dtype.kind not in "iuf":
+        raise TypeError(f"cross_entropy: labels must be integers, or floats as probabilities, not {labels.dtype}")
+    if _are_probabilities(labels) and labels.shape != logits.shape:
+        raise ValueError(
+            f"cross_entropy: probabilities must have the shape of the logits, {logits.shape}, not {labels.shape}; "
+            "labels must be integers"
+        )
+    if not _are_probabilities(labels):
+        _check_labels(logits, labels, ignore_index)
+    if reduction == "mean" and not _kept(labels, ignore_index).any():
         raise ValueError(
             "cross_entropy: every label is ignored, so there is no mean; use reduction='sum' or drop the batch"
         )
 
 
+def _check_labels(logits: Array, labels: Array, ignore_index: int) -> None:
+    if logits.ndim < 1 or logits.shape[:-1] != labels.shape:
+        raise ValueError(
+            f"cross_entropy: logits {logits.shape} need labels of shape {logits.shape[:-1]}, not {labels.shape}"
+        )
+    wrong = (labels != ignore_index) & ((labels < 0) | (labels >= logits.shape[-1]))
+    if wrong.any():
+        position = tuple(int(i) for i in np.argwhere(wrong)[0])
+        raise IndexError(
+            f"cross_entropy: label {labels[position]} at position {position} is not one of {logits.shape[-1]} classes"
+        )
+
+
 @primitive(
-    name="cross_entropy",
-    vjp=(_backward, None),
-    jvp=(_forward_tangent, None),
+    vjp=(_backward, _labels_backward),
+    jvp=(_forward_tangent, _labels_forward),
     examples=_example,
     residuals=("excess",),
     reference=_reference,
     selects=True,
 )
-def label_cross_entropy(logits: Any, labels: Any, *, ignore_index: int = -100, reduction: str = "mean") -> Any:
-    """The op of `cross_entropy` for labels; `excess` is softmax(logits) - one_hot(label), for the rules.
-
-    The largest exponential is 1 and is left out of the sum, so that a probability near 1 loses no digits of its
-    logarithm, nor of its distance from 1.
-    """
-    labels = np.asarray(labels)
-    _check(logits, labels, ignore_index, reduction)
-    scores = as_floating(logits).reshape(labels.size, logits.shape[-1])
-    ignored = labels.reshape(-1) == ignore_index
-    if ignored.any():
-        scores = np.where(ignored[:, None], np.zeros((), scores.dtype), scores)  # not read, whatever they are
-    rows, chosen, top = np.arange(labels.size), _valid_labels(labels, ignore_index), scores.argmax(axis=-1)
-    scores = scores - scores[rows, top][:, None]
-    label_scores = scores[rows, chosen]
-    excess = np.exp(scores, out=scores)
-    excess[rows, top] = 0
-    rest = excess.sum(axis=-1)
-    losses = np.log1p(rest) - label_scores
-    losses *= _weights(labels, ignore_index, reduction, scores.dtype)
-    total = 1 + rest
-    excess[rows, top] = 1
-    excess[rows, chosen] = np.where(chosen == top, -rest, excess[rows, chosen] - total)
-    excess /= total[:, None]
-    return (losses.reshape(labels.shape) if reduction == "none" else losses.sum()), excess
-
-
 def cross_entropy(
     logits: Any, labels: Any, *, ignore_index: int = -100, reduction: str = "mean", label_smoothing: float = 0.0
 ) -> Any:
-    """-log softmax(logits)[label], in nats, with the classes on the last axis.
+    """-log softmax(logits)[label], in nats, with the classes on the last axis; d = <softmax(logits) - target, dlogits>.
 
     Args:
         logits: shape (..., classes).
@@ -149,34 +174,30 @@ def cross_entropy(
     Raises ValueError for shapes that do not fit, and for the mean of nothing; IndexError for a label that is no class;
     TypeError for labels of another dtype.
     """
-    reduction = setting("cross_entropy", "reduction", reduction)
-    label_smoothing = fraction("cross_entropy", "label_smoothing", label_smoothing)
-    kind = np.asarray(as_operand(labels)).dtype.kind
-    if kind != "f" and not label_smoothing:
-        return label_cross_entropy(logits, labels, ignore_index=ignore_index, reduction=reduction)
-    if kind == "f":
-        shape, given = np.shape(as_operand(logits)), np.shape(as_operand(labels))
-        if shape != given:
-            raise ValueError(f"cross_entropy: probabilities must have the shape of the logits, {shape}, not {given}")
-        surprises = negative(log_softmax(logits, axis=-1))
-        uncounted = (np.asarray(as_operand(labels)) == 0) & np.isinf(
-            as_operand(surprises)
-        )  # an infinite one that counts 0 is 0
-        surprises = where(uncounted, 0.0, surprises) if uncounted.any() else surprises
-        losses = sum(multiply(labels, surprises), axis=-1)
-        kept = np.ones(given[:-1], bool)
+    labels = np.asarray(labels)
+    _check(logits, labels, ignore_index, reduction, label_smoothing)
+    classes = logits.shape[-1]
+    scores = as_floating(logits).reshape(math.prod(_positions(labels)), classes)
+    kept = _kept(labels, ignore_index)
+    if not kept.all():
+        scores = np.where(kept[:, None], scores, np.zeros((), scores.dtype))  # what is ignored is not read
+    rows, top = np.arange(len(scores)), scores.argmax(axis=-1)
+    scores = scores - scores[rows, top][:, None]
+    exponentials = np.exp(scores)
+    exponentials[rows, top] = 0  # the largest is 1; without it, a probability near 1 keeps the digits of its distance
+    rest = exponentials.sum(axis=-1)
+    total = 1 + rest
+    if _are_probabilities(labels) or label_smoothing:
+        targets = _targets(labels, classes, ignore_index, label_smoothing, scores.dtype)
+        losses = np.log1p(rest) * targets.sum(axis=-1) - (targets * np.where(targets == 0, 0, scores)).sum(axis=-1)
+        exponentials[rows, top] = 1
+        excess = exponentials / total[:, None] * targets.sum(axis=-1, keepdims=True) - targets
     else:
-        losses = label_cross_entropy(logits, labels, ignore_index=ignore_index, reduction="none")
-        kept = np.asarray(as_operand(labels)) != ignore_index
-    if label_smoothing:
-        even = negative(mean(log_softmax(where(kept[..., None], logits, 0.0), axis=-1), axis=-1))
-        losses = add(multiply(losses, 1 - label_smoothing), multiply(where(kept, even, 0.0), label_smoothing))
-    return _reduced(losses, kept, reduction)
-
-
-def _reduced(losses: Any, kept: Array, reduction: str) -> Any:
-    """The losses, their sum, or their mean over the kept positions."""
-    _check_reduction(reduction, kept)
-    if reduction == "none":
-        return losses
-    return sum(losses) if reduction == "sum" else multiply(sum(losses), 1 / int(kept.sum()))
+        chosen = np.where(kept, labels.reshape(-1), 0)
+        losses = np.log1p(rest) - scores[rows, chosen]
+        excess = exponentials
+        excess[rows, top] = 1
+        excess[rows, chosen] = np.where(chosen == top, -rest, excess[rows, chosen] - total)
+        excess /= total[:, None]
+    losses *= _weights(labels, ignore_index, reduction, scores.dtype)
+    return (losses.reshape(_positions(labels)) if reduction == "none" else losses.sum()), excess

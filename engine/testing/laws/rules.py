@@ -12,7 +12,7 @@ from engine.sweeps import reverse_sweep
 from engine.testing.claims import Case, pull_back, value_for
 from engine.testing.hints import hint
 from engine.testing.judge import Context
-from engine.testing.numeric import Estimate, directional, jacobian, only, weighed
+from engine.testing.numeric import SHARE, Estimate, directional, in_rows, jacobian, only, weighed
 from engine.testing.points import random
 from engine.testing.remainder import Line, along
 
@@ -28,7 +28,8 @@ def reverse_rules(case: Case) -> None:
 
 def _reverse_rule(case: Case, k: int, x: Array) -> None:
     claim = case.gradients.get(k, np.zeros(x.shape))
-    flat = weighed(jacobian(case.value, case.arrays, k), case.g)
+    (found,) = in_rows([jacobian(case.value, case.arrays, k)], SHARE)
+    flat = weighed(found, case.g)
     truth = Estimate(*(field.reshape(x.shape) for field in flat))
 
     def line(at: int) -> Line:
@@ -40,7 +41,13 @@ def _reverse_rule(case: Case, k: int, x: Array) -> None:
         return hint(claim, truth.value, at, {case.names[k]: x, "g": case.g, "the result": case.out})
 
     law = "vjp rule" if k in case.moving else "no rule"
-    case.judge.hold(law, case.names[k], claim, truth, Context(line, guess=guess, slack=case.slack))
+    case.judge.hold(
+        law,
+        case.names[k],
+        claim,
+        truth,
+        Context(line, guess=guess, slack=case.slack, size=np.abs(truth.value).max(initial=0)),
+    )
 
 
 def forward_rules(case: Case) -> None:

@@ -120,9 +120,15 @@ because(
     "this is the last axis in both forms",
     "linalg._matmul_right: product = matmul(expand_dims(x, axis=⟦-1 → 1⟧) if x.ndim == 1"
     " else swapaxes(x, axis1=-1, axis2=-2), g)",
-    "cross_entropy._backward: return (excess * scale[:, None]).reshape(*labels.shape, excess.shape[⟦-1 → 1⟧])",
+    "cross_entropy._backward: return (excess * scale[:, None]).reshape(*_positions(labels), excess.shape[⟦-1 → 1⟧])",
     "cross_entropy._forward_tangent: losses = (excess * t.reshape(excess.shape)).sum(axis=⟦-1 → 1⟧)"
     " * _weights(labels, ignore_index, reduction, t.dtype)",
+)
+because(
+    "the loss of an ignored position has the weight 0, whatever its target and its scores",
+    "cross_entropy._reference: scores = log_softmax(where(kept[..., None], logits, ⟦0.0 → 1.0⟧), axis=-1)",
+    "cross_entropy._targets: targets[np.arange(labels.size), np.where(labels == ignore_index, ⟦0 → 1⟧, labels)"
+    ".reshape(-1)] = 1",
 )
 because(
     "the slice goes to the end in both forms",
@@ -131,9 +137,12 @@ because(
 )
 because(
     "NumPy accepts any negative number for the unknown side",
+    "cross_entropy._labels_backward: scale = g.reshape(-⟦1 → 2⟧) * _weights(labels, ignore_index, reduction, g.dtype)",
+    "cross_entropy._targets: targets = labels.reshape(-⟦1 → 2⟧, classes).astype(dtype)",
     "cross_entropy._backward: scale = g.reshape(-⟦1 → 2⟧) * _weights(labels, ignore_index, reduction, g.dtype)",
-    "cross_entropy._weights: counts = (labels.reshape(-⟦1 → 2⟧) != ignore_index).astype(dtype)",
-    "cross_entropy._valid_labels: return np.where(labels == ignore_index, 0, labels).reshape(-⟦1 → 2⟧)",
+    "cross_entropy._kept: return (labels != ignore_index).reshape(-⟦1 → 2⟧)",
+    "cross_entropy._targets: targets[np.arange(labels.size), np.where(labels == ignore_index, 0, labels)"
+    ".reshape(-⟦1 → 2⟧)] = 1",
     "linear.rows: return x.reshape(-⟦1 → 2⟧, x.shape[-1]) if x.size"
     " else x.reshape(int(np.prod(x.shape[:-1])), x.shape[-1])",
     "embedding._backward: flat, cotangents = (np.asarray(ids).reshape(-⟦1 → 2⟧), rows(g))",

@@ -1,9 +1,10 @@
 /* camera: which part of the picture is visible, and at what scale. */
 
 const stage = document.getElementById("graph");
-const camera = { x: 0, y: 0, scale: 1, moving: 0 };
+const camera = { x: 0, y: 0, scale: 1, moving: 0, goal: { x: 0, y: 0, scale: 1 } };  // the goal of an animation
 const CALM = window.matchMedia("(prefers-reduced-motion: reduce)");
 const MARGIN = 24;
+const READABLE = 0.6;
 
 function look() {
   world.setAttribute("transform", `translate(${camera.x} ${camera.y}) scale(${camera.scale})`);
@@ -14,6 +15,7 @@ function look() {
 /** Move to a place, with an animation unless the reader prefers reduced motion. */
 function moveTo(x, y, scale, glide = true) {
   cancelAnimationFrame(camera.moving);
+  camera.goal = { x, y, scale };
   const from = { ...camera };
   const start = performance.now();
   const frame = (now) => {
@@ -43,18 +45,20 @@ function fit(glide = true) {
   moveTo((width - ROOT.width * scale) / 2, MARGIN, scale, glide);
 }
 
-/** Move to these things, if any of them is out of sight or too small to read. */
+/** Move to these things, if any of them is out of sight or too small to read; things far apart are shown small. */
 function show(...things) {
-  const scale = Math.max(camera.scale, 0.6);
+  const { clientWidth: width, clientHeight: height } = stage;
   const left = Math.min(...things.map((thing) => thing.x));
   const right = Math.max(...things.map((thing) => thing.x + thing.width));
   const top = Math.min(...things.map((thing) => thing.y));
   const bottom = Math.max(...things.map((thing) => thing.y + thing.height));
-  const inside = camera.x + left * scale >= 0 && camera.x + right * scale <= stage.clientWidth
-    && camera.y + top * scale >= 0 && camera.y + bottom * scale <= stage.clientHeight;
-  if (inside && scale === camera.scale) return;
-  const [x, y] = [(left + right) / 2, (top + bottom) / 2];
-  moveTo(stage.clientWidth / 2 - x * scale, stage.clientHeight / 2 - y * scale, scale);
+  const fits = Math.min((width - 2 * MARGIN) / (right - left), (height - 2 * MARGIN) / (bottom - top));
+  const { goal } = camera;
+  const scale = Math.min(Math.max(goal.scale, READABLE), fits);
+  const inside = goal.x + left * scale >= 0 && goal.x + right * scale <= width
+    && goal.y + top * scale >= 0 && goal.y + bottom * scale <= height;
+  if (inside && scale === goal.scale) return;
+  moveTo((width - (left + right) * scale) / 2, (height - (top + bottom) * scale) / 2, scale);
 }
 
 /** Drag to pan; a click is a press that did not move. */

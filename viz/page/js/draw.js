@@ -86,8 +86,9 @@ function drawEdge(edge) {
 }
 
 function drawLabel(edge) {
-  const { x, y, text } = edge.place;
-  const element = svg("text", { class: `label ${edge.kind}`, x, y, "data-edge": edge.key }, text);
+  const { x, y, text, crowded } = edge.place;
+  const kind = `label ${edge.kind}${crowded ? " crowded" : ""}`;
+  const element = svg("text", { class: kind, x, y, "data-edge": edge.key }, text);
   elements.set(`label ${edge.key}`, element);
   return element;
 }

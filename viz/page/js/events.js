@@ -19,9 +19,11 @@ function onClick(event) {
 
 function onHover(event) {
   const [thing, edge] = [thingAt(event), edgeAt(event)];
+  world.querySelector(".label.hovered")?.classList.remove("hovered");
+  if (edge) elements.get(`label ${edge.key}`)?.classList.add("hovered");
   if (thing) showInPanel(thing, state.view);
   else if (edge) showEdgeInPanel(edge);
-  else showInPanel(state.chosen, state.view);
+  else showAtRest();
 }
 
 /** Keys that work everywhere except in fields and buttons that use them. */
@@ -90,8 +92,9 @@ function start() {
     if (thing && thing !== state.chosen) choose(thing, false);
   });
   on("graph", "mouseover", onHover);
-  on("graph", "mouseleave", () => showInPanel(state.chosen, state.view));
+  on("graph", "mouseleave", showAtRest);
   document.addEventListener("keydown", onKey);
+  window.addEventListener("resize", () => { look(); showEndsOfStep(); });
   startCamera(onClick);
   setTheme(window.matchMedia("(prefers-color-scheme: dark)").matches);
   slider.max = STEPS.length;

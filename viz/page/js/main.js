@@ -2,7 +2,13 @@
 
    Everything that changes what is visible ends in `render`; everything else only marks what is there. */
 
-const state = { open: new Set(), view: null, chosen: null, step: 0, found: [], hit: -1, playing: 0 };
+const state = { open: new Set(), view: null, chosen: null, edge: null, step: 0, found: [], hit: -1, playing: 0 };
+
+/** What the panel shows while the pointer is elsewhere: the edge of the step, or what was chosen since. */
+function showAtRest() {
+  if (state.edge) showEdgeInPanel(state.edge);
+  else showInPanel(state.chosen, state.view);
+}
 
 /** Draw the picture again; the thing `fixed` stays where it is on the screen. */
 function render(fixed) {
@@ -36,6 +42,7 @@ function toggleAll(open) {
   state.open = new Set(open ? CALLS : []);
   render();
   fit(false);
+  showEndsOfStep();
 }
 
 /** Open all calls around a thing. */
@@ -59,12 +66,13 @@ function choose(thing, focus) {
   world.querySelector(".chosen")?.setAttribute("tabindex", -1);
   world.querySelector(".chosen")?.classList.remove("chosen");
   state.chosen = thing;
+  state.edge = null;
   const element = elements.get(thing.key);
   element.classList.add("chosen");
   element.setAttribute("tabindex", 0);
   keepInSight(element);
   if (focus) element.focus({ preventScroll: true });
-  showInPanel(thing, state.view);
+  showAtRest();
 }
 
 function goToStep(at, aloud = true) {
@@ -76,7 +84,22 @@ function goToStep(at, aloud = true) {
   }
   markSteps(state.view, state.step);
   showStep(state.step, aloud);
-  if (step) show(state.view.shown.get(step.source), state.view.shown.get(step.target));
+  showEndsOfStep();
+  const [source, target] = endsOfStep();
+  if (source && source === target) choose(source, false);  // both are in this closed module
+  state.edge = state.view.edges.find((edge) => edge.steps.includes(step)) ?? null;
+  showAtRest();
+}
+
+/** The boxes of the step's source and target, or nothing before the sweep. */
+function endsOfStep() {
+  const step = STEPS[state.step - 1];
+  return step ? [state.view.shown.get(step.source), state.view.shown.get(step.target)] : [];
+}
+
+function showEndsOfStep() {
+  const ends = endsOfStep();
+  if (ends.length) show(...ends);
 }
 
 /** Begin or stop running through the steps; long sweeps run faster than short ones. */

@@ -1,6 +1,6 @@
 /* panel: all that is known of the thing or the edge under the pointer, as text.
 
-   What was clicked or has the keyboard's focus is shown while the pointer is elsewhere. */
+   What was clicked, has the keyboard's focus or is the step of the sweep is shown while the pointer is elsewhere. */
 
 const MOST_ROWS = 40;  // contributions of one edge
 const WRITTEN_OUT = 3;  // contributions whose rules stand in one row

@@ -1,9 +1,11 @@
 /* routes: the curve of each edge, and a free place for its label.
 
    Between two rows an edge bends, everywhere else it runs straight down; so it meets no box on its way. A label stands
-   beside its edge as near to the target as there is room, over no box and over no other label. */
+   beside its edge as near to the target as there is room, over no box, no other edge and no other label. Where there is
+   no such place, it is shown only while the pointer is on the edge or the sweep is at it. */
 
-const MOST_BENDS = 8;  // looked at for the place of a label
+const MOST_BENDS = 40;  // looked at for the place of a label
+const PIECES = 12;  // of a bend
 
 /** Set `path`, `head` and `place`, that of the label, of every edge. */
 function route(view) {
@@ -12,8 +14,9 @@ function route(view) {
   for (const { header, ...frame } of view.frames) {
     if (header) taken.add(frame.x + frame.box.left + header.at, frame.y + 4, header.right - header.at, HEADER - 8);
   }
-  for (const edge of view.edges) {
-    const points = wholeRoute(edge);
+  const routes = new Map(view.edges.map((edge) => [edge, wholeRoute(edge)]));
+  for (const [edge, points] of routes) addLine(taken, edge, points);
+  for (const [edge, points] of routes) {
     const [x, y] = points.at(-1);
     const size = 3.5 + edge.width * 0.75;
     edge.head = `M${round(x - size)} ${round(y - 1.6 * size)}h${round(2 * size)}L${round(x)} ${round(y)}z`;
@@ -49,40 +52,60 @@ function round(value) {
   return Math.round(value * 10) / 10;
 }
 
+/** The point of a bend at a part of its height, near enough. */
+function onBend([[x0, y0], [x1, y1]], part) {
+  return [x0 + (x1 - x0) * part * part * (3 - 2 * part), y0 + (y1 - y0) * part];
+}
+
+/** The room that the line of an edge takes. */
+function addLine(taken, edge, points) {
+  const half = edge.width / 2 + 1;
+  points.slice(1).forEach((point, k) => {
+    const bend = [points[k], point];
+    const pieces = bend[0][0] === bend[1][0] ? 1 : PIECES;
+    for (let piece = 0; piece < pieces; piece++) {
+      const [[x0, y0], [x1, y1]] = [onBend(bend, piece / pieces), onBend(bend, (piece + 1) / pieces)];
+      taken.add(Math.min(x0, x1) - half, Math.min(y0, y1), Math.abs(x1 - x0) + 2 * half, Math.abs(y1 - y0), edge);
+    }
+  });
+}
+
 function labelPlace(edge, text, points, taken) {
   const width = textWidth(text, "small") + 5;  // it is bold
   const places = [];
   const bends = points.slice(1).map((point, k) => [points[k], point]);
   if (!edge.takesLane) bends.reverse();  // a lane is shared, so there the label stands where the edge leaves its source
-  for (const [[x0, y0], [x1, y1]] of bends.slice(0, MOST_BENDS)) {
-    if (y1 - y0 < 8) continue;
-    for (const t of [0.5, 0.35, 0.65, 0.2, 0.8, 0.1, 0.9]) {
-      const s = t * t * (3 - 2 * t);  // near enough to where the bend is at height t
-      const [x, y] = [x0 + (x1 - x0) * s, y0 + (y1 - y0) * t];
-      const beside = edge.width / 2 + 3;
-      places.push([x + beside, y], [x - beside - width, y]);
+  for (const bend of bends.slice(0, MOST_BENDS)) {
+    if (bend[1][1] - bend[0][1] < 8) continue;
+    for (const part of [0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8, 0.1, 0.9]) {
+      const [x, y] = onBend(bend, part);
+      for (const beside of [edge.width / 2 + 3, edge.width / 2 + 10]) {
+        places.push([x + beside, y], [x - beside - width, y]);
+      }
     }
   }
-  const isFree = ([x, y]) => taken.isFree(x, y - 7, width, 14);
-  const [x, y] = places.find(isFree) ?? places[0] ?? points.at(-1);
-  taken.add(x, y - 7, width + 2, 14);
-  return { text, x: round(x), y: round(y + 4) };
+  const isFree = ([x, y]) => taken.isFree(x, y - 7, width, 14, edge);
+  const free = places.find(isFree);
+  const [x, y] = free ?? places[0] ?? points.at(-1);
+  if (free) taken.add(x, y - 7, width + 2, 14);
+  return { text, x: round(x), y: round(y + 4), crowded: !free };
 }
 
-/** Rectangles by the squares of a grid they touch. */
+/** Rectangles by the squares of a grid they touch, some with an owner, for whom they are free. */
 class Grid {
   squares = new Map();
 
-  add(x, y, width, height) {
+  add(x, y, width, height, owner) {
     for (const key of this.keys(x, y, width, height)) {
       if (!this.squares.has(key)) this.squares.set(key, []);
-      this.squares.get(key).push([x, y, width, height]);
+      this.squares.get(key).push([x, y, width, height, owner]);
     }
   }
 
-  isFree(x, y, width, height) {
+  isFree(x, y, width, height, owner) {
     for (const key of this.keys(x, y, width, height)) {
-      for (const [ox, oy, ow, oh] of this.squares.get(key) ?? []) {
+      for (const [ox, oy, ow, oh, other] of this.squares.get(key) ?? []) {
+        if (other && other === owner) continue;
         if (x < ox + ow && ox < x + width && y < oy + oh && oy < y + height) return false;
       }
     }

@@ -20,7 +20,9 @@ function markSteps(view, at) {
     const classes = elements.get(edge.key).classList;
     classes.toggle("future", at > 0 && done === 0);
     classes.toggle("current", edge.steps.includes(now));
-    elements.get(`label ${edge.key}`)?.classList.toggle("future", at > 0 && done < edge.steps.length);
+    const label = elements.get(`label ${edge.key}`)?.classList;
+    label?.toggle("future", at > 0 && done < edge.steps.length);
+    label?.toggle("pointed", edge.steps.includes(now));
   }
   for (const box of view.boxes) {
     const classes = elements.get(box.key).classList;
