@@ -104,8 +104,11 @@ def test_05_ignored_labels_with_smoothing_and_none() -> None:
 
 
 def test_05_a_class_of_probability_zero_may_be_impossible() -> None:
-    loss = engine.cross_entropy(Tensor([[-inf, 1.0, 2.0]]), [[0.0, 0.5, 0.5]])
+    logits = leaf([[-inf, 1.0, 2.0]])
+    loss = engine.cross_entropy(logits, [[0.0, 0.5, 0.5]])
+    loss.backward()
     assert loss.item() == pytest.approx(0.8132617)
+    np.testing.assert_allclose(grad_of(logits), [[0.0, -0.2310586, 0.2310586]], rtol=1e-6)
 
 
 MASKS: dict[str, tuple[dict[str, Any], int]] = {  # and how many queries see the first key only
@@ -187,6 +190,60 @@ def test_06_and_13_no_intermediate_leaves_the_range_of_float32(case: Any) -> Non
     out.backward()
     np.testing.assert_allclose(out.array, value, rtol=1e-5)
     np.testing.assert_allclose(grad_of(moved), slope, rtol=1e-5, atol=1e-36)
+
+
+DEGREES: list[tuple[str, Function, float]] = [  # scaling x by s scales the value by s to this power
+    *((name, getattr(engine, name), 1.0) for name in ("negative", "abs", "relu", "mean", "max", "min", "norm", "std")),
+    *((name, getattr(engine, name), 1.0) for name in ("sort", "sum")),
+    ("multiply", lambda x: x * x[::-1], 2.0),
+    ("square", engine.square, 2.0),
+    ("var", engine.var, 2.0),
+    ("prod", engine.prod, 3.0),
+    ("cumprod", lambda x: engine.cumprod(x, axis=0)[2], 3.0),
+    ("divide", lambda x: x / x[::-1], 0.0),
+    ("sqrt", lambda x: engine.sqrt(engine.abs(x)), 0.5),
+    ("pow", lambda x: engine.abs(x) ** 1.5, 1.5),
+    ("reciprocal", lambda x: 1 / x, -1.0),
+    ("hypot", lambda x: engine.hypot(x, x[::-1]), 1.0),
+    ("atan2", lambda x: engine.atan2(x, x[::-1]), 0.0),
+    ("sign", engine.sign, 0.0),
+    ("maximum", lambda x: engine.maximum(x, x[::-1] * 0.9), 1.0),
+    ("clip", lambda x: engine.clip(x, -x[0], x[0]), 1.0),
+    ("layer_norm", lambda x: engine.layer_norm(x, eps=1e-38), 0.0),
+    ("rms_norm", lambda x: engine.rms_norm(x, eps=1e-38), 0.0),
+    ("matmul", lambda x: engine.matmul(x, x[::-1]), 2.0),
+    ("attention in values", lambda x: engine.scaled_dot_product_attention(np.eye(3), np.eye(3), x[:, None]), 1.0),
+    ("gelu far from 0", lambda x: engine.gelu(engine.abs(x) * 64.0), 1.0),
+]
+
+
+@pytest.mark.parametrize("row", DEGREES, ids=[name for name, _, _ in DEGREES])
+def test_13_scaling_the_input_scales_value_and_gradient(row: tuple[str, Function, float]) -> None:
+    """By powers of two, to the edges of float32, wherever value and gradient are normal numbers."""
+    name, f, degree = row
+    base, weights, compared = np.array([1.25, -2.5, 1.75]), np.array([1.0, 2.0, 0.5]), 0
+    exact = leaf(base)
+    value = f(exact)
+    (value * weights[: value.size].reshape(value.shape)).sum().backward()
+    for power in range(-120, 121, 8):
+        scaled = leaf(base * 2.0**power, float32)
+        sizes = np.abs(
+            [*np.ravel(value.array * 2.0 ** (power * degree)), *(grad_of(exact) * 2.0 ** (power * (degree - 1)))]
+        )
+        sizes = sizes[sizes > 0]
+        far = name.startswith("gelu") and power < 0  # where it is not homogeneous
+        eps = name.endswith("_norm") and power < -40  # where eps counts
+        if far or eps or not sizes.size or sizes.min() < 2.0**-120 or sizes.max() > 2.0**120:
+            continue
+        with np.errstate(all="ignore"):
+            out = f(scaled)
+        (out * weights[: out.size].reshape(out.shape)).sum().backward()
+        tolerance = 1e-5 * np.abs(grad_of(exact)).max()
+        np.testing.assert_allclose(out.array * 2.0 ** (-power * degree), value.array, rtol=1e-5)
+        found = grad_of(scaled).astype(float) * 2.0 ** (-power * (degree - 1))
+        np.testing.assert_allclose(found, grad_of(exact), rtol=1e-5, atol=tolerance)
+        compared += 1
+    assert compared > 4
 
 
 def test_13_attention_over_large_values_is_their_mean() -> None:

@@ -191,8 +191,7 @@ def cross_entropy(
     total = 1 + rest
     if _are_probabilities(labels) or label_smoothing:
         targets = _targets(labels, classes, ignore_index, label_smoothing, scores.dtype)
-        counted = np.multiply(targets, scores, out=np.zeros_like(scores), where=targets != 0)  # 0 * -inf counts 0
-        losses = np.log1p(rest) * targets.sum(axis=-1) - counted.sum(axis=-1)
+        losses = np.log1p(rest) * targets.sum(axis=-1) - (targets * np.where(targets == 0, 0, scores)).sum(axis=-1)
         exponentials[rows, top] = 1
         excess = exponentials / total[:, None] * targets.sum(axis=-1, keepdims=True) - targets
     else:
