@@ -120,8 +120,7 @@ def prepared(node: Node, g: Any, alarm: Alarm, create_graph: bool) -> tuple[tupl
     """The saved values and the vjp rules of a node that needs more than its plan: checks, tensors, a joint rule."""
     saved = saved_values(node, create_graph)
     assert node.plan is not None
-    assert node.primitive is not None
-    alarm.selected = alarm.selected or node.primitive.selects
+    alarm.passes(node, saved)
     try:
         if create_graph and _is_fused(node):
             return saved, _rules_through_reference(node, g, alarm)

@@ -53,6 +53,12 @@ class Alarm:
         """A context in which NumPy reports invalid operations here; its other warnings are silenced."""
         return np.errstate(all="ignore", invalid="call", call=self)
 
+    def passes(self, node: Node, saved: tuple[Any, ...]) -> None:
+        """Take note of a node of the sweep. A fused op saves its arguments: if none is nan, no nan was left out."""
+        assert node.primitive is not None
+        if node.primitive.selects and (node.primitive.reference is None or _has_nan(saved)):
+            self.selected = True
+
     def mended(self, node: Node, run: Run, g: Any, saved: tuple[Any, ...], result: Any) -> Any:
         """What a rule returned, for one argument or jointly for all, with 0 for what a zero cotangent sends."""
         op = node.primitive
