@@ -17,8 +17,9 @@ from engine.declare import primitive
 from engine.examples import NONZERO, REAL, Arguments, Domain, Draw, Example, along_axes
 from engine.operands import as_operand
 from engine.ops.axes import axes_of
+from engine.ops.elementwise.activations import as_floating
 from engine.ops.elementwise.choices import nonzero_divisor
-from engine.ops.reductions import count, mean, restore_axes, sum, to_accumulation_dtype, to_result_dtype
+from engine.ops.reductions import count, mean, restore_axes, scaled_to_one, sum
 from engine.plan import written
 
 __all__ = ["norm", "std", "var"]
@@ -48,22 +49,16 @@ def _degrees_of_freedom(shape: tuple[int, ...], axis: Any, correction: float) ->
 
 def _root_of_squares(x: Any, axis: Any, keepdims: bool) -> Any:
     """sqrt(sum(x*x)), with x scaled by a power of two, because squares leave the range of floats before their root."""
-    largest = np.max(np.abs(x), axis=axis, keepdims=True, initial=0)
-    exponent = np.where(np.isfinite(largest), np.frexp(largest)[1], 0)
-    squares = np.square(np.ldexp(x, -exponent))
-    root = np.ldexp(np.sqrt(np.sum(squares, axis=axis, keepdims=True)), exponent)
-    return (
-        root
-        if keepdims
-        else root.reshape([side for a, side in enumerate(root.shape) if a not in axes_of(axis, x.ndim)])
-    )
+    scaled, exponent = scaled_to_one(x, axis)
+    root = np.ldexp(np.sqrt(np.sum(np.square(scaled), axis=axis, keepdims=True)), exponent)
+    return root if keepdims else np.squeeze(root, axis=axes_of(axis, x.ndim))
 
 
 def _standard_deviation(op: str, x: Any, axis: Any, correction: float, keepdims: bool) -> Any:
     n = count(np.shape(x), axis)
     if n == 0 or not n > correction:
         raise ValueError(f"{op}: {n} values along axis {axis} are too few for correction {correction}")
-    root = _root_of_squares(_deviation(to_accumulation_dtype(x), axis), axis, keepdims)
+    root = _root_of_squares(_deviation(as_floating(x), axis), axis, keepdims)
     return root / math.sqrt(_degrees_of_freedom(np.shape(x), axis, correction))
 
 
@@ -86,7 +81,7 @@ def var(x: Any, *, axis: Any = None, correction: float = 0.0, keepdims: bool = F
 
     Raises ValueError unless n > correction and n > 0.
     """
-    return to_result_dtype(np.square(_standard_deviation("var", x, axis, correction, keepdims)), x)
+    return np.square(_standard_deviation("var", x, axis, correction, keepdims))
 
 
 def _std_direction(x: Any, out: Any, axis: Any, correction: float) -> Any:
@@ -112,7 +107,7 @@ def std(x: Any, *, axis: Any = None, correction: float = 0.0, keepdims: bool = F
 
     Raises ValueError unless n > correction and n > 0.
     """
-    return to_result_dtype(_standard_deviation("std", x, axis, correction, keepdims), x)
+    return _standard_deviation("std", x, axis, correction, keepdims)
 
 
 def _norm_direction(x: Any, out: Any, axis: Any) -> Any:
@@ -136,4 +131,4 @@ def _norm_forward(t: Any, x: Any, out: Any, *, axis: Any, keepdims: bool) -> Any
 )
 def norm(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """Euclidean length over axes, sqrt(sum(x*x)); d = <x, dx> / norm, and 0 at zero."""
-    return to_result_dtype(_root_of_squares(to_accumulation_dtype(x), axis, keepdims), x)
+    return _root_of_squares(as_floating(x), axis, keepdims)

@@ -3,7 +3,7 @@
 The backward rules use `restore_axes`: the cotangent gets the reduced axes back, with size 1, and is broadcast to the
 shape of the argument.
 
-The invariant: float16 values are added up in float32, and only the result is rounded back.
+Nothing here takes care of float16: sums of it are taken in float32 by `engine/half.py`, as for every op.
 
 Read next: `engine/ops/moments.py`.
 """
@@ -20,6 +20,7 @@ from engine.declare import primitive
 from engine.examples import REAL, Arguments, Draw, along_axes
 from engine.operands import as_operand
 from engine.ops.axes import axes_of, reduced_shape
+from engine.ops.elementwise.activations import as_floating
 from engine.ops.elementwise.arithmetic import multiply
 from engine.ops.elementwise.choices import nonzero_divisor
 from engine.ops.elementwise.powers import exp
@@ -30,7 +31,7 @@ from engine.plan import LINEAR, written
 
 __all__ = ["logsumexp", "mean", "prod", "sum", "sum_to"]
 
-# ---- axes and precision --------------------------------------------------------------------------------------------
+# ---- axes and range -------------------------------------------------------------------------------------------------
 
 
 def restore_axes(g: Any, shape: tuple[int, ...], axis: Any) -> Any:
@@ -49,26 +50,17 @@ def check_nonempty(op: str, x: Any, axis: Any) -> None:
         raise ValueError(f"{op}: no values along axis {axis} of shape {np.shape(x)}")
 
 
-def to_accumulation_dtype(x: Any) -> Array:
-    """The values in the dtype in which they are added up: float16 as float32, integers as float64."""
-    x = np.asarray(x)
-    if x.dtype.kind != "f":
-        return x.astype(np.float64)
-    return x.astype(np.float32) if x.dtype == np.float16 else x
+def scaled_to_one(x: Array, axis: Any) -> tuple[Array, Array]:
+    """x divided by a power of two, so that the largest value along the axes is near 1, and that power's exponent.
 
-
-def to_result_dtype(out: Any, x: Any) -> Any:
-    """A result computed from `to_accumulation_dtype(x)`, rounded back to float16 if x is float16."""
-    dtype = np.asarray(x).dtype
-    return out.astype(dtype) if dtype == np.float16 else out
+    Squares of the result stay in the range of floats; the division is exact.
+    """
+    largest = np.max(np.abs(x), axis=axis, keepdims=True, initial=0)
+    exponent = np.where(np.isfinite(largest), np.frexp(largest)[1], 0)
+    return np.ldexp(x, -exponent), exponent
 
 
 # ---- the ops -------------------------------------------------------------------------------------------------------
-
-
-def _total(x: Any, axis: Any, keepdims: bool) -> Any:
-    wide = np.float32 if np.asarray(x).dtype == np.float16 else None
-    return to_result_dtype(np.sum(x, axis=axis, keepdims=keepdims, dtype=wide), x)
 
 
 @primitive(
@@ -79,7 +71,7 @@ def _total(x: Any, axis: Any, keepdims: bool) -> Any:
 )
 def sum(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """Sum over axes, 0 of no values; d = sum(dx), so each value receives the whole cotangent."""
-    return _total(x, axis, keepdims)
+    return np.sum(x, axis=axis, keepdims=keepdims)
 
 
 def _sum_to_example(draw: Draw) -> Arguments:
@@ -99,7 +91,7 @@ def sum_to(x: Any, *, shape: tuple[int, ...]) -> Any:
     """
     extra = np.ndim(x) - len(shape)
     stretched = tuple(k + extra for k, side in enumerate(shape) if side == 1 and np.shape(x)[k + extra] != 1)
-    return np.reshape(_total(x, (*range(extra), *stretched), False), shape)
+    return np.reshape(np.sum(x, axis=(*range(extra), *stretched)), shape)
 
 
 @primitive(
@@ -181,13 +173,13 @@ def _logsumexp_forward(t: Any, x: Any, out: Any, *, axis: Any, keepdims: bool) -
 )
 def logsumexp(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """log(sum(exp(x))) over axes without overflow, -inf of no values or of -inf only; d = <softmax(x), dx>."""
-    wide = to_accumulation_dtype(x)
-    largest = np.max(wide, axis=axis, keepdims=True, initial=-np.inf)
-    shift = np.where(np.isfinite(largest), largest, 0).astype(wide.dtype)
-    e = np.exp(wide - shift)
+    x = as_floating(x)
+    largest = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
+    shift = np.where(np.isfinite(largest), largest, 0).astype(x.dtype)
+    e = np.exp(x - shift)
     ones = e == 1  # the largest values; log(1.0000001) would lose digits of what the others add to one of them
-    rest = np.sum(ones, axis=axis, keepdims=True, dtype=wide.dtype) - 1
+    rest = np.sum(ones, axis=axis, keepdims=True, dtype=x.dtype) - 1
     rest += np.sum(np.where(ones, 0, e), axis=axis, keepdims=True)
     with np.errstate(divide="ignore"):  # log1p(-1) = -inf is the result here
         out = np.log1p(rest) + shift
-    return to_result_dtype(out if keepdims else np.squeeze(out, axis=axes_of(axis, wide.ndim)), x)
+    return out if keepdims else np.squeeze(out, axis=axes_of(axis, x.ndim))

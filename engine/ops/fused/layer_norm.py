@@ -24,7 +24,7 @@ from engine.ops.elementwise.activations import as_floating
 from engine.ops.elementwise.arithmetic import add, divide, multiply, square, subtract
 from engine.ops.elementwise.powers import sqrt
 from engine.ops.fused.linear import rows
-from engine.ops.reductions import mean
+from engine.ops.reductions import mean, scaled_to_one
 from engine.plan import Joint
 
 __all__ = ["layer_norm"]
@@ -56,9 +56,7 @@ def inverse_root_mean_square(x: Array, eps: float) -> Array:
         squares = row_means(x * x)
     if np.isfinite(squares).all():
         return 1.0 / np.sqrt(squares + eps)
-    largest = np.abs(x).max(axis=-1, keepdims=True)
-    exponent = np.where(np.isfinite(largest), np.frexp(largest)[1], 0)
-    scaled = np.ldexp(x, -exponent)
+    scaled, exponent = scaled_to_one(x, -1)
     return np.ldexp(1.0 / np.sqrt(row_means(scaled * scaled) + np.ldexp(x.dtype.type(eps), -2 * exponent)), -exponent)
 
 
