@@ -32,7 +32,7 @@ ROWS = {
     """,
     "viz": """
         data digits checks colors words -> strokes figures
-        names watch stages repeats -> groups -> fold prune matching versus
+        stages repeats -> sources/ groups -> fold prune matching versus
         text drawing/ page/ charts/
         flow -> compare trace
     """,

@@ -3,17 +3,19 @@
 Read next: `viz/flow.py`, the object that users work with.
 """
 
+from viz.checks import NothingToTrace
 from viz.compare import Comparison, compare
-from viz.data import Edge, Node, Numbers, Parameter
+from viz.data import Edge, Line, Node, Numbers, Parameter
 from viz.drawing.layout import NoGraphviz
 from viz.flow import BlameFlow
 from viz.stages import Stage
-from viz.trace import NothingToTrace, trace
+from viz.trace import trace
 
 __all__ = [
     "BlameFlow",
     "Comparison",
     "Edge",
+    "Line",
     "NoGraphviz",
     "Node",
     "NothingToTrace",

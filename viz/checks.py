@@ -8,6 +8,10 @@ from __future__ import annotations
 from operator import index
 
 
+class NothingToTrace(ValueError):  # noqa: N818 (named for its cause)
+    """The loss has no graph, so no blame can flow from it."""
+
+
 def check_depth(function: str, depth: int) -> None:
     """Raise TypeError or ValueError unless a depth is a whole number and at least 1."""
     try:

@@ -51,6 +51,18 @@ class Numbers(Data):
     each: tuple[float, ...] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of the user's source: the file, the number of the line from 1, and its text, empty if it is not known."""
+
+    file: str
+    number: int
+    text: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.number}"
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Node(Data):
     """A value in the graph, or a box that stands for several values.
@@ -68,10 +80,13 @@ class Node(Data):
         blame: the share of these leaves in the sum of squares of all leaves' gradients, as for a stage.
         count: the number of equal repeated boxes or values it stands for.
         formula: what the op computes, in one line; empty for a box and a leaf.
-        value: the elements of the array, if they are still known (see `engine.keep_values`); None for a box.
+        value: the elements of the array, if they are still known; None for a box.
         gradient: the elements of dL/dx; None for a box.
         hooked: whether the user has a hook on this gradient, which may change what flows on from here; `norm`, `rms`
             and `gradient` describe it before the hook.
+        saved: the bytes that are kept for its backward pass, parameters left out; memory that several values keep is
+            counted for the oldest of them. None if that is not known.
+        line: the line of the user's source that made it; None if that was not recorded.
     """
 
     id: str
@@ -90,6 +105,8 @@ class Node(Data):
     gradient: Numbers | None = None
     calls: tuple[int, ...] = ()
     hooked: bool = False
+    saved: int | None = None
+    line: Line | None = None
 
     @property
     def label(self) -> str:

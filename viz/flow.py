@@ -49,6 +49,7 @@ class BlameFlow(Data):
         parameters: every leaf, in the order of first use, also when the flow is folded or pruned.
         positions: |dL/dx_t| of the embedded input x: a row for each text of the batch, a norm for each position. Empty
             if the program has no embedding.
+        unknown_value: what to say of a value that is not known, such as how to keep it; empty to say nothing.
     """
 
     loss: float
@@ -56,6 +57,7 @@ class BlameFlow(Data):
     edges: tuple[Edge, ...]
     parameters: tuple[Parameter, ...]
     positions: tuple[tuple[float, ...], ...] = ()
+    unknown_value: str = ""
 
     def fold(self, depth: int = 1, repeats: bool = True) -> BlameFlow:
         """A flow between modules: each call of a module `depth` names deep becomes one box.
@@ -154,7 +156,7 @@ class BlameFlow(Data):
 
         Modules open and close, the sweep can be followed step by step, and pointing at anything shows its numbers.
         """
-        document = viewer.source(self.loss, self.nodes, self.edges)
+        document = viewer.source(self.loss, self.nodes, self.edges, self.unknown_value)
         if path is not None:
             Path(path).write_text(document, encoding="utf-8")
         return document

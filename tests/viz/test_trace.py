@@ -133,7 +133,7 @@ def test_positions_are_the_norms_at_the_embedded_input() -> None:
 
 def test_what_is_no_tensor_is_refused() -> None:
     with pytest.raises(TypeError, match="give the loss as a Tensor, not float"):
-        viz.trace(1.0)  # type: ignore[arg-type]
+        viz.trace(1.0)
 
 
 def test_what_cannot_be_asked_for_is_refused_by_name() -> None:

@@ -25,7 +25,7 @@ from viz.strokes import largest_norm, stroke, width
 from viz.words import printable
 
 
-def content(loss: float, nodes: Sequence[Node], edges: Sequence[Edge]) -> dict[str, Any]:
+def content(loss: float, nodes: Sequence[Node], edges: Sequence[Edge], unknown_value: str) -> dict[str, Any]:
     """All data of a page. Things, edges and steps refer to one another by number; calls are numbered after values."""
     calls, home = tree_of_calls(nodes, edges)
     every = [*nodes, *(call.box for call in calls)]
@@ -35,7 +35,7 @@ def content(loss: float, nodes: Sequence[Node], edges: Sequence[Edge]) -> dict[s
     fills = [node.rms for number, node in enumerate(every) if number not in losses and node.op != "other"]
     scale = figures.fill_scale(fills)
     folded = any(node.op == "module" for node in every)
-    drawn = Drawn(loss, folded, losses, scale, every, edges)
+    drawn = Drawn(loss, folded, losses, scale, every, edges, unknown_value)
     values = [drawn.value(number, calls, home[node.id]) for number, node in enumerate(nodes)]
     return {
         "summary": f"loss {short(loss)} · {_counts(nodes, edges)}",

@@ -47,6 +47,7 @@ class Drawn:
         scale: of the colours.
         things: the nodes, and then the boxes of the calls.
         edges: of the flow.
+        unknown_value: what to say of a value that is not known; empty to say nothing.
     """
 
     loss: float
@@ -55,6 +56,7 @@ class Drawn:
     scale: LogScale
     things: Sequence[Node]
     edges: Sequence[Edge]
+    unknown_value: str
 
     def value(self, number: int, calls: Sequence[Call], home: int | None) -> dict[str, Any]:
         """The data of a value; `home` is the call that it is drawn in."""
@@ -64,8 +66,8 @@ class Drawn:
         label = "".join(figures.loss_heading(node, self.loss)) if is_loss else node.label
         path = node.scope if node.op == "module" else (*node.scope, label)
         facts = list(figures.facts(node))
-        if node.value is None and node.op not in ("module", "other"):
-            facts.insert(2, ("value", "not kept; engine.keep_values keeps it"))
+        if self.unknown_value and node.value is None and node.op not in ("module", "other"):
+            facts.insert(2, ("value", self.unknown_value))
         return known(
             home=home,
             **self._common(number, label, path, around),

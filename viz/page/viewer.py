@@ -39,14 +39,14 @@ PROGRAM = (  # in the order in which to read it
 )
 
 
-def source(loss: float, nodes: Sequence[Node], edges: Sequence[Edge]) -> str:
-    """The HTML of one flow."""
+def source(loss: float, nodes: Sequence[Node], edges: Sequence[Edge], unknown_value: str) -> str:
+    """The HTML of one flow; `unknown_value` is what to say of a value that is not known."""
     return page(
         f"Blame for a loss of {short(loss)}",
         asset("viewer.html"),
         styles=[_colors(), asset("viewer.css")],
         scripts=[_program()],
-        data=content(loss, nodes, edges),
+        data=content(loss, nodes, edges, unknown_value),
     )
 
 
