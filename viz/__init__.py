@@ -8,6 +8,7 @@ from viz.compare import Comparison, compare
 from viz.data import Edge, Line, Node, Numbers, Parameter
 from viz.drawing.layout import NoGraphviz
 from viz.flow import BlameFlow
+from viz.scopes import scopes
 from viz.stages import Stage
 from viz.trace import trace
 
@@ -23,5 +24,6 @@ __all__ = [
     "Parameter",
     "Stage",
     "compare",
+    "scopes",
     "trace",
 ]

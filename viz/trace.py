@@ -13,7 +13,7 @@ from viz.flow import BlameFlow
 from viz.sources.records import Recording
 
 
-def trace(loss: Any, *, names: Mapping[str, Any] | None = None) -> BlameFlow:
+def trace(loss: Any, *, names: Mapping[str, Any] | None = None, model: Any = None) -> BlameFlow:
     """The flow of blame from `loss`, a tensor of one element, through everything it was computed from.
 
     One backward pass, no `backward()` needed before; `.grad` is untouched and the graph is kept, so `backward()` works
@@ -29,15 +29,19 @@ def trace(loss: Any, *, names: Mapping[str, Any] | None = None) -> BlameFlow:
     """
     if names is not None and not isinstance(names, Mapping):
         raise TypeError(f"trace: names must be a dict of name and value, such as locals(), not {type(names).__name__}")
-    return BlameFlow(*_recorded(loss, names or {}))
+    return BlameFlow(*_recorded(loss, names or {}, model))
 
 
-def _recorded(loss: Any, names: Mapping[str, Any]) -> Recording:
+def _recorded(loss: Any, names: Mapping[str, Any], model: Any) -> Recording:
     """The records of the source that the loss belongs to, which is imported now."""
     if _is_a(loss, "engine", "Tensor"):
         from viz.sources import engine
 
         return engine.record(loss, names)
+    if _is_a(loss, "torch", "Tensor"):
+        from viz.sources import torch
+
+        return torch.record(loss, names, model)
     raise TypeError(f"trace: give the loss as a Tensor, not {type(loss).__name__}")
 
 

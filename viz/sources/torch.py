@@ -1,0 +1,307 @@
+"""A loss of PyTorch: one backward pass, watched by hooks on its nodes.
+
+A hook on a node is called after the node ran, with the gradients it received and those it sends on. The latter are the
+contributions along its edges. A gradient is settled when as many contributions have arrived as routes lead to it.
+
+Read next: `viz/sources/torch_private.py`, what PyTorch tells by private names only.
+"""
+
+from __future__ import annotations
+
+import gc
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from linecache import getline
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import torch
+from torch.autograd.graph import get_gradient_edge
+
+from viz.checks import NothingToTrace
+from viz.data import Line, Numbers
+from viz.sources import measures, torch_measures
+from viz.sources.assemble import assembled, first_uses
+from viz.sources.names import named
+from viz.sources.records import Recording, Sent, Value
+from viz.sources.torch_graph import Graph
+from viz.sources.torch_measures import Slotted
+from viz.sources.torch_private import (
+    is_leaf,
+    outputs,
+    recorded_traceback,
+    saved_tensors,
+    sequence_number,
+    small_saved_tensors,
+)
+from viz.sources.torch_scopes import OUTSIDE, Place, unwrapped
+from viz.sources.watch import Watcher
+
+_FRAME = re.compile(r'  File "(.+)", line (\d+)')
+_LIBRARY = str(Path(torch.__file__).parent)
+
+
+def record(loss: torch.Tensor, names: Mapping[str, Any], model: torch.nn.Module | None) -> Recording:
+    """The records of one backward pass from `loss`; `.grad` of every tensor is untouched and the graph is kept.
+
+    Raises what `viz.trace` says.
+    """
+    _check(loss, model)
+    start = get_gradient_edge(loss)
+    graph = Graph(start.node)
+    if not graph.leaves:
+        raise NothingToTrace("trace: no blame can flow: no tensor that requires a gradient leads to the loss")
+    watcher: Watcher[Any, Slotted] = Watcher(torch_measures)
+    watcher.start(start.node, (start.output_nr, torch.ones_like(loss)))
+    with _hooks(graph, watcher), _unchanged_gradients():
+        leaves = [leaf.variable for leaf in graph.leaves]
+        _run(loss, leaves)
+    watcher.finish()
+    ordered = [node for node in graph.ordered if node in watcher.gradients]
+    embedded = next((node for node in ordered if _is_embedding(node)), None)
+    return assembled(loss.item(), _values(ordered, graph, watcher, loss, names, model), watcher, embedded)
+
+
+def _check(loss: torch.Tensor, model: Any) -> None:
+    if model is not None and not isinstance(model, torch.nn.Module):
+        raise TypeError(f"trace: model must be a torch.nn.Module, not {type(model).__name__}")
+    if not loss.requires_grad:
+        raise NothingToTrace(
+            "trace: no blame can flow: no input requires a gradient, or the loss was made under no_grad, inference_mode "
+            "or detach"
+        )
+    if loss.numel() != 1:
+        raise RuntimeError(
+            f"trace: a tensor of shape {tuple(loss.shape)} is no loss; reduce it to one number, as with .sum()"
+        )
+    if loss.is_complex():
+        raise TypeError("trace: a complex number is no loss; take its .real or its .abs()")
+
+
+def _run(loss: torch.Tensor, leaves: Sequence[torch.Tensor]) -> None:
+    """PyTorch's backward pass, with errors that say what to do."""
+    try:
+        torch.autograd.grad(loss, leaves, torch.ones_like(loss), retain_graph=True, allow_unused=True)
+    except RuntimeError as error:
+        if "second time" in str(error):
+            raise RuntimeError(
+                "trace: the graph was freed by an earlier backward; call that one with retain_graph=True, or compute "
+                "the loss again"
+            ) from error
+        if "use_reentrant" in str(error):
+            raise RuntimeError(
+                "trace: a reentrant checkpoint cannot be watched; give torch.utils.checkpoint use_reentrant=False"
+            ) from error
+        raise
+
+
+@contextmanager
+def _hooks(graph: Graph, watcher: Watcher[Any, Slotted]) -> Iterator[None]:
+    """Hooks on all nodes that tell the watcher of every contribution; removed at the end."""
+    missing = dict(graph.incoming)
+    lock = Lock()  # PyTorch runs the nodes of each device on a thread of its own
+
+    def deliver(node: Any, argument: int, contribution: torch.Tensor | None) -> None:
+        target, result, _ = graph.routes[node][argument]
+        with lock:
+            if contribution is not None:
+                sent = Sent(node, target, argument, node.name(), "")
+                watcher.arrive(sent, (result, contribution))
+            missing[target] -= 1
+            if not missing[target]:
+                watcher.settle(target, by_row=_is_embedding(target))
+
+    def on_node(node: Any) -> Any:
+        direct = [argument for argument, route in graph.routes[node].items() if not route.views]
+
+        def hook(sent: Sequence[torch.Tensor | None], _: Any) -> None:
+            for argument in direct:
+                deliver(node, argument, sent[argument])
+
+        return hook
+
+    def on_view(node: Any, argument: int) -> Any:
+        def hook(sent: Sequence[torch.Tensor | None], _: Any) -> None:
+            deliver(node, argument, sent[0])
+
+        return hook
+
+    handles = []
+    try:
+        for node, routes in graph.routes.items():
+            if not is_leaf(node):
+                handles.append(node.register_hook(on_node(node)))
+            for argument, route in routes.items():
+                if route.views:
+                    handles.append(route.views[-1].register_hook(on_view(node, argument)))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def _unchanged_gradients() -> Iterator[None]:
+    """Give tensors that retain their gradient the `.grad` back that they had before: a backward pass fills it."""
+    kinds: dict[type, bool] = {}
+    retaining = []
+    for thing in gc.get_objects():
+        kind = type(thing)
+        if kind not in kinds:
+            kinds[kind] = issubclass(kind, torch.Tensor)
+        if kinds[kind] and thing.retains_grad and not thing.is_leaf:
+            retaining.append((thing, thing.grad))
+    for tensor, _ in retaining:
+        tensor.grad = None  # so that nothing is added in place to the one it had
+    try:
+        yield
+    finally:
+        for tensor, gradient in retaining:
+            tensor.grad = gradient
+
+
+def _values(
+    ordered: Sequence[Any],
+    graph: Graph,
+    watcher: Watcher[Any, Slotted],
+    loss: torch.Tensor,
+    names: Mapping[str, Any],
+    model: torch.nn.Module | None,
+) -> list[Value[Any]]:
+    uses = first_uses(ordered, watcher)
+    parameters = _parameters(graph, model)
+    found = _names_of(names)
+    known = _small_values(ordered, loss)
+    bytes_of = _saved_bytes(ordered, graph)
+    values = []
+    for node in ordered:
+        leaf = node.variable if is_leaf(node) else None
+        place = _place(uses.get(node, node) if leaf is not None else node, graph)
+        path = "" if leaf is None else parameters.get(id(leaf), "")
+        if path and not place.scope and model is not None:
+            place = Place(_scope_of(path, model), ())
+        name = _relative(path, place.scope) or (found.get(id(leaf)) if leaf is not None else found.get(node))
+        (shape, dtype), *_ = outputs(node)
+        values.append(
+            Value(
+                key=node,
+                op="leaf" if leaf is not None else op_name(node.name()),
+                name=name,
+                scope=place.scope,
+                calls=place.calls,
+                shape=shape,
+                dtype=str(dtype).removeprefix("torch."),
+                is_leaf=leaf is not None,
+                value=known.get(node),
+                saved=bytes_of[node],
+                line=_line(node),
+            )
+        )
+    return values
+
+
+def op_name(name: str) -> str:
+    """The operation whose backward function has this name.
+
+    >>> op_name("NativeLayerNormBackward0"), op_name("MyFunctionBackward"), op_name("torch::autograd::CopySlices")
+    ('native_layer_norm', 'MyFunction', 'copy_slices')
+    """
+    base = name.rpartition("::")[2]
+    stem = re.sub(r"Backward\d*$", "", base)
+    if stem != base and base.endswith("Backward"):
+        return "compiled" if stem == "CompiledFunction" else stem  # a class of the user
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", stem).lower()
+
+
+def _place(node: Any, graph: Graph) -> Place:
+    record = graph.records.get(node)
+    return OUTSIDE if record is None or is_leaf(node) else record.place(sequence_number(node))
+
+
+def _parameters(graph: Graph, model: torch.nn.Module | None) -> dict[int, str]:
+    """The path of each parameter, by its id: those of `model`, and those of all models under whose scopes it ran."""
+    found = {} if model is None else {id(p): path for path, p in unwrapped(model).named_parameters()}
+    for record in {id(record): record for record in graph.records.values() if record is not None}.values():
+        for key, (_, path) in record.parameters.items():
+            found.setdefault(key, path)
+    return found
+
+
+def _scope_of(path: str, model: torch.nn.Module) -> tuple[str, ...]:
+    """The modules on the way to a parameter; a list of modules is no call of its own, so its name joins the next."""
+    module: Any = unwrapped(model)
+    scope, name = [], ""
+    for part in path.split(".")[:-1]:
+        module = getattr(module, part)
+        name = f"{name}.{part}" if name else part
+        if not isinstance(module, torch.nn.ModuleList | torch.nn.ModuleDict):
+            scope.append(name)
+            name = ""
+    return tuple(scope)
+
+
+def _relative(path: str, scope: tuple[str, ...]) -> str | None:
+    """A parameter's path, without the modules that it is shown in."""
+    return path.removeprefix(".".join(scope) + ".") or None
+
+
+def _names_of(names: Mapping[str, Any]) -> dict[Any, str]:
+    """The name of each tensor found in `names`: by its node, or for a leaf by its id."""
+    found: dict[Any, str] = {}
+    for path, value in named(names):
+        if isinstance(value, torch.Tensor):
+            found.setdefault(id(value) if value.grad_fn is None else value.grad_fn, path)
+    return found
+
+
+def _is_embedding(node: Any) -> bool:
+    """Whether a node holds one vector for each position of a text."""
+    return node.name() == "EmbeddingBackward0" and len(outputs(node)[0][0]) > 1
+
+
+def _small_values(ordered: Sequence[Any], loss: torch.Tensor) -> dict[Any, Numbers | None]:
+    """The values that are listed element by element and still known: of leaves, and what a node saved."""
+    most = measures.MOST_ELEMENTS_LISTED
+    small = {node: node.variable.detach() for node in ordered if is_leaf(node) and node.variable.numel() <= most}
+    for node in ordered:
+        if not is_leaf(node):
+            small |= {owner: value for owner, value in small_saved_tensors(node, most) if owner is not None}
+    small[ordered[-1]] = loss.detach()
+    return {
+        node: measures.numbers(value.to(torch.float64).cpu().numpy())
+        for node, value in small.items()
+        if not value.is_complex() and value.layout is torch.strided
+    }
+
+
+def _saved_bytes(ordered: Sequence[Any], graph: Graph) -> dict[Any, int]:
+    """The bytes of memory that each node keeps; memory that several keep counts for the oldest, parameters not at all."""
+    seen = {_storage(leaf.variable)[0] for leaf in graph.leaves}
+    found = {}
+    for node in ordered:
+        found[node] = 0
+        for tensor in saved_tensors(node):
+            storage, size = _storage(tensor)
+            if storage not in seen:
+                seen.add(storage)
+                found[node] += size
+    return found
+
+
+def _storage(tensor: torch.Tensor) -> tuple[Any, int]:
+    """What tells a tensor's memory from that of others, and its size in bytes."""
+    if tensor.layout is not torch.strided:
+        return id(tensor), tensor.values().nbytes if tensor.layout is torch.sparse_coo else 0
+    storage = tensor.untyped_storage()
+    return (storage.device, storage.data_ptr()), storage.nbytes()
+
+
+def _line(node: Any) -> Line | None:
+    """The innermost line outside of PyTorch, if the node was recorded in anomaly mode."""
+    for frame in reversed(recorded_traceback(node)):
+        match = _FRAME.match(frame)
+        if match and not match[1].startswith(_LIBRARY):
+            return Line(match[1], int(match[2]), getline(match[1], int(match[2])).strip())
+    return None
