@@ -8,8 +8,10 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Any
 
+from viz.checks import is_a
 
-def scopes(*models: Any) -> AbstractContextManager[None]:
+
+def scopes(*models: Any, lines: bool = False) -> AbstractContextManager[None]:
     """Context manager under which the calls of PyTorch modules are noted, for a later `viz.trace`.
 
         with viz.scopes(model):
@@ -20,7 +22,13 @@ def scopes(*models: Any) -> AbstractContextManager[None]:
 
     Args:
         models: one or more torch.nn.Module. Of several, each is called by the name of its class.
+        lines: note the line of source that made each node as well, which is slow: a traceback for every node.
     """
+    for model in models:
+        if not is_a(model, "torch.nn", "Module"):
+            raise TypeError(f"scopes: give modules of PyTorch, not {type(model).__name__}")
+    if not models:
+        raise TypeError("scopes: give the model whose calls are to be noted, as in scopes(model)")
     from viz.sources.torch_scopes import Scopes
 
-    return Scopes(models)
+    return Scopes(models, lines)

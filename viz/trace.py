@@ -5,10 +5,10 @@ Read next: `viz/sources/__init__.py`, whose backward passes can be watched.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from typing import Any
 
+from viz.checks import is_a
 from viz.flow import BlameFlow
 from viz.sources.records import Recording
 
@@ -34,17 +34,13 @@ def trace(loss: Any, *, names: Mapping[str, Any] | None = None, model: Any = Non
 
 def _recorded(loss: Any, names: Mapping[str, Any], model: Any) -> Recording:
     """The records of the source that the loss belongs to, which is imported now."""
-    if _is_a(loss, "engine", "Tensor"):
+    if is_a(loss, "engine", "Tensor"):
         from viz.sources import engine
 
         return engine.record(loss, names)
-    if _is_a(loss, "torch", "Tensor"):
+    if is_a(loss, "torch", "Tensor"):
         from viz.sources import torch
 
         return torch.record(loss, names, model)
-    raise TypeError(f"trace: give the loss as a Tensor, not {type(loss).__name__}")
-
-
-def _is_a(value: Any, module: str, name: str) -> bool:
-    """Whether a value is of a class of a module; nothing is imported, because then no such value could exist."""
-    return module in sys.modules and isinstance(value, getattr(sys.modules[module], name))
+    several = ": trace one loss, such as the sum of several" if isinstance(loss, list | tuple | dict) else ""
+    raise TypeError(f"trace: give the loss as a Tensor, not {type(loss).__name__}{several}")

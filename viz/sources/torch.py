@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import gc
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from linecache import getline
 from pathlib import Path
@@ -29,6 +29,7 @@ from viz.sources.records import Recording, Sent, Value
 from viz.sources.torch_graph import Graph
 from viz.sources.torch_measures import Slotted
 from viz.sources.torch_private import (
+    has_hook,
     is_leaf,
     outputs,
     recorded_traceback,
@@ -39,6 +40,7 @@ from viz.sources.torch_private import (
 from viz.sources.torch_scopes import OUTSIDE, Place, unwrapped
 from viz.sources.watch import Watcher
 
+_NAMES = {"mul": "multiply", "div": "divide", "sub": "subtract", "neg": "negative", "mm": "matmul", "bmm": "matmul"}
 _FRAME = re.compile(r'  File "(.+)", line (\d+)')
 _LIBRARY = str(Path(torch.__file__).parent)
 
@@ -55,22 +57,26 @@ def record(loss: torch.Tensor, names: Mapping[str, Any], model: torch.nn.Module 
         raise NothingToTrace("trace: no blame can flow: no tensor that requires a gradient leads to the loss")
     watcher: Watcher[Any, Slotted] = Watcher(torch_measures)
     watcher.start(start.node, (start.output_nr, torch.ones_like(loss)))
-    with _hooks(graph, watcher), _unchanged_gradients():
-        leaves = [leaf.variable for leaf in graph.leaves]
-        _run(loss, leaves)
+    alive = _living_tensors()
+    hooked = {_key(tensor) for tensor in alive if tensor.requires_grad and has_hook(tensor)}
+    with _hooks(graph, watcher), _unchanged_gradients(alive):
+        _run(loss, [leaf.variable for leaf in graph.leaves])
     watcher.finish()
     ordered = [node for node in graph.ordered if node in watcher.gradients]
     embedded = next((node for node in ordered if _is_embedding(node)), None)
-    return assembled(loss.item(), _values(ordered, graph, watcher, loss, names, model), watcher, embedded)
+    values = _values(ordered, graph, watcher, loss, _names_of(names), model, hooked)
+    return assembled(loss.item(), values, watcher, embedded)
 
 
 def _check(loss: torch.Tensor, model: Any) -> None:
+    if loss.device.type == "meta":
+        raise TypeError("trace: a loss on the meta device has no numbers; move the model to a device that computes")
     if model is not None and not isinstance(model, torch.nn.Module):
         raise TypeError(f"trace: model must be a torch.nn.Module, not {type(model).__name__}")
     if not loss.requires_grad:
         raise NothingToTrace(
-            "trace: no blame can flow: no input requires a gradient, or the loss was made under no_grad, inference_mode "
-            "or detach"
+            "trace: no blame can flow: no input requires a gradient, or the loss was made under no_grad, "
+            "inference_mode or detach"
         )
     if loss.numel() != 1:
         raise RuntimeError(
@@ -89,6 +95,11 @@ def _run(loss: torch.Tensor, leaves: Sequence[torch.Tensor]) -> None:
             raise RuntimeError(
                 "trace: the graph was freed by an earlier backward; call that one with retain_graph=True, or compute "
                 "the loss again"
+            ) from error
+        if "inplace" in str(error):
+            raise RuntimeError(
+                "trace: a value that the backward pass needs was changed in place since; compute the loss again, or "
+                "change a copy"
             ) from error
         if "use_reentrant" in str(error):
             raise RuntimeError(
@@ -142,17 +153,23 @@ def _hooks(graph: Graph, watcher: Watcher[Any, Slotted]) -> Iterator[None]:
             handle.remove()
 
 
-@contextmanager
-def _unchanged_gradients() -> Iterator[None]:
-    """Give tensors that retain their gradient the `.grad` back that they had before: a backward pass fills it."""
+def _living_tensors() -> list[torch.Tensor]:
+    """All tensors of the program. A node does not know its tensor, which may retain its gradient or have a hook."""
     kinds: dict[type, bool] = {}
-    retaining = []
+    found = []
     for thing in gc.get_objects():
         kind = type(thing)
         if kind not in kinds:
             kinds[kind] = issubclass(kind, torch.Tensor)
-        if kinds[kind] and thing.retains_grad and not thing.is_leaf:
-            retaining.append((thing, thing.grad))
+        if kinds[kind]:
+            found.append(thing)
+    return found
+
+
+@contextmanager
+def _unchanged_gradients(tensors: Sequence[torch.Tensor]) -> Iterator[None]:
+    """Give tensors that retain their gradient the `.grad` back that they had before: a backward pass fills it."""
+    retaining = [(tensor, tensor.grad) for tensor in tensors if tensor.retains_grad]
     for tensor, _ in retaining:
         tensor.grad = None  # so that nothing is added in place to the one it had
     try:
@@ -167,36 +184,37 @@ def _values(
     graph: Graph,
     watcher: Watcher[Any, Slotted],
     loss: torch.Tensor,
-    names: Mapping[str, Any],
+    names: Mapping[Any, str],
     model: torch.nn.Module | None,
+    hooked: Collection[Any],
 ) -> list[Value[Any]]:
     uses = first_uses(ordered, watcher)
     parameters = _parameters(graph, model)
-    found = _names_of(names)
     known = _small_values(ordered, loss)
     bytes_of = _saved_bytes(ordered, graph)
     values = []
     for node in ordered:
         leaf = node.variable if is_leaf(node) else None
         place = _place(uses.get(node, node) if leaf is not None else node, graph)
-        path = "" if leaf is None else parameters.get(id(leaf), "")
+        key = node if leaf is None else id(leaf)
+        path = parameters.get(key, "")
         if path and not place.scope and model is not None:
             place = Place(_scope_of(path, model), ())
-        name = _relative(path, place.scope) or (found.get(id(leaf)) if leaf is not None else found.get(node))
         (shape, dtype), *_ = outputs(node)
         values.append(
             Value(
                 key=node,
                 op="leaf" if leaf is not None else op_name(node.name()),
-                name=name,
+                name=_relative(path, place.scope) or names.get(key),
                 scope=place.scope,
                 calls=place.calls,
                 shape=shape,
                 dtype=str(dtype).removeprefix("torch."),
                 is_leaf=leaf is not None,
                 value=known.get(node),
+                hooked=key in hooked,
                 saved=bytes_of[node],
-                line=_line(node),
+                line=None if leaf is not None else _line(node),
             )
         )
     return values
@@ -212,7 +230,8 @@ def op_name(name: str) -> str:
     stem = re.sub(r"Backward\d*$", "", base)
     if stem != base and base.endswith("Backward"):
         return "compiled" if stem == "CompiledFunction" else stem  # a class of the user
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", stem).lower()
+    name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", stem).lower()
+    return _NAMES.get(name, name)
 
 
 def _place(node: Any, graph: Graph) -> Place:
@@ -221,7 +240,7 @@ def _place(node: Any, graph: Graph) -> Place:
 
 
 def _parameters(graph: Graph, model: torch.nn.Module | None) -> dict[int, str]:
-    """The path of each parameter, by its id: those of `model`, and those of all models under whose scopes it ran."""
+    """The path of each parameter, by its `id`: those of `model`, and those of all models under whose scopes it ran."""
     found = {} if model is None else {id(p): path for path, p in unwrapped(model).named_parameters()}
     for record in {id(record): record for record in graph.records.values() if record is not None}.values():
         for key, (_, path) in record.parameters.items():
@@ -248,12 +267,17 @@ def _relative(path: str, scope: tuple[str, ...]) -> str | None:
 
 
 def _names_of(names: Mapping[str, Any]) -> dict[Any, str]:
-    """The name of each tensor found in `names`: by its node, or for a leaf by its id."""
+    """The name of each tensor found in `names`."""
     found: dict[Any, str] = {}
     for path, value in named(names):
         if isinstance(value, torch.Tensor):
-            found.setdefault(id(value) if value.grad_fn is None else value.grad_fn, path)
+            found.setdefault(_key(value), path)
     return found
+
+
+def _key(tensor: torch.Tensor) -> Any:
+    """What tells a tensor from others: the node that made it, or the `id` of a leaf."""
+    return id(tensor) if tensor.grad_fn is None else tensor.grad_fn
 
 
 def _is_embedding(node: Any) -> bool:
@@ -277,7 +301,7 @@ def _small_values(ordered: Sequence[Any], loss: torch.Tensor) -> dict[Any, Numbe
 
 
 def _saved_bytes(ordered: Sequence[Any], graph: Graph) -> dict[Any, int]:
-    """The bytes of memory that each node keeps; memory that several keep counts for the oldest, parameters not at all."""
+    """The bytes that each node keeps; memory that several keep counts for the oldest, that of parameters not at all."""
     seen = {_storage(leaf.variable)[0] for leaf in graph.leaves}
     found = {}
     for node in ordered:

@@ -89,11 +89,11 @@ def _gradient(pending: Pending, figures: Iterator[float]) -> Gradient:
     size = pending.size
     norm, mean, least, greatest = (next(figures) for _ in range(4))
     several = pending.contributions > 1
-    measured = [[next(figures) for _ in range(3)] for _ in range(pending.contributions if several else 0)]
+    measured = [(next(figures), next(figures), next(figures)) for _ in range(pending.contributions if several else 0)]
     each, *each_of = (tuple(next(figures) for _ in range(count)) or None for count in pending.listed)
     rms = norm / math.sqrt(max(size, 1))
     if not several:
-        measured, each_of = [[norm, 1.0 if norm > 0 else math.nan, norm]], [each]
+        measured, each_of = [(norm, 1.0 if norm > 0 else math.nan, norm)], [each]
     numbers = Numbers(mean, _deviation(rms, mean, size), least, greatest, each) if size else None
     rest = list(figures)
     rows = tuple(tuple(rest[k : k + pending.width]) for k in range(0, len(rest), pending.width or 1))

@@ -24,7 +24,7 @@ def is_leaf(node: Any) -> bool:
 
 def next_sequence_number() -> int:
     """The number that the next node made on this thread will get."""
-    return torch._C._autograd._get_sequence_nr()  # type: ignore[attr-defined]
+    return torch._C._autograd._get_sequence_nr()
 
 
 def sequence_number(node: Any) -> int:
@@ -55,7 +55,7 @@ def small_saved_tensors(node: Any, most: int) -> Iterator[tuple[Any, torch.Tenso
         if isinstance(packed, torch.Tensor) and packed.numel() <= most and kept.unpack_hook is None:
             try:
                 tensor = getattr(node, name.replace("_raw", "", 1))
-            except RuntimeError:
+            except (RuntimeError, AttributeError):  # changed in place since; a Function of the user, without such names
                 continue
             if isinstance(tensor, torch.Tensor):
                 yield (node if name == "_raw_saved_result" else tensor.grad_fn), tensor.detach()
@@ -63,7 +63,8 @@ def small_saved_tensors(node: Any, most: int) -> Iterator[tuple[Any, torch.Tenso
 
 def _kept(node: Any) -> Iterator[tuple[str, Any]]:
     """The saved tensors of a node, packed, each with the name of the attribute that holds it."""
-    for name in _names(type(node)):
+    kind: Any = type(node)
+    for name in _names(kind):
         try:
             held = getattr(node, name)
         except RuntimeError:  # freed by an earlier backward
@@ -75,6 +76,11 @@ def _kept(node: Any) -> Iterator[tuple[str, Any]]:
 @cache
 def _names(kind: type) -> tuple[str, ...]:
     return tuple(name for name in dir(kind) if name.startswith("_raw_saved"))
+
+
+def has_hook(tensor: torch.Tensor) -> bool:
+    """Whether the user registered a hook on the gradient of a tensor."""
+    return bool(tensor._backward_hooks)
 
 
 def recorded_traceback(node: Any) -> list[str]:

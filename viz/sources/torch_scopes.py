@@ -9,8 +9,8 @@ to the innermost call that its number is in.
       blocks.0           2 ... 9
         attention        3 ... 8
 
-A record of calls must live as long as the graph. So it is attached to the nodes that the calls returned: `record_of`
-finds it there. Nothing else keeps it, and a second pass under other scopes has a record of its own.
+A record of calls must live as long as the graph. So it is attached to the nodes that the calls returned, where
+`record_of` finds it. Nothing else keeps it: a long training under one `Scopes` leaves nothing behind.
 
 Read next: `viz/sources/torch_graph.py`, the graph as `viz` sees it.
 """
@@ -20,6 +20,8 @@ from __future__ import annotations
 import threading
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from itertools import count
 from typing import Any, NamedTuple
 
 import torch
@@ -28,6 +30,7 @@ from torch.nn.modules import module as hooks
 from viz.sources.torch_private import next_sequence_number
 
 _KEY = "viz.scopes"  # in a node's metadata
+_calls = count()
 
 Path = tuple[str, ...]
 
@@ -43,7 +46,7 @@ OUTSIDE = Place((), ())
 
 
 class Record:
-    """The calls made on one thread under one `Scopes`.
+    """One call of a module from outside all others, with the calls inside it.
 
     Fields:
         parameters: the path of each parameter of the models, by its `id`. The parameters are kept, so that no other
@@ -54,20 +57,23 @@ class Record:
         self.parameters = parameters
         self._starts: list[int] = [0]  # from this number on nodes are in this place
         self._places: list[Place] = [OUTSIDE]
-        self._open: list[tuple[str, Place]] = []
+        self._open: list[tuple[torch.nn.Module, str, Place]] = []
 
-    def enter(self, path: str, number: int) -> None:
+    def enter(self, module: torch.nn.Module, path: str, number: int) -> None:
         """A call of the module at this path starts."""
-        outer, place = self._open[-1] if self._open else ("", OUTSIDE)
+        _, outer, place = self._open[-1] if self._open else (None, "", OUTSIDE)
         name = path.removeprefix(f"{outer}.") if outer else path
         inner = Place((*place.scope, name), (*place.calls, number)) if name else place
-        self._open.append((path, inner))
+        self._open.append((module, path, inner))
         self._note(inner)
 
-    def leave(self) -> None:
-        """The innermost call ends."""
-        self._open.pop()
-        self._note(self._open[-1][1] if self._open else OUTSIDE)
+    def leave(self, module: torch.nn.Module) -> bool:
+        """The call of a module ends; whether the record is complete."""
+        if any(entered is module for entered, _, _ in self._open):
+            while self._open.pop()[0] is not module:
+                pass  # a call that ended by an exception
+            self._note(self._open[-1][2] if self._open else OUTSIDE)
+        return not self._open
 
     def _note(self, place: Place) -> None:
         start = next_sequence_number()
@@ -83,47 +89,51 @@ class Record:
 
 
 class Scopes:
-    """Context manager under which calls of the modules of some models are noted.
+    """Context manager under which calls of the modules of some models are noted; see `viz.scopes`.
 
-    It may be entered again; each time it makes new records. Modules of other models, and calls in other threads that
-    the models are not used in, are not affected.
+    Modules of other models are not affected, and each thread that uses the models has records of its own.
     """
 
-    def __init__(self, models: Iterable[torch.nn.Module]) -> None:
+    def __init__(self, models: Iterable[torch.nn.Module], lines: bool) -> None:
+        self._models = list(models)  # kept, so that no other module gets their ids
         self._paths: dict[int, str] = {}
         self._parameters: dict[int, tuple[Any, str]] = {}
-        self._models = list(models)  # kept, so that no other module gets their ids
         for prefix, model in zip(_prefixes(self._models), map(unwrapped, self._models), strict=True):
             for path, module in model.named_modules(prefix=prefix):
                 self._paths.setdefault(id(module), path)
             for path, parameter in model.named_parameters(prefix=prefix):
                 self._parameters.setdefault(id(parameter), (parameter, path))
-        self._handles: list[Any] = []
-        self._records: dict[int, Record] = {}
-        self._numbers = iter(range(1 << 62))
+        self._lines = lines
+        self._left = ExitStack()
+        self._running: dict[int, Record] = {}
 
     def __enter__(self) -> None:
-        self._records = {}
-        self._handles = [
-            hooks.register_module_forward_pre_hook(self._enter),
-            hooks.register_module_forward_hook(self._leave, always_call=True),
-        ]
+        with ExitStack() as entered:
+            entered.callback(self._running.clear)
+            entered.callback(hooks.register_module_forward_pre_hook(self._enter).remove)
+            entered.callback(hooks.register_module_forward_hook(self._leave, always_call=True).remove)
+            if self._lines:  # anomaly mode notes the traceback of every node
+                entered.enter_context(torch.autograd.set_detect_anomaly(True, check_nan=False))
+            self._left.push(entered.pop_all())
 
     def __exit__(self, *_: object) -> None:
-        for handle in self._handles:
-            handle.remove()
-        self._records = {}
+        self._left.pop_all().close()
 
     def _enter(self, module: torch.nn.Module, _: Any) -> None:
+        if torch.compiler.is_compiling():  # what is compiled becomes one node, and must not depend on this hook
+            return
         path = self._paths.get(id(module))
         if path is not None:
-            record = self._records.setdefault(threading.get_ident(), Record(self._parameters))
-            record.enter(path, next(self._numbers))
+            record = self._running.setdefault(threading.get_ident(), Record(self._parameters))
+            record.enter(module, path, next(_calls))
 
     def _leave(self, module: torch.nn.Module, _: Any, output: Any) -> None:
-        record = self._records.get(threading.get_ident())
+        if torch.compiler.is_compiling():
+            return
+        record = self._running.get(threading.get_ident())
         if record is not None and id(module) in self._paths:
-            record.leave()
+            if record.leave(module):
+                del self._running[threading.get_ident()]
             for tensor in _tensors(output):
                 if tensor.grad_fn is not None:
                     tensor.grad_fn.metadata[_KEY] = record
