@@ -15,7 +15,7 @@ test: $(VENV)/dev.stamp  ## the test suite, in parallel
 deep: $(VENV)/dev.stamp  ## more examples, random ones, and the tests that take long: half an hour and more
 	HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest
 
-check: $(VENV)/dev.stamp  ## format, lint, types, tests: what must pass before a change lands
+check: $(VENV)/dev.stamp $(VENV)/engines.stamp  ## format, lint, types, tests: what must pass before a change lands
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -34,6 +34,10 @@ bench: $(VENV)/dev.stamp  ## compare with PyTorch, which it downloads; time the 
 	$(BIN)/python benchmarks/step.py
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/pictures.py
+
+$(VENV)/engines.stamp: $(VENV)/dev.stamp tests/engines.py
+	$(BIN)/python -m tests.engines
+	touch $@
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,35 @@
+"""Install PyTorch and JAX for the tests that need them, where that takes no gigabytes; else say why these tests skip.
+
+    python -m tests.engines
+
+Plain `pip install torch` is a build for graphics cards on Linux, with gigabytes of libraries. So pip is asked first what
+it would install: only a build without them is taken. `pip install 'blameflow[compare]'` installs whatever pip finds.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+ENGINES = ("torch==2.13.0", "jax==0.10.2")  # the versions that the tests were last run with
+FOR_GRAPHICS_CARDS = ("nvidia", "cuda", "triton")
+PIP = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
+
+
+def main() -> None:
+    """Install each engine, or print in one line why not."""
+    for engine in ENGINES:
+        plan = subprocess.run([*PIP, "--dry-run", "--report", "-", engine], capture_output=True, text=True)
+        if plan.returncode:
+            print(f"{engine}: cannot be had here, so its tests skip")
+            continue
+        names = [str(one["metadata"]["name"]) for one in json.loads(plan.stdout)["install"]]
+        if any(name.startswith(FOR_GRAPHICS_CARDS) for name in names):
+            print(f"{engine}: only as a build for graphics cards, of gigabytes, so its tests skip")
+        elif names and subprocess.run([*PIP, engine], stdout=subprocess.DEVNULL).returncode:
+            print(f"{engine}: the installation failed, so its tests skip")
+
+
+if __name__ == "__main__":
+    main()
