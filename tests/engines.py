@@ -2,7 +2,7 @@
 
     python -m tests.engines
 
-Plain `pip install torch` is a build for graphics cards on Linux, with gigabytes of libraries. So pip is asked first what
+On Linux, `pip install torch` gets a build for graphics cards, with gigabytes of libraries. So pip is asked first what
 it would install: only a build without them is taken. `pip install 'blameflow[compare]'` installs whatever pip finds.
 """
 
