@@ -221,10 +221,9 @@ def _values(
 
 
 def op_name(name: str) -> str:
-    """The operation whose backward function has this name.
+    """The operation whose backward function has this name: "NativeLayerNormBackward0" is that of native_layer_norm.
 
-    >>> op_name("NativeLayerNormBackward0"), op_name("MyFunctionBackward"), op_name("torch::autograd::CopySlices")
-    ('native_layer_norm', 'MyFunction', 'copy_slices')
+    A `torch.autograd.Function` of the user keeps the name of its class.
     """
     base = name.rpartition("::")[2]
     stem = re.sub(r"Backward\d*$", "", base)

@@ -10,6 +10,7 @@ import pytest
 
 import viz
 from tests.viz.pytorch.models import MODELS, torch
+from viz.sources.torch import op_name
 
 nn: Any = torch.nn
 
@@ -261,3 +262,9 @@ def test_what_cannot_be_traced_is_refused_in_one_line(make: Any, message: str) -
         viz.trace(loss)
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
+
+
+def test_operations_have_the_names_of_their_functions() -> None:
+    names = ["NativeLayerNormBackward0", "MulBackward0", "MyFunctionBackward", "torch::autograd::CopySlices"]
+    assert [op_name(name) for name in names] == ["native_layer_norm", "multiply", "MyFunction", "copy_slices"]
+    assert op_name("LinalgVectorNormBackward0") == "linalg_vector_norm"
