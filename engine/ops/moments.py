@@ -75,7 +75,7 @@ def _var_forward(t: Any, x: Any, *, axis: Any, correction: float, keepdims: bool
     )
 
 
-@primitive(vjp=(_var_backward,), jvp=(_var_forward,), examples=_with_correction(REAL), along="axis")
+@primitive(vjp=(_var_backward,), jvp=(_var_forward,), examples=_with_correction(REAL), along="axis", degree=2)
 def var(x: Any, *, axis: Any = None, correction: float = 0.0, keepdims: bool = False) -> Any:
     """Variance over axes, sum((x - mean)**2) / (n - correction); d = 2 <x - mean, dx> / (n - correction).
 
@@ -101,7 +101,7 @@ def _std_forward(t: Any, x: Any, out: Any, *, axis: Any, correction: float, keep
 
 @primitive(
     vjp=(_std_backward,), jvp=(_std_forward,), examples=_with_correction(Domain(gap=0.5, distinct=True)), along="axis"
-)
+, degree=1)
 def std(x: Any, *, axis: Any = None, correction: float = 0.0, keepdims: bool = False) -> Any:
     """Standard deviation over axes, sqrt(var(x)); d = <x - mean, dx> / ((n - correction) std), and 0 for a constant.
 
@@ -128,6 +128,7 @@ def _norm_forward(t: Any, x: Any, out: Any, *, axis: Any, keepdims: bool) -> Any
     jvp=(_norm_forward,),
     examples=along_axes(NONZERO, min_side=1),
     along="axis",
+    degree=1,
 )
 def norm(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """Euclidean length over axes, sqrt(sum(x*x)); d = <x, dx> / norm, and 0 at zero."""

@@ -68,6 +68,7 @@ def scaled_to_one(x: Array, axis: Any) -> tuple[Array, Array]:
     jvp=LINEAR,
     examples=along_axes(REAL),
     along="axis",
+    degree=1,
 )
 def sum(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """Sum over axes, 0 of no values; d = sum(dx), so each value receives the whole cotangent."""
@@ -83,6 +84,7 @@ def _sum_to_example(draw: Draw) -> Arguments:
     vjp=(written("g, broadcast to the shape of x", lambda g, x_shape: broadcast_to(g, shape=x_shape)),),
     jvp=LINEAR,
     examples=_sum_to_example,
+    degree=1,
 )
 def sum_to(x: Any, *, shape: tuple[int, ...]) -> Any:
     """Sum over the axes that broadcasting `shape` to `x.shape` adds or stretches: the transpose of `broadcast_to`.
@@ -104,6 +106,7 @@ def sum_to(x: Any, *, shape: tuple[int, ...]) -> Any:
     jvp=LINEAR,
     examples=along_axes(REAL, min_side=1),
     along="axis",
+    degree=1,
 )
 def mean(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """Arithmetic mean over axes; d = mean(dx), so each of n values receives the cotangent / n.
@@ -144,7 +147,7 @@ def _prod_forward(t: Any, x: Any, *, axis: Any, keepdims: bool) -> Any:
     return sum(in_wider_range(t) * _product_of_others(x, axis), axis=axis, keepdims=keepdims).astype(x.dtype)
 
 
-@primitive(vjp=(_prod_backward,), jvp=(_prod_forward,), examples=along_axes(REAL), along="axis")
+@primitive(vjp=(_prod_backward,), jvp=(_prod_forward,), examples=along_axes(REAL), along="axis", degree=lambda x_shape, *, axis: count(x_shape, axis))
 def prod(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """Product over axes, 1 of no values; d = sum(dx_i times the product of the other factors), also among zeros."""
     x = np.asarray(x)

@@ -95,6 +95,7 @@ def _over_squared_radius(x: Any, y: Any) -> Any:
     examples=broadcasting(NONZERO, NONZERO),
     broadcasts=True,
     pointwise=True,
+    degree=0,
 )
 def atan2(y: Any, x: Any) -> Any:
     """Elementwise angle of the point (x, y), in [-pi, pi]; d = (x dy - y dx) / (x**2 + y**2), and 0 at the origin."""
@@ -110,6 +111,7 @@ def atan2(y: Any, x: Any) -> Any:
     examples=broadcasting(NONZERO, REAL),
     broadcasts=True,
     pointwise=True,
+    degree=1,
 )
 def hypot(x: Any, y: Any) -> Any:
     """Elementwise sqrt(x**2 + y**2) without overflow; d = (x dx + y dy) / out, and 0 at the origin."""

@@ -192,6 +192,7 @@ def _forward_tangent(
     broadcasts=True,
     residuals=("weights", "inverse"),
     reference=_reference,
+    degree={"query, key^-1": 0, "value": 1},
 )
 def scaled_dot_product_attention(
     query: Any, key: Any, value: Any, *, mask: Any = None, causal: bool = False, scale: float | None = None
@@ -251,6 +252,7 @@ def _rotary_example(draw: Draw) -> Arguments:
     jvp=(lambda t, *, phases: rotary(t, phases=phases),),
     examples=_rotary_example,
     reference=_rotary_reference,
+    degree=1,
 )
 def rotary(x: Any, *, phases: Any) -> Any:
     """Rotate each pair of neighbouring channels (a, b) by an angle, as the complex product (a + ib) e^{i angle}.

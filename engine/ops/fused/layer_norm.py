@@ -102,6 +102,7 @@ def _forward_tangent(tangents: Any, normalized: Array, inverse: Array, weight: A
     residuals=("normalized", "inverse"),
     reference=_reference,
     along=-1,
+    degree={"x, eps^2": 0, "weight, bias": 1},
 )
 def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, eps: float = 1e-5) -> Any:
     """Normalise the last axis to mean 0 and variance 1, then scale by `weight` and add `bias`.
