@@ -7,6 +7,8 @@
     degree={"x, eps^2": 0, "weight, bias": 1}     layer_norm: while x is scaled by s, eps must be by s^2
     degree=lambda x_shape, *, axis: count(x_shape, axis)  prod: it depends on the call; names as in a rule
 
+A function may also return None, if the op is not homogeneous in that call.
+
 The invariant: in a gradient, the degree is lower by the power to which its argument is scaled. So one number says how
 value, gradients and tangent are scaled, and the law of range tries that to the edges of float32.
 

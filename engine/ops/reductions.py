@@ -50,12 +50,13 @@ def check_nonempty(op: str, x: Any, axis: Any) -> None:
         raise ValueError(f"{op}: no values along axis {axis} of shape {np.shape(x)}")
 
 
-def scaled_to_one(x: Array, axis: Any) -> tuple[Array, Array]:
+def scaled_to_one(x: Array, axis: Any, least: float = 0.0) -> tuple[Array, Array]:
     """x divided by a power of two, so that the largest value along the axes is near 1, and that power's exponent.
 
-    Squares of the result stay in the range of floats; the division is exact.
+    Squares of the result stay in the range of floats; the division is exact. `least` is a number that counts as one of
+    the values.
     """
-    largest = np.max(np.abs(x), axis=axis, keepdims=True, initial=0)
+    largest = np.max(np.abs(x), axis=axis, keepdims=True, initial=least)
     exponent = np.where(np.isfinite(largest), np.frexp(largest)[1], 0)
     return np.ldexp(x, -exponent), exponent
 

@@ -90,7 +90,10 @@ class Case:
     def results(
         self, arrays: Sequence[Any], g: Array, tangents: Sequence[Any], metadata: dict[str, Any] | None = None
     ) -> Results:
-        """The value, the gradients and the tangent with other arrays and settings in this call, by name."""
+        """The value, the gradients and the tangent with other arrays and settings in this call, by name.
+
+        An argument whose tangent is None is not moved.
+        """
         given = self.metadata if metadata is None else metadata
         cast = {k: g.dtype if isinstance(v, np.dtype) else v for k, v in given.items()}  # of astype
 
@@ -101,7 +104,8 @@ class Case:
         for k, gradient in pull_back(op, arrays, self.moving, g).items():
             found[self.names[k]] = np.asarray(gradient)
         if self.primitive.jvp is not None and self.moving:
-            found["the tangent"] = np.asarray(push_forward(op, arrays, {k: tangents[k] for k in self.moving}))
+            directions = {k: t for k, t in enumerate(tangents) if t is not None}
+            found["the tangent"] = np.asarray(push_forward(op, arrays, directions))
         return found
 
 

@@ -13,6 +13,7 @@ Read next: `engine/ops/fused/rms_norm.py`.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -50,14 +51,18 @@ def row_means(x: Array) -> Array:
     return (x @ np.full(x.shape[-1], 1.0 / x.shape[-1], x.dtype))[..., None]
 
 
+_EPS = 2.0**-100, 2.0**100  # between these, an eps is far larger than what squares lose to underflow
+
+
 def inverse_root_mean_square(x: Array, eps: float) -> Array:
-    """1 / sqrt(mean(x^2) + eps) of each row; rows whose squares overflow are scaled by a power of two first."""
+    """1 / sqrt(mean(x^2) + eps) of each row; rows whose squares leave the range are scaled by a power of two first."""
     with np.errstate(over="ignore"):
         squares = row_means(x * x)
-    if np.isfinite(squares).all():
+    if _EPS[0] < eps < _EPS[1] and np.isfinite(squares).all():
         return 1.0 / np.sqrt(squares + eps)
-    scaled, exponent = scaled_to_one(x, -1)
-    return np.ldexp(1.0 / np.sqrt(row_means(scaled * scaled) + np.ldexp(x.dtype.type(eps), -2 * exponent)), -exponent)
+    scaled, exponent = scaled_to_one(x, -1, least=math.sqrt(eps))
+    scaled_eps = np.ldexp(eps, -2 * exponent).astype(x.dtype)
+    return np.ldexp(1.0 / np.sqrt(row_means(scaled * scaled) + scaled_eps), -exponent)
 
 
 def _row_derivative(h: Array, normalized: Array, inverse: Array) -> Array:
@@ -102,7 +107,7 @@ def _forward_tangent(tangents: Any, normalized: Array, inverse: Array, weight: A
     residuals=("normalized", "inverse"),
     reference=_reference,
     along=-1,
-    degree={"x, eps^2": 0, "weight, bias": 1},
+    degree={"x, eps^2": 0, "weight, bias": lambda weight_shape: 1 if weight_shape else None},
 )
 def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, eps: float = 1e-5) -> Any:
     """Normalise the last axis to mean 0 and variance 1, then scale by `weight` and add `bias`.
