@@ -103,8 +103,12 @@ def _std_forward(t: Any, x: Any, out: Any, *, axis: Any, correction: float, keep
 
 
 @primitive(
-    vjp=(_std_backward,), jvp=(_std_forward,), examples=_with_correction(Domain(gap=0.5, distinct=True)), along="axis"
-, degree=1)
+    vjp=(_std_backward,),
+    jvp=(_std_forward,),
+    examples=_with_correction(Domain(gap=0.5, distinct=True)),
+    along="axis",
+    degree=1,
+)
 def std(x: Any, *, axis: Any = None, correction: float = 0.0, keepdims: bool = False) -> Any:
     """Standard deviation over axes, sqrt(var(x)); d = <x - mean, dx> / ((n - correction) std), and 0 for a constant.
 

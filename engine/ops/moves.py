@@ -121,7 +121,9 @@ def _at_least_2d(op: str, x: Any) -> Any:
     return x
 
 
-@primitive(vjp=(lambda g, *, k: tril(g, k=k),), jvp=LINEAR, examples=_diagonal_example, moves=True, selects=True, degree=1)
+@primitive(
+    vjp=(lambda g, *, k: tril(g, k=k),), jvp=LINEAR, examples=_diagonal_example, moves=True, selects=True, degree=1
+)
 def tril(x: Any, *, k: int = 0) -> Any:
     """The lower triangle of the last two axes, up to diagonal `k` (above the main diagonal for k > 0); else zero.
 
@@ -130,7 +132,9 @@ def tril(x: Any, *, k: int = 0) -> Any:
     return np.tril(_at_least_2d("tril", x), k)
 
 
-@primitive(vjp=(lambda g, *, k: triu(g, k=k),), jvp=LINEAR, examples=_diagonal_example, moves=True, selects=True, degree=1)
+@primitive(
+    vjp=(lambda g, *, k: triu(g, k=k),), jvp=LINEAR, examples=_diagonal_example, moves=True, selects=True, degree=1
+)
 def triu(x: Any, *, k: int = 0) -> Any:
     """The upper triangle of the last two axes, from diagonal `k` (above the main diagonal for k > 0); else zero.
 

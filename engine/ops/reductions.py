@@ -148,7 +148,13 @@ def _prod_forward(t: Any, x: Any, *, axis: Any, keepdims: bool) -> Any:
     return sum(in_wider_range(t) * _product_of_others(x, axis), axis=axis, keepdims=keepdims).astype(x.dtype)
 
 
-@primitive(vjp=(_prod_backward,), jvp=(_prod_forward,), examples=along_axes(REAL), along="axis", degree=lambda x_shape, *, axis: count(x_shape, axis))
+@primitive(
+    vjp=(_prod_backward,),
+    jvp=(_prod_forward,),
+    examples=along_axes(REAL),
+    along="axis",
+    degree=lambda x_shape, *, axis: count(x_shape, axis),
+)
 def prod(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """Product over axes, 1 of no values; d = sum(dx_i times the product of the other factors), also among zeros."""
     x = np.asarray(x)

@@ -104,7 +104,13 @@ def _factors(shape: tuple[int, ...], axis: int) -> Any:
     return np.arange(1, shape[axis] + 1).reshape(-1, *(1,) * (len(shape) - 1 - axis))
 
 
-@primitive(vjp=(_cumprod_backward,), jvp=(_cumprod_forward,), examples=along_axis(REAL, min_side=0), along="axis", degree=lambda x_shape, *, axis: _factors(x_shape, axis))
+@primitive(
+    vjp=(_cumprod_backward,),
+    jvp=(_cumprod_forward,),
+    examples=along_axis(REAL, min_side=0),
+    along="axis",
+    degree=lambda x_shape, *, axis: _factors(x_shape, axis),
+)
 def cumprod(x: Any, *, axis: int) -> Any:
     """Products of the values up to each place; d out_i = x_i d out_(i-1) + out_(i-1) dx_i, right among zeros too."""
     x = np.asarray(x)

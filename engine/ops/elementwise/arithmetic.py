@@ -78,7 +78,13 @@ def negative(x: Any) -> Any:
     return np.negative(x)
 
 
-@primitive(vjp=(lambda g, x: g * (2 * x),), jvp=(lambda t, x: t * (2 * x),), examples=elementwise(REAL), pointwise=True, degree=2)
+@primitive(
+    vjp=(lambda g, x: g * (2 * x),),
+    jvp=(lambda t, x: t * (2 * x),),
+    examples=elementwise(REAL),
+    pointwise=True,
+    degree=2,
+)
 def square(x: Any) -> Any:
     """Elementwise x*x; d(x*x) = 2x dx."""
     return np.square(x)
@@ -112,7 +118,9 @@ def _cast_example(draw: Draw) -> Arguments:
     return Arguments([draw.array(draw.shape(), REAL)], {"dtype": np.dtype(np.float64)})
 
 
-@primitive(vjp=(lambda g: g,), jvp=LINEAR, examples=_cast_example, broadcasts=True, pointwise=True, moves=True, degree=1)
+@primitive(
+    vjp=(lambda g: g,), jvp=LINEAR, examples=_cast_example, broadcasts=True, pointwise=True, moves=True, degree=1
+)
 def astype(x: Any, *, dtype: Any) -> Any:
     """The values in another floating dtype, d = dx; the sweep casts the contribution back to the dtype of x."""
     return x.astype(real_dtype("astype", dtype))

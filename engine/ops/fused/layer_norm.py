@@ -65,6 +65,15 @@ def inverse_root_mean_square(x: Array, eps: float) -> Array:
     return np.ldexp(1.0 / np.sqrt(row_means(scaled * scaled) + scaled_eps), -exponent)
 
 
+def _normalized(x: Array, eps: float) -> tuple[Array, Array]:
+    """The rows shifted and scaled, and the inverse of their deviations."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        normalized = x - row_means(x)
+        inverse = inverse_root_mean_square(normalized, eps)
+        normalized *= inverse
+    return normalized, inverse
+
+
 def _row_derivative(h: Array, normalized: Array, inverse: Array) -> Array:
     """r * (h - mean(h) - n * mean(h n)). The map is symmetric, so it is right for cotangents and tangents."""
     result = h - row_means(h)
@@ -125,8 +134,9 @@ def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, eps: float = 1e-
         shapes = ", ".join(str(None if v is None else v.shape) for v in (weight, bias))
         raise ValueError(f"layer_norm: weight and bias of shapes {shapes} do not fit the last axis of x of {x.shape}")
     x = as_floating(x)
-    normalized = x - row_means(x)
-    inverse = inverse_root_mean_square(normalized, float(eps))
-    normalized *= inverse
+    normalized, inverse = _normalized(x, float(eps))
+    if not inverse.all():  # a deviation was infinite; the half of it is not
+        normalized, inverse = _normalized(0.5 * x, float(eps) / 4)
+        inverse *= 0.5
     out = normalized if weight is None else normalized * weight
     return (out if bias is None else out + bias), normalized, inverse
