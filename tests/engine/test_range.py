@@ -23,9 +23,9 @@ def _only_this_law(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.testing.laws.LAWS", (scaled_to_the_edges,))
 
 
-def held(forward: Any, degree: Any, examples: Example = elementwise(NONZERO), **rules: Any) -> None:
-    """Hold an op to the law of range."""
-    check_op(Primitive(forward, degree=degree, examples=examples, name="planted", **rules))
+def held(forward: Any, degree: Any, examples: Example | None = None, **rules: Any) -> None:
+    """Hold an op to the law of range; by default one of a single array."""
+    check_op(Primitive(forward, degree=degree, examples=examples or elementwise(NONZERO), name="planted", **rules))
 
 
 def quotient(x: Any, y: Any) -> Any:
@@ -52,7 +52,7 @@ def test_a_wrong_degree_in_one_of_two_is_found(degree: Any) -> None:
 
 @pytest.mark.usefixtures("_only_this_law")
 def test_an_intermediate_result_out_of_range_is_found() -> None:
-    slope = {"vjp": (lambda g, x: g * np.sign(x),)}
+    slope: dict[str, Any] = {"vjp": (lambda g, x: g * np.sign(x),)}
     held(lambda x: np.abs(x), 1, **slope)
     with pytest.raises(GradientError, match="for the result: at the result"):
         held(lambda x: np.sqrt(x * x), 1, **slope)

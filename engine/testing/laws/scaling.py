@@ -36,7 +36,7 @@ def scaled_to_the_edges(case: Case) -> None:
     """Law: range. Result, gradients and tangent are scaled as the op declares, in each way of scaling its arguments."""
     for scaling in case.primitive.scalings:
         calls = _Calls(case, scaling)
-        if calls.scale_something:
+        if calls.anything:
             with np.errstate(all="ignore"):
                 _hold(case, calls)
 
@@ -45,8 +45,8 @@ class _Calls:
     """The calls of an op in float32 with its arguments scaled by 2^k, one for each k.
 
     Attributes:
-        scale_something: false if the arguments to be scaled were left out, are integers or empty, or the op has no
-            degree in this call.
+        anything: whether something is scaled; not if the arguments were left out, are integers or empty, or if the op
+            has no degree in this call.
         powers: the power of the factor by which each argument is scaled.
         of_results: the powers by which the result, the gradients and the tangent are, by name.
 
@@ -62,8 +62,8 @@ class _Calls:
         names = [signature.arguments[0 if signature.variadic else k] for k in range(len(self.arrays))]
         self.powers = [scaling.powers.get(name, 0.0) if k in case.moving else 0.0 for k, name in enumerate(names)]
         degree = scaling.of_call(dict(zip(names, self.arrays, strict=True)), self.metadata)
-        self.scale_something = bool(degree is not None and case.out.size and any(self.powers))
-        if self.scale_something:
+        self.anything = bool(degree is not None and case.out.size and any(self.powers))
+        if self.anything:
             self._choose(np.asarray(degree), [k for k in case.moving if not scaling.reads(names[k])])
 
     def _choose(self, degree: Array, derived: list[int]) -> None:
@@ -112,7 +112,7 @@ class _Calls:
         result, *derivatives = [(base[name], power) for name, power in self.of_results.items() if name in base]
         rng, spans = self.case.rng, (inputs, [*inputs, result], [*inputs, result, *derivatives])
         low, high = _span(spans[rng.integers(len(spans))])
-        return int(rng.choice([low, high, rng.integers(low, high + 1)]))
+        return int(rng.choice([low, high, int(rng.integers(low, high + 1))]))
 
     def largest(self, k: int) -> float:
         """The size of the largest value among the scaled arguments."""
