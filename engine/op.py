@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from engine.degree import Degree, scalings
 from engine.examples import Example
 from engine.plan import Joint, Plan, Rule
 from engine.signature import Signature
@@ -32,11 +33,13 @@ class Op:
         along: the axis along which it works, or the name of the metadata that gives its axes: each slice of the result
             depends on the same slice of the arguments only (see `engine/zero_cotangent.py`).
         selects: the result may leave out values of the arguments, which are then not used.
+        degree: how the result is scaled when the arguments are, None if it is not homogeneous (see `engine/degree.py`).
         moves: the function moves values and computes nothing, so that float16 needs no care (see `engine/half.py`).
         residuals: names of what the function returns beside its result, for the rules.
         reference: the same function composed of other ops, for a fused op.
         signature: the names of its parameters.
         constants: a bit for each argument that has no derivative.
+        scalings: the degree, one way to scale the arguments at a time.
         arity, metadata_count: how many array arguments a call has (-1 for `*arrays`), and how many others.
     """
 
@@ -52,6 +55,7 @@ class Op:
         along: str | int | None = None,
         moves: bool = False,
         selects: bool = False,
+        degree: Degree | None = None,
         residuals: tuple[str, ...] = (),
         reference: Callable[..., Any] | None = None,
         name: str | None = None,
@@ -70,12 +74,15 @@ class Op:
         self.along = along
         self.moves = moves
         self.selects = selects
+        self.degree = degree
         self.residuals = residuals
         self.reference = reference
         self.arity = self.signature.arity
         self.metadata_count = len(self.signature.metadata)
         rules = () if isinstance(vjp, Joint) or self.arity < 0 else vjp
         self.constants = sum(1 << k for k, rule in enumerate(rules) if rule is None)
+        with_rules = [name for k, name in enumerate(self.signature.arguments) if not self.constants >> k & 1]
+        self.scalings = scalings(self.signature, degree, with_rules)
         self._plans: dict[tuple[bool, bool, int], Plan] = {}
         Plan(self.signature, vjp, jvp, abs(self.arity), -1)  # a rule that asks for an unknown name fails here
 

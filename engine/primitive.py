@@ -27,7 +27,7 @@ Fused ops, whose hand-derived rules use what the forward pass left behind, name 
 composed of small ops. A recorded sweep differentiates the reference, so the node of a fused op keeps its arguments
 as well.
 
-Read next: `engine/op.py`.
+Read next: `engine/degree.py`.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ ROWS = {
     "engine": """
         arrays generators half -> recording signature examples trees
         namespace
-        plan -> op -> describe graph
+        plan degree -> op -> describe graph
         versions anomaly operators -> tensor
         operands special -> random
         primitive -> shortcuts -> declare

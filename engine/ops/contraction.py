@@ -51,6 +51,7 @@ def _contract_example(draw: Draw) -> Arguments:
     jvp=LINEAR,
     examples=_contract_example,
     broadcasts=True,
+    degree={"x": 1, "y": 1},
 )
 def contract(x: Any, y: Any, *, left: Labels, right: Labels, result: Labels) -> Any:
     """Multiply two arrays with labelled axes and sum over the labels that are not in `result`."""

@@ -61,6 +61,7 @@ def _reads_once(index: Any) -> bool:
     examples=_index_example,
     moves=True,
     selects=True,
+    degree=1,
 )
 def gather(x: Any, *, index: Any) -> Any:
     """The op of `getitem`, `x[index]`, with an index that NumPy accepts."""
@@ -72,7 +73,7 @@ def _put_example(draw: Draw) -> Arguments:
     return Arguments([draw.array(x[metadata["index"]].shape, REAL)], {"shape": x.shape, **metadata})
 
 
-@primitive(vjp=(lambda g, *, index: gather(g, index=index),), jvp=LINEAR, examples=_put_example)
+@primitive(vjp=(lambda g, *, index: gather(g, index=index),), jvp=LINEAR, examples=_put_example, degree=1)
 def put_add(x: Any, *, shape: tuple[int, ...], index: Any) -> Any:
     """Zeros of `shape` with `x` added at `index`: the transpose of `gather`. A place indexed twice gets the sum."""
     out = np.zeros_like(x, shape=shape)
@@ -132,7 +133,7 @@ def _take_backward(g: Any, x_shape: tuple[int, ...], indices: Any, *, axis: int)
     return put_add(g, shape=x_shape, index=(slice(None),) * (axis % len(x_shape)) + (_as_indices(indices),))
 
 
-@primitive(vjp=(_take_backward, None), jvp=(LINEAR, None), examples=_take_example, moves=True, selects=True)
+@primitive(vjp=(_take_backward, None), jvp=(LINEAR, None), examples=_take_example, moves=True, selects=True, degree=1)
 def take(x: Any, indices: Any, *, axis: int) -> Any:
     """The slices of x at these indices of an axis; a slice taken twice receives the sum of both cotangents.
 
@@ -159,7 +160,7 @@ def _along_backward(g: Any, x_shape: tuple[int, ...], indices: Any, *, axis: int
     return put_add(g, shape=x_shape, index=tuple(index))
 
 
-@primitive(vjp=(_along_backward, None), jvp=(LINEAR, None), examples=_along_example, moves=True, selects=True)
+@primitive(vjp=(_along_backward, None), jvp=(LINEAR, None), examples=_along_example, moves=True, selects=True, degree=1)
 def take_along_axis(x: Any, indices: Any, *, axis: int) -> Any:
     """For each row of x along an axis, the values at the indices in the same row of `indices`.
 

@@ -52,7 +52,9 @@ def _matmul_right(g: Any, x: Any, y_shape: Any) -> Any:
     return reshape(product, shape=product.shape[:-1])
 
 
-@primitive(vjp=(_matmul_left, _matmul_right), jvp=LINEAR, examples=_matmul_example, broadcasts=True)
+@primitive(
+    vjp=(_matmul_left, _matmul_right), jvp=LINEAR, examples=_matmul_example, broadcasts=True, degree={"x": 1, "y": 1}
+)
 def matmul(x: Any, y: Any) -> Any:
     """Matrix product over the last two axes; d(XY) = dX Y + X dY.
 

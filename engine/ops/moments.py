@@ -8,7 +8,6 @@ Read next: `engine/ops/scans.py`.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -34,11 +33,15 @@ def _with_correction(domain: Domain) -> Example:
     return example
 
 
-def _deviation(x: Any, axis: Any) -> Any:
-    """x minus its mean. The first value is subtracted before the mean, so that a constant gives exactly zero."""
+def _half_deviation(x: Any, axis: Any) -> Any:
+    """Half of x minus its mean; the whole may leave the range of floats where the standard deviation does not.
+
+    The first value is subtracted before the mean, so that a constant gives exactly zero.
+    """
     axes = axes_of(axis, x.ndim)
     first = tuple(slice(0, 1) if a in axes else slice(None) for a in range(x.ndim))
-    shifted = x - as_operand(x)[first]
+    half = x * 0.5
+    shifted = half - as_operand(half)[first]
     return shifted - mean(shifted, axis=axis, keepdims=True)
 
 
@@ -47,10 +50,10 @@ def _degrees_of_freedom(shape: tuple[int, ...], axis: Any, correction: float) ->
     return float(count(shape, axis) - correction)
 
 
-def _root_of_squares(x: Any, axis: Any, keepdims: bool) -> Any:
-    """sqrt(sum(x*x)), with x scaled by a power of two, because squares leave the range of floats before their root."""
+def _root_of_squares(x: Any, axis: Any, keepdims: bool, n: float = 1.0) -> Any:
+    """sqrt(sum(x*x) / n); x is scaled by a power of two, because the sum leaves the range of floats before the root."""
     scaled, exponent = scaled_to_one(x, axis)
-    root = np.ldexp(np.sqrt(np.sum(np.square(scaled), axis=axis, keepdims=True)), exponent)
+    root = np.ldexp(np.sqrt(np.sum(np.square(scaled), axis=axis, keepdims=True) / n), exponent)
     return root if keepdims else np.squeeze(root, axis=axes_of(axis, x.ndim))
 
 
@@ -58,24 +61,24 @@ def _standard_deviation(op: str, x: Any, axis: Any, correction: float, keepdims:
     n = count(np.shape(x), axis)
     if n == 0 or not n > correction:
         raise ValueError(f"{op}: {n} values along axis {axis} are too few for correction {correction}")
-    root = _root_of_squares(_deviation(as_floating(x), axis), axis, keepdims)
-    return root / math.sqrt(_degrees_of_freedom(np.shape(x), axis, correction))
+    quarter = _degrees_of_freedom(np.shape(x), axis, correction) / 4
+    return _root_of_squares(_half_deviation(as_floating(x), axis), axis, keepdims, quarter)
 
 
 def _var_backward(g: Any, x: Any, *, axis: Any, correction: float) -> Any:
     """g * 2 (x - mean(x)) / (n - correction)"""
     return restore_axes(g, x.shape, axis) * (
-        _deviation(x, axis) * (2.0 / _degrees_of_freedom(x.shape, axis, correction))
+        _half_deviation(x, axis) * (4.0 / _degrees_of_freedom(x.shape, axis, correction))
     )
 
 
 def _var_forward(t: Any, x: Any, *, axis: Any, correction: float, keepdims: bool) -> Any:
-    return sum(t * _deviation(x, axis), axis=axis, keepdims=keepdims) * (
-        2.0 / _degrees_of_freedom(x.shape, axis, correction)
+    return sum(t * _half_deviation(x, axis), axis=axis, keepdims=keepdims) * (
+        4.0 / _degrees_of_freedom(x.shape, axis, correction)
     )
 
 
-@primitive(vjp=(_var_backward,), jvp=(_var_forward,), examples=_with_correction(REAL), along="axis")
+@primitive(vjp=(_var_backward,), jvp=(_var_forward,), examples=_with_correction(REAL), along="axis", degree=2)
 def var(x: Any, *, axis: Any = None, correction: float = 0.0, keepdims: bool = False) -> Any:
     """Variance over axes, sum((x - mean)**2) / (n - correction); d = 2 <x - mean, dx> / (n - correction).
 
@@ -86,8 +89,8 @@ def var(x: Any, *, axis: Any = None, correction: float = 0.0, keepdims: bool = F
 
 def _std_direction(x: Any, out: Any, axis: Any, correction: float) -> Any:
     """(x - mean) / ((n - correction) std), the gradient of std; the quotient comes first, as it is of size one."""
-    quotient = _deviation(x, axis) / restore_axes(nonzero_divisor(out), x.shape, axis)
-    return quotient * (1.0 / _degrees_of_freedom(x.shape, axis, correction))
+    quotient = _half_deviation(x, axis) / restore_axes(nonzero_divisor(out), x.shape, axis)
+    return quotient * (2.0 / _degrees_of_freedom(x.shape, axis, correction))
 
 
 def _std_backward(g: Any, x: Any, out: Any, *, axis: Any, correction: float) -> Any:
@@ -100,7 +103,11 @@ def _std_forward(t: Any, x: Any, out: Any, *, axis: Any, correction: float, keep
 
 
 @primitive(
-    vjp=(_std_backward,), jvp=(_std_forward,), examples=_with_correction(Domain(gap=0.5, distinct=True)), along="axis"
+    vjp=(_std_backward,),
+    jvp=(_std_forward,),
+    examples=_with_correction(Domain(gap=0.5, distinct=True)),
+    along="axis",
+    degree=1,
 )
 def std(x: Any, *, axis: Any = None, correction: float = 0.0, keepdims: bool = False) -> Any:
     """Standard deviation over axes, sqrt(var(x)); d = <x - mean, dx> / ((n - correction) std), and 0 for a constant.
@@ -128,6 +135,7 @@ def _norm_forward(t: Any, x: Any, out: Any, *, axis: Any, keepdims: bool) -> Any
     jvp=(_norm_forward,),
     examples=along_axes(NONZERO, min_side=1),
     along="axis",
+    degree=1,
 )
 def norm(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """Euclidean length over axes, sqrt(sum(x*x)); d = <x, dx> / norm, and 0 at zero."""

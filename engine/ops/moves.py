@@ -34,7 +34,7 @@ def _flip_example(draw: Draw) -> Arguments:
     return Arguments([draw.array(shape, REAL)], {"axis": _some_axes(draw, len(shape))})
 
 
-@primitive(vjp=(lambda g, *, axis: flip(g, axis=axis),), jvp=LINEAR, examples=_flip_example, moves=True)
+@primitive(vjp=(lambda g, *, axis: flip(g, axis=axis),), jvp=LINEAR, examples=_flip_example, moves=True, degree=1)
 def flip(x: Any, *, axis: Any = None) -> Any:
     """The values in reverse order along one axis, several, or all; the cotangent is reversed in the same way."""
     return np.flip(x, axes_of(axis, np.ndim(x)))
@@ -53,6 +53,7 @@ def _roll_example(draw: Draw) -> Arguments:
     jvp=LINEAR,
     examples=_roll_example,
     moves=True,
+    degree=1,
 )
 def roll(x: Any, *, shift: Any, axis: Any = None) -> Any:
     """The values moved `shift` places along an axis, from the end back to the start; axis None: in the flattened x.
@@ -96,6 +97,7 @@ def _pad_example(draw: Draw) -> Arguments:
     jvp=(lambda t, *, widths: pad(t, widths=widths),),
     examples=_pad_example,
     moves=True,
+    degree={"x, value": 1},
 )
 def pad(x: Any, *, widths: Any, value: float = 0.0) -> Any:
     """x surrounded by places that hold `value`; x receives the part of the cotangent at its own places.
@@ -119,7 +121,9 @@ def _at_least_2d(op: str, x: Any) -> Any:
     return x
 
 
-@primitive(vjp=(lambda g, *, k: tril(g, k=k),), jvp=LINEAR, examples=_diagonal_example, moves=True, selects=True)
+@primitive(
+    vjp=(lambda g, *, k: tril(g, k=k),), jvp=LINEAR, examples=_diagonal_example, moves=True, selects=True, degree=1
+)
 def tril(x: Any, *, k: int = 0) -> Any:
     """The lower triangle of the last two axes, up to diagonal `k` (above the main diagonal for k > 0); else zero.
 
@@ -128,7 +132,9 @@ def tril(x: Any, *, k: int = 0) -> Any:
     return np.tril(_at_least_2d("tril", x), k)
 
 
-@primitive(vjp=(lambda g, *, k: triu(g, k=k),), jvp=LINEAR, examples=_diagonal_example, moves=True, selects=True)
+@primitive(
+    vjp=(lambda g, *, k: triu(g, k=k),), jvp=LINEAR, examples=_diagonal_example, moves=True, selects=True, degree=1
+)
 def triu(x: Any, *, k: int = 0) -> Any:
     """The upper triangle of the last two axes, from diagonal `k` (above the main diagonal for k > 0); else zero.
 

@@ -40,7 +40,9 @@ def _extreme_forward(t: Any, x: Any, out: Any, *, axis: Any, keepdims: bool) -> 
     return sum(t * _extreme_weights(x, out, axis), axis=axis, keepdims=keepdims)
 
 
-@primitive(vjp=(_extreme_backward,), jvp=(_extreme_forward,), examples=along_axes(DISTINCT, min_side=1), along="axis")
+@primitive(
+    vjp=(_extreme_backward,), jvp=(_extreme_forward,), examples=along_axes(DISTINCT, min_side=1), along="axis", degree=1
+)
 def max(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """Largest value over axes, which receives the cotangent; n equal largest values receive 1 / n of it each.
 
@@ -50,7 +52,9 @@ def max(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     return np.max(x, axis=axis, keepdims=keepdims)
 
 
-@primitive(vjp=(_extreme_backward,), jvp=(_extreme_forward,), examples=along_axes(DISTINCT, min_side=1), along="axis")
+@primitive(
+    vjp=(_extreme_backward,), jvp=(_extreme_forward,), examples=along_axes(DISTINCT, min_side=1), along="axis", degree=1
+)
 def min(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """Smallest value over axes, which receives the cotangent; n equal smallest values receive 1 / n of it each.
 

@@ -50,12 +50,13 @@ def check_nonempty(op: str, x: Any, axis: Any) -> None:
         raise ValueError(f"{op}: no values along axis {axis} of shape {np.shape(x)}")
 
 
-def scaled_to_one(x: Array, axis: Any) -> tuple[Array, Array]:
+def scaled_to_one(x: Array, axis: Any, least: float = 0.0) -> tuple[Array, Array]:
     """x divided by a power of two, so that the largest value along the axes is near 1, and that power's exponent.
 
-    Squares of the result stay in the range of floats; the division is exact.
+    Squares of the result stay in the range of floats; the division is exact. `least` is a number that counts as one of
+    the values.
     """
-    largest = np.max(np.abs(x), axis=axis, keepdims=True, initial=0)
+    largest = np.max(np.abs(x), axis=axis, keepdims=True, initial=least)
     exponent = np.where(np.isfinite(largest), np.frexp(largest)[1], 0)
     return np.ldexp(x, -exponent), exponent
 
@@ -68,6 +69,7 @@ def scaled_to_one(x: Array, axis: Any) -> tuple[Array, Array]:
     jvp=LINEAR,
     examples=along_axes(REAL),
     along="axis",
+    degree=1,
 )
 def sum(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """Sum over axes, 0 of no values; d = sum(dx), so each value receives the whole cotangent."""
@@ -83,6 +85,7 @@ def _sum_to_example(draw: Draw) -> Arguments:
     vjp=(written("g, broadcast to the shape of x", lambda g, x_shape: broadcast_to(g, shape=x_shape)),),
     jvp=LINEAR,
     examples=_sum_to_example,
+    degree=1,
 )
 def sum_to(x: Any, *, shape: tuple[int, ...]) -> Any:
     """Sum over the axes that broadcasting `shape` to `x.shape` adds or stretches: the transpose of `broadcast_to`.
@@ -104,6 +107,7 @@ def sum_to(x: Any, *, shape: tuple[int, ...]) -> Any:
     jvp=LINEAR,
     examples=along_axes(REAL, min_side=1),
     along="axis",
+    degree=1,
 )
 def mean(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """Arithmetic mean over axes; d = mean(dx), so each of n values receives the cotangent / n.
@@ -144,7 +148,13 @@ def _prod_forward(t: Any, x: Any, *, axis: Any, keepdims: bool) -> Any:
     return sum(in_wider_range(t) * _product_of_others(x, axis), axis=axis, keepdims=keepdims).astype(x.dtype)
 
 
-@primitive(vjp=(_prod_backward,), jvp=(_prod_forward,), examples=along_axes(REAL), along="axis")
+@primitive(
+    vjp=(_prod_backward,),
+    jvp=(_prod_forward,),
+    examples=along_axes(REAL),
+    along="axis",
+    degree=lambda x_shape, *, axis: count(x_shape, axis),
+)
 def prod(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """Product over axes, 1 of no values; d = sum(dx_i times the product of the other factors), also among zeros."""
     x = np.asarray(x)

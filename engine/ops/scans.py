@@ -54,6 +54,7 @@ def _cumsum_backward(g: Any, *, axis: int) -> Any:
     jvp=LINEAR,
     examples=along_axis(REAL, min_side=0),
     along="axis",
+    degree=1,
 )
 def cumsum(x: Any, *, axis: int) -> Any:
     """Sums of the values up to each place; a value receives the sum of the cotangents at its place and after it."""
@@ -95,7 +96,21 @@ def _cumprod_forward(t: Any, x: Any, *, axis: int) -> Any:
     return _recurrence(wide, in_wider_range(t) * _products_before(wide, axis), axis).astype(x.dtype)
 
 
-@primitive(vjp=(_cumprod_backward,), jvp=(_cumprod_forward,), examples=along_axis(REAL, min_side=0), along="axis")
+def _factors(shape: tuple[int, ...], axis: int) -> Any:
+    """How many factors each cumulative product has, in a shape that broadcasts."""
+    if not shape:
+        return 1
+    axis = axis_of(axis, len(shape))
+    return np.arange(1, shape[axis] + 1).reshape(-1, *(1,) * (len(shape) - 1 - axis))
+
+
+@primitive(
+    vjp=(_cumprod_backward,),
+    jvp=(_cumprod_forward,),
+    examples=along_axis(REAL, min_side=0),
+    along="axis",
+    degree=lambda x_shape, *, axis: _factors(x_shape, axis),
+)
 def cumprod(x: Any, *, axis: int) -> Any:
     """Products of the values up to each place; d out_i = x_i d out_(i-1) + out_(i-1) dx_i, right among zeros too."""
     x = np.asarray(x)

@@ -38,6 +38,7 @@ def _reshape_example(draw: Draw) -> Arguments:
     jvp=LINEAR,
     examples=_reshape_example,
     moves=True,
+    degree=1,
 )
 def reshape(x: Any, *, shape: Any) -> Any:
     """The same values, in the same order, in another shape; one side may be -1. The cotangent is reshaped back."""
@@ -59,6 +60,7 @@ def _inverse(axes: Sequence[int] | None) -> tuple[int, ...] | None:
     jvp=LINEAR,
     examples=_permute_example,
     moves=True,
+    degree=1,
 )
 def permute_dims(x: Any, *, axes: Sequence[int] | None) -> Any:
     """The axes in the order given by `axes`, reversed for None; the cotangent is permuted back."""
@@ -76,6 +78,7 @@ def _swap_example(draw: Draw) -> Arguments:
     jvp=LINEAR,
     examples=_swap_example,
     moves=True,
+    degree=1,
 )
 def swapaxes(x: Any, *, axis1: int, axis2: int) -> Any:
     """Two axes exchanged; the cotangent is exchanged in the same way."""
@@ -87,7 +90,7 @@ def _broadcast_example(draw: Draw) -> Arguments:
     return Arguments([draw.array(small, REAL)], {"shape": np.broadcast_shapes(small, other)})
 
 
-@primitive(vjp=(lambda g: g,), jvp=LINEAR, examples=_broadcast_example, broadcasts=True, moves=True)
+@primitive(vjp=(lambda g: g,), jvp=LINEAR, examples=_broadcast_example, broadcasts=True, moves=True, degree=1)
 def broadcast_to(x: Any, *, shape: tuple[int, ...]) -> Any:
     """The values repeated to fill a shape, without a copy; each value receives the sum of its cotangents."""
     return np.broadcast_to(x, shape)
@@ -165,6 +168,7 @@ def _concat_forward(tangents: Any, tensors: Any, *, axis: int) -> Any:
     examples=_concat_example,
     broadcasts=True,
     moves=True,
+    degree=1,
 )
 def concatenate(*tensors: Any, axis: int) -> Any:
     """The op of `concat`, with the arrays as arguments; each receives its slice of the cotangent, in its own dtype."""

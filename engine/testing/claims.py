@@ -20,6 +20,7 @@ from engine.testing.judge import Judge
 from engine.testing.points import random
 
 Function = Callable[..., Any]
+Results = dict[str, Any]
 
 
 class Case:
@@ -85,6 +86,27 @@ class Case:
         """The tangent of the result that the forward rules claim under the tangents."""
         directions = {k: t for k, t in enumerate(self.tangents) if t is not None}
         return push_forward(self.function, self.arrays, directions)
+
+    def results(
+        self, arrays: Sequence[Any], g: Array, tangents: Sequence[Any], metadata: dict[str, Any] | None = None
+    ) -> Results:
+        """The value, the gradients and the tangent with other arrays and settings in this call, by name.
+
+        An argument whose tangent is None is not moved.
+        """
+        given = self.metadata if metadata is None else metadata
+        cast = {k: g.dtype if isinstance(v, np.dtype) else v for k, v in given.items()}  # of astype
+
+        def op(*args: Any) -> Any:
+            return self.primitive(*args, **cast)
+
+        found = {"the result": np.asarray(op(*arrays))}
+        for k, gradient in pull_back(op, arrays, self.moving, g).items():
+            found[self.names[k]] = np.asarray(gradient)
+        if self.primitive.jvp is not None and self.moving:
+            directions = {k: t for k, t in enumerate(tangents) if t is not None}
+            found["the tangent"] = np.asarray(push_forward(op, arrays, directions))
+        return found
 
 
 def differentiable(primitive: Primitive, arrays: Sequence[Any]) -> list[int]:

@@ -33,6 +33,7 @@ OF_SOME: dict[str, Callable[[Primitive], bool]] = {
     "alone = together": lambda op: len(differentiable(op, [np.zeros(1)] * arguments(op))) > 1,
     "fused = reference": lambda op: op.reference is not None,
     "zero cotangent": lambda op: op.pointwise or op.along is not None,
+    "range": lambda op: op.degree is not None,
     "mixed dtypes": lambda op: op.broadcasts or op.name == "astype",
 }
 

@@ -24,6 +24,7 @@ __all__ = ["erf", "erfc", "relu", "sigmoid", "silu", "softplus"]
     jvp=(lambda t, out: t * (out > 0),),
     examples=elementwise(NONZERO),
     pointwise=True,
+    degree=1,
 )
 def relu(x: Any) -> Any:
     """Elementwise max(x, 0); d = dx where x > 0, else 0, at the kink too."""

@@ -26,6 +26,7 @@ __all__ = ["abs", "add", "alias", "astype", "divide", "multiply", "negative", "s
     examples=broadcasting(REAL, REAL),
     broadcasts=True,
     pointwise=True,
+    degree=1,
 )
 def add(x: Any, y: Any) -> Any:
     """Elementwise sum; d(x + y) = dx + dy."""
@@ -38,6 +39,7 @@ def add(x: Any, y: Any) -> Any:
     examples=broadcasting(REAL, REAL),
     broadcasts=True,
     pointwise=True,
+    degree=1,
 )
 def subtract(x: Any, y: Any) -> Any:
     """Elementwise difference; d(x - y) = dx - dy."""
@@ -50,6 +52,7 @@ def subtract(x: Any, y: Any) -> Any:
     examples=broadcasting(REAL, REAL),
     broadcasts=True,
     pointwise=True,
+    degree={"x": 1, "y": 1},
 )
 def multiply(x: Any, y: Any) -> Any:
     """Elementwise product; d(xy) = y dx + x dy."""
@@ -62,19 +65,26 @@ def multiply(x: Any, y: Any) -> Any:
     examples=broadcasting(REAL, NONZERO),
     broadcasts=True,
     pointwise=True,
+    degree={"x": 1, "y": -1},
 )
 def divide(x: Any, y: Any) -> Any:
     """Elementwise quotient; d(x/y) = dx/y - (x/y) dy/y."""
     return np.divide(x, y)
 
 
-@primitive(vjp=(lambda g: -g,), jvp=(lambda t: -t,), examples=elementwise(REAL), pointwise=True)
+@primitive(vjp=(lambda g: -g,), jvp=(lambda t: -t,), examples=elementwise(REAL), pointwise=True, degree=1)
 def negative(x: Any) -> Any:
     """Elementwise -x; d(-x) = -dx."""
     return np.negative(x)
 
 
-@primitive(vjp=(lambda g, x: g * (2 * x),), jvp=(lambda t, x: t * (2 * x),), examples=elementwise(REAL), pointwise=True)
+@primitive(
+    vjp=(lambda g, x: g * (2 * x),),
+    jvp=(lambda t, x: t * (2 * x),),
+    examples=elementwise(REAL),
+    pointwise=True,
+    degree=2,
+)
 def square(x: Any) -> Any:
     """Elementwise x*x; d(x*x) = 2x dx."""
     return np.square(x)
@@ -85,6 +95,7 @@ def square(x: Any) -> Any:
     jvp=(lambda t, x: t * np.sign(as_operand(x)),),
     examples=elementwise(NONZERO),
     pointwise=True,
+    degree=1,
 )
 def abs(x: Any) -> Any:
     """Elementwise absolute value; d|x| = sign(x) dx, and 0 at the kink."""
@@ -96,6 +107,7 @@ def abs(x: Any) -> Any:
     jvp=(lambda t: where(False, t, 0.0),),
     examples=elementwise(NONZERO),
     pointwise=True,
+    degree=0,
 )
 def sign(x: Any) -> Any:
     """Elementwise -1, 0 or 1; the derivative is 0, at the jump too."""
@@ -106,13 +118,15 @@ def _cast_example(draw: Draw) -> Arguments:
     return Arguments([draw.array(draw.shape(), REAL)], {"dtype": np.dtype(np.float64)})
 
 
-@primitive(vjp=(lambda g: g,), jvp=LINEAR, examples=_cast_example, broadcasts=True, pointwise=True, moves=True)
+@primitive(
+    vjp=(lambda g: g,), jvp=LINEAR, examples=_cast_example, broadcasts=True, pointwise=True, moves=True, degree=1
+)
 def astype(x: Any, *, dtype: Any) -> Any:
     """The values in another floating dtype, d = dx; the sweep casts the contribution back to the dtype of x."""
     return x.astype(real_dtype("astype", dtype))
 
 
-@primitive(vjp=(lambda g: g,), jvp=LINEAR, examples=elementwise(REAL), pointwise=True, moves=True)
+@primitive(vjp=(lambda g: g,), jvp=LINEAR, examples=elementwise(REAL), pointwise=True, moves=True, degree=1)
 def alias(x: Any) -> Any:
     """The same values as a new node, d = dx; sweeps can end at it, and it can have a name of its own."""
     return x

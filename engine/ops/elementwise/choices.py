@@ -41,6 +41,7 @@ def _untied_example(draw: Draw) -> Arguments:
     examples=_untied_example,
     broadcasts=True,
     pointwise=True,
+    degree=1,
 )
 def maximum(x: Any, y: Any) -> Any:
     """Elementwise larger of two, which receives the cotangent; where they are equal, each receives half."""
@@ -53,6 +54,7 @@ def maximum(x: Any, y: Any) -> Any:
     examples=_untied_example,
     broadcasts=True,
     pointwise=True,
+    degree=1,
 )
 def minimum(x: Any, y: Any) -> Any:
     """Elementwise smaller of two, which receives the cotangent; where they are equal, each receives half."""
@@ -87,6 +89,7 @@ _CLIP_RULES = (
     examples=_clip_example,
     broadcasts=True,
     pointwise=True,
+    degree=1,
 )
 def clip(x: Any, min: Any = None, max: Any = None) -> Any:
     """Elementwise min(max(x, min), max); either bound may be None.
@@ -124,6 +127,7 @@ def _where_example(draw: Draw) -> Arguments:
     pointwise=True,
     moves=True,
     selects=True,
+    degree=1,
 )
 def where(condition: Any, x: Any, y: Any) -> Any:
     """x where the condition is true, else y; each receives the cotangent at the places it filled."""

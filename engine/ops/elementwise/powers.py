@@ -46,6 +46,7 @@ def _log(x: Any) -> Any:
     examples=broadcasting(POSITIVE, REAL),
     broadcasts=True,
     pointwise=True,
+    degree={"x": lambda y: y},
 )
 def pow(x: Any, y: Any) -> Any:
     """Elementwise x**y; d = y x**(y-1) dx + x**y log(x) dy, with 0**y log 0 taken as 0 for y >= 0."""
@@ -59,6 +60,7 @@ def pow(x: Any, y: Any) -> Any:
     jvp=(lambda t, x: 0.5 * t * pow(x, -0.5),),
     examples=elementwise(POSITIVE),
     pointwise=True,
+    degree=0.5,
 )
 def sqrt(x: Any) -> Any:
     """Elementwise square root; d sqrt(x) = dx / (2 sqrt(x))."""

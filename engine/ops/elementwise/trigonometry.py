@@ -81,9 +81,10 @@ def atan(x: Any) -> Any:
 
 
 def _over_squared_radius(x: Any, y: Any) -> Any:
-    """x / (x**2 + y**2), 0 at the origin; computed without the squares, which may overflow or underflow."""
+    """x / (x**2 + y**2), 0 at the origin; computed without the squares, and from halves, as the radius may overflow."""
+    x, y = x * 0.5, y * 0.5
     r = nonzero_divisor(hypot(x, y))
-    return x / r / r
+    return x / r / r * 0.5
 
 
 @primitive(
@@ -95,6 +96,7 @@ def _over_squared_radius(x: Any, y: Any) -> Any:
     examples=broadcasting(NONZERO, NONZERO),
     broadcasts=True,
     pointwise=True,
+    degree=0,
 )
 def atan2(y: Any, x: Any) -> Any:
     """Elementwise angle of the point (x, y), in [-pi, pi]; d = (x dy - y dx) / (x**2 + y**2), and 0 at the origin."""
@@ -106,10 +108,11 @@ def atan2(y: Any, x: Any) -> Any:
         written("g * x / out", lambda g, x, out: g * (x / nonzero_divisor(out))),
         written("g * y / out", lambda g, y, out: g * (y / nonzero_divisor(out))),
     ),
-    jvp=(lambda t, x, out: t * x / nonzero_divisor(out), lambda t, y, out: t * y / nonzero_divisor(out)),
+    jvp=(lambda t, x, out: t * (x / nonzero_divisor(out)), lambda t, y, out: t * (y / nonzero_divisor(out))),
     examples=broadcasting(NONZERO, REAL),
     broadcasts=True,
     pointwise=True,
+    degree=1,
 )
 def hypot(x: Any, y: Any) -> Any:
     """Elementwise sqrt(x**2 + y**2) without overflow; d = (x dx + y dy) / out, and 0 at the origin."""

@@ -33,6 +33,7 @@ from engine.plan import Joint
 __all__ = ["rotary", "scaled_dot_product_attention"]
 
 _VANISHING = 1e-15  # a row sum below this may have lost terms to underflow
+_SMALL = 2.0**-120  # a sum of squares of results; below it, products of small weights and values may underflow
 
 
 def _bias(queries: int, keys: int, mask: Any, causal: bool, dtype: Any) -> Any:
@@ -110,10 +111,10 @@ def _is_finite(x: Any) -> bool:
     return bool(np.isfinite(as_operand(x).sum()))
 
 
-def _without_masked(scores: Array, bias: Any, value: Array) -> tuple[Array, Array, Array]:
-    """The result, weights and inverse where something is not finite: masked keys and values are not read.
+def _with_care(scores: Array, bias: Any, value: Array) -> tuple[Array, Array, Array]:
+    """The result, weights and inverse where values are not finite, or very large or small; what is masked is not read.
 
-    The weights are divided first, because a sum of large values may overflow where their mean does not.
+    The weights are divided first, because a sum of values may leave the range of floats where their mean does not.
     """
     masked = False if bias is None else bias == -np.inf
     weights, inverse = _exponentials(np.where(masked, -np.inf, scores).astype(scores.dtype), bias)
@@ -192,6 +193,7 @@ def _forward_tangent(
     broadcasts=True,
     residuals=("weights", "inverse"),
     reference=_reference,
+    degree={"query, key^-1": 0, "value": 1},
 )
 def scaled_dot_product_attention(
     query: Any, key: Any, value: Any, *, mask: Any = None, causal: bool = False, scale: float | None = None
@@ -226,7 +228,8 @@ def scaled_dot_product_attention(
         weights, inverse = _exponentials(scores, bias)
         out = weights @ value
         out *= inverse
-        return (out, weights, inverse) if _is_finite(out) else _without_masked(scores, bias, value)
+        ordinary = _SMALL < np.vdot(out, out) < np.inf
+        return (out, weights, inverse) if ordinary else _with_care(scores, bias, value)
 
 
 # ---- rotary positions ----------------------------------------------------------------------------------------------
@@ -251,6 +254,7 @@ def _rotary_example(draw: Draw) -> Arguments:
     jvp=(lambda t, *, phases: rotary(t, phases=phases),),
     examples=_rotary_example,
     reference=_rotary_reference,
+    degree=1,
 )
 def rotary(x: Any, *, phases: Any) -> Any:
     """Rotate each pair of neighbouring channels (a, b) by an angle, as the complex product (a + ib) e^{i angle}.

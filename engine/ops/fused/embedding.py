@@ -46,7 +46,12 @@ def _backward(g: Array, ids: Array, weight_shape: tuple[int, int]) -> Array:
 
 
 @primitive(
-    vjp=(None, _backward), jvp=(None, lambda t, ids: t[ids]), examples=_example, reference=_reference, selects=True
+    vjp=(None, _backward),
+    jvp=(None, lambda t, ids: t[ids]),
+    examples=_example,
+    reference=_reference,
+    selects=True,
+    degree=1,
 )
 def embedding(ids: Any, weight: Any) -> Any:
     """weight[ids]; each row of weight receives the sum of the cotangents at the positions of its id.

@@ -13,6 +13,7 @@ Read next: `engine/ops/fused/rms_norm.py`.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -50,14 +51,27 @@ def row_means(x: Array) -> Array:
     return (x @ np.full(x.shape[-1], 1.0 / x.shape[-1], x.dtype))[..., None]
 
 
+_EPS = 2.0**-100, 2.0**100  # between these, an eps is far larger than what squares lose to underflow
+
+
 def inverse_root_mean_square(x: Array, eps: float) -> Array:
-    """1 / sqrt(mean(x^2) + eps) of each row; rows whose squares overflow are scaled by a power of two first."""
+    """1 / sqrt(mean(x^2) + eps) of each row; rows whose squares leave the range are scaled by a power of two first."""
     with np.errstate(over="ignore"):
         squares = row_means(x * x)
-    if np.isfinite(squares).all():
+    if _EPS[0] < eps < _EPS[1] and np.isfinite(squares).all():
         return 1.0 / np.sqrt(squares + eps)
-    scaled, exponent = scaled_to_one(x, -1)
-    return np.ldexp(1.0 / np.sqrt(row_means(scaled * scaled) + np.ldexp(x.dtype.type(eps), -2 * exponent)), -exponent)
+    scaled, exponent = scaled_to_one(x, -1, least=math.sqrt(eps))
+    scaled_eps = np.ldexp(eps, -2 * exponent).astype(x.dtype)
+    return np.ldexp(1.0 / np.sqrt(row_means(scaled * scaled) + scaled_eps), -exponent)
+
+
+def _normalized(x: Array, eps: float) -> tuple[Array, Array]:
+    """The rows shifted and scaled, and the inverse of their deviations."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        normalized = x - row_means(x)
+        inverse = inverse_root_mean_square(normalized, eps)
+        normalized *= inverse
+    return normalized, inverse
 
 
 def _row_derivative(h: Array, normalized: Array, inverse: Array) -> Array:
@@ -102,6 +116,7 @@ def _forward_tangent(tangents: Any, normalized: Array, inverse: Array, weight: A
     residuals=("normalized", "inverse"),
     reference=_reference,
     along=-1,
+    degree={"x, eps^2": 0, "weight, bias": lambda weight_shape: 1 if weight_shape else None},
 )
 def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, eps: float = 1e-5) -> Any:
     """Normalise the last axis to mean 0 and variance 1, then scale by `weight` and add `bias`.
@@ -119,8 +134,9 @@ def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, eps: float = 1e-
         shapes = ", ".join(str(None if v is None else v.shape) for v in (weight, bias))
         raise ValueError(f"layer_norm: weight and bias of shapes {shapes} do not fit the last axis of x of {x.shape}")
     x = as_floating(x)
-    normalized = x - row_means(x)
-    inverse = inverse_root_mean_square(normalized, float(eps))
-    normalized *= inverse
+    normalized, inverse = _normalized(x, float(eps))
+    if not inverse.all():  # a deviation was infinite; the half of it is not
+        normalized, inverse = _normalized(0.5 * x, float(eps) / 4)
+        inverse *= 0.5
     out = normalized if weight is None else normalized * weight
     return (out if bias is None else out + bias), normalized, inverse

@@ -64,6 +64,7 @@ def _forward_tangent(tangents: Any, x: Any, weight: Any, bias: Any) -> Any:
     examples=_example,
     broadcasts=True,
     reference=_reference,
+    degree={"x, bias": 1, "weight, bias": 1},
 )
 def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     """Affine map of the last axis: x W^T + b; d = dx W^T + x dW^T + db.

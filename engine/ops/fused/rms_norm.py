@@ -77,6 +77,7 @@ def _forward_tangent(tangents: Any, normalized: Array, inverse: Array, weight: A
     residuals=("normalized", "inverse"),
     reference=_reference,
     along=-1,
+    degree={"x, eps^2": 0, "weight": 1},
 )
 def rms_norm(x: Any, weight: Any = None, *, eps: float = 1e-5) -> Any:
     """Divide the last axis by its root mean square, then scale by `weight`.

@@ -25,6 +25,10 @@ Laws of narrow dtypes (`precision.py`):
 
     float16, float32         value, gradients and tangent agree with those in float64 to a few roundings
 
+Law of range (`scaling.py`):
+
+    range                    scaling the arguments scales value, gradients and tangent, up to the edges of float32
+
 Law of what was not used (`unused.py`):
 
     zero cotangent           a place, or a slice, whose cotangent is zero sends zero, also where it is nan or infinite
@@ -56,6 +60,7 @@ from engine.testing.laws.rules import (
     reverse_rules,
     twice_is_two_times_once,
 )
+from engine.testing.laws.scaling import scaled_to_the_edges
 from engine.testing.laws.storage import any_layout, mixed_dtypes, nothing_is_written_or_left
 from engine.testing.laws.unused import unused_sends_zero
 from engine.testing.report import GradientError
@@ -77,6 +82,7 @@ LAWS: tuple[Callable[[Case], None], ...] = (
     unused_sends_zero,
     mixed_dtypes,
     nothing_is_written_or_left,
+    scaled_to_the_edges,
 )
 
 

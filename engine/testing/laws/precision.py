@@ -10,7 +10,7 @@ does in float64 when the inputs move by their own rounding. So the tolerance is
 What overflows is compared after rounding. The inputs are scaled by a random power of two, so that an intermediate
 result which leaves the range of the dtype is found; not those of fused ops, whose terms cancel where sizes differ.
 
-Read next: `engine/testing/laws/unused.py`.
+Read next: `engine/testing/laws/scaling.py`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from engine.arrays import Array
-from engine.testing.claims import Case, pull_back, push_forward
+from engine.testing.claims import Case, Results, pull_back
 from engine.testing.report import GradientError
 
 ROUNDINGS = 4.0  # that a result may have been through
@@ -29,8 +29,6 @@ SPAN: dict[Any, int] = {np.float16: 6, np.float32: 30}  # powers of two by which
 
 # Smaller errors do not count: float16 is computed in float32, but products below the range of float32 lose digits.
 FLOOR: dict[str, float] = {"float16": 2.0**-23, "float32": 2.0**-126}
-
-Results = dict[str, Any]
 
 
 def narrow_dtypes(case: Case) -> None:
@@ -46,12 +44,12 @@ def _narrow(case: Case, dtype: np.dtype[Any], factor: float) -> None:
     law, limits = str(dtype), np.finfo(dtype)
     arrays = [(a * factor).astype(dtype) if k in case.moving else a for k, a in enumerate(case.arrays)]
     g, tangents = case.g.astype(dtype), [None if t is None else t.astype(dtype) for t in case.tangents]
-    found, truth = _results(case, arrays, g, tangents), _results(case, *map(_wide, (arrays, g, tangents)))
+    found, truth = case.results(arrays, g, tangents), case.results(*map(_wide, (arrays, g, tangents)))
     moves = {name: np.zeros(np.shape(value)) for name, value in truth.items()}
     for _ in range(SHAKES):
         signs = [1 + limits.eps * case.rng.choice([-1.0, 1.0], np.shape(a)) for a in arrays]
         shaken = [a * sign if k in case.moving else a for k, (a, sign) in enumerate(zip(_wide(arrays), signs))]
-        for name, value in _results(case, shaken, _wide(g), _wide(tangents)).items():
+        for name, value in case.results(shaken, _wide(g), _wide(tangents)).items():
             moves[name] = np.fmax(moves[name], np.abs(value - truth[name]))
     terms = _terms(case, _wide(arrays), _wide(g), _wide(tangents))
     for name, narrow in found.items():
@@ -72,22 +70,6 @@ def _wide(value: Any) -> Any:
     if isinstance(value, list):
         return [_wide(one) for one in value]
     return value.astype(np.float64) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
-
-
-def _results(case: Case, arrays: list[Any], g: Array, tangents: list[Any]) -> Results:
-    """The value, the gradients and the tangent, by name."""
-    metadata = {k: g.dtype if isinstance(v, np.dtype) else v for k, v in case.metadata.items()}  # of astype
-
-    def op(*args: Any) -> Any:
-        return case.primitive(*args, **metadata)
-
-    found = {"the result": np.asarray(op(*arrays))}
-    for k, gradient in pull_back(op, arrays, case.moving, g).items():
-        found[case.names[k]] = np.asarray(gradient)
-    if case.primitive.jvp is not None and case.moving:
-        moving = {k: tangents[k] for k in case.moving}
-        found["the tangent"] = np.asarray(push_forward(op, arrays, moving))
-    return found
 
 
 def _terms(case: Case, arrays: list[Any], g: Array, tangents: list[Any]) -> Results:

@@ -79,6 +79,7 @@ def rebuilt(op: Primitive, **other: Any) -> Primitive:
         "examples": op.examples,
         "broadcasts": op.broadcasts,
         "pointwise": op.pointwise,
+        "degree": op.degree,
         "residuals": op.residuals,
         "reference": op.reference,
         "name": op.name,
