@@ -62,8 +62,9 @@ def inverse_root_mean_square(x: Array, eps: float) -> Array:
 
 def _row_derivative(h: Array, normalized: Array, inverse: Array) -> Array:
     """r * (h - mean(h) - n * mean(h n)). The map is symmetric, so it is right for cotangents and tangents."""
-    result = h - row_means(h)
-    result -= normalized * row_means(h * normalized)
+    result = normalized * row_means(h * normalized)
+    result += row_means(h)
+    np.subtract(h, result, out=result)
     result *= inverse
     return result
 
