@@ -63,7 +63,7 @@ def reverse_sweep(
     allowed = None if inputs is None else set(between(root, inputs, oldest))
     now = stack.get()
     anomaly = not now.plain and current().anomaly
-    collected: dict[Node, Any] = {root: gradient}
+    collected: dict[Node, Any] = {root: gradient if gradient.dtype == root.dtype else gradient.astype(root.dtype)}
     results: dict[Node, Any] = {}
     pending = [(-root.serial, root)]
     retain = retain_graph or create_graph
