@@ -35,8 +35,10 @@ class Unary(Primitive):
         if more or metadata or x is _MISSING:
             return Primitive.__call__(self, *_given(x), *more, **metadata)
         if type(x) is not Tensor:
-            plain = type(x) is ndarray and (x.dtype is SINGLE or x.dtype is DOUBLE)  # a rule calls an op on an array
-            return np.asarray(self.forward(x)) if plain else Primitive.__call__(self, x)
+            if type(x) is not ndarray or (x.dtype is not SINGLE and x.dtype is not DOUBLE):
+                return Primitive.__call__(self, x)
+            out = self.forward(x)  # a rule calls an op on an array
+            return out if type(out) is ndarray else np.asarray(out)
         now, plan = stack.get(), self.first
         node, array, save = x.node, x.array, plan.quick_save
         if node is None or node.dtype is HALF or save is None or not now.plain:

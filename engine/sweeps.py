@@ -28,7 +28,7 @@ from typing import Any
 from engine import ops, versions
 from engine.anomaly import inspect_contribution
 from engine.graph import Node, between
-from engine.half import HALF, widened
+from engine.half import HALF, narrowed, widened
 from engine.plan import BoundRule
 from engine.recording import changed, current, stack
 from engine.rules import apply_hooks, fit, push, pushes, returning, rule_failed, saved_values, separated
@@ -63,29 +63,30 @@ def reverse_sweep(
     allowed = None if inputs is None else set(between(root, inputs, oldest))
     now = stack.get()
     anomaly = not now.plain and current().anomaly
-    collected: dict[Node, Any] = {root: gradient}
+    collected: dict[Node, Any] = {root: gradient if gradient.dtype == root.dtype else gradient.astype(root.dtype)}
     results: dict[Node, Any] = {}
     pending = [(-root.serial, root)]
+    retain = retain_graph or create_graph
     alarm = Alarm()
     with alarm.listening():
         while pending:
             node = heappop(pending)[1]
             g = collected.pop(node)
-            if g.dtype is not node.dtype:
-                g = g.astype(node.dtype)
+            if node.dtype is HALF:
+                g = narrowed(g)
             if node.serial < oldest:  # an input made before: its hooks and its parents are for an outer sweep
                 results[node] = g
                 continue
-            notes = node.notes
+            notes, plan = node.notes, node.plan
             if notes is not None and notes.hooks:
                 g = apply_hooks(node, g)
             if node in inputs if inputs is not None else notes is not None and notes.target is not None:
                 results[node] = g
-            if node.plan is None:
+            if plan is None:
                 continue
             saved: tuple[Any, ...] | None = node.saved
-            rules: Sequence[BoundRule] = node.plan.pulls
-            if saved is None or create_graph or not node.plan.direct or versions.last_assigned > node.serial:
+            rules: Sequence[BoundRule] = plan.pulls
+            if saved is None or create_graph or not plan.direct or versions.last_assigned > node.serial:
                 saved, rules = prepared(node, g, alarm, create_graph)
             for argument, run in rules:
                 parent: Any = node.parents[argument]
@@ -111,7 +112,7 @@ def reverse_sweep(
                 else:
                     collected[parent] = contribution
                     heappush(pending, (-parent.serial, parent))
-            if not (retain_graph or create_graph):
+            if not retain:
                 node.free()
     return results
 

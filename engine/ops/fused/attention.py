@@ -107,8 +107,8 @@ def _exponentials(scores: Array, bias: Any) -> tuple[Array, Array]:
 
 
 def _is_finite(x: Any) -> bool:
-    """Whether the sum is finite, and so every value is; much cheaper than a look at each."""
-    return bool(np.isfinite(as_operand(x).sum()))
+    """Whether the sum of squares is finite, and so every value is; much cheaper than a look at each."""
+    return bool(np.isfinite(np.vdot(as_operand(x), as_operand(x))))
 
 
 def _with_care(scores: Array, bias: Any, value: Array) -> tuple[Array, Array, Array]:
@@ -137,6 +137,35 @@ def _transposed(x: Array) -> Array:
     return np.swapaxes(x, -1, -2)
 
 
+def _row_sums(x: Array) -> Array:
+    """The sum of each row, with its axis kept; as a product, because NumPy's sum is slow for short rows."""
+    return (x @ np.ones(x.shape[-1], x.dtype))[..., None]
+
+
+def _contributions(
+    g: Array,
+    query: Array,
+    key: Array,
+    value: Array,
+    out: Array,
+    weights: Array,
+    inverse: Array,
+    scale: float | None,
+    wanted: tuple[bool, ...],
+) -> tuple[Any, ...]:
+    g = g * inverse
+    d_value = _transposed(weights) @ g if wanted[2] else None
+    if not (wanted[0] or wanted[1]):
+        return None, None, d_value
+    d_scores = g @ _transposed(value)
+    d_scores -= _row_sums(g * out)
+    d_scores *= weights
+    factor = _default_scale(query, scale)
+    d_query = (d_scores @ key) * factor if wanted[0] else None
+    d_key = _transposed(d_scores) @ (query * factor) if wanted[1] else None
+    return d_query, d_key, d_value
+
+
 def _backward(
     g: Array,
     query: Array,
@@ -155,19 +184,11 @@ def _backward(
     key: D.T Q scale
     value: P.T g
     """
-    if not all(map(_is_finite, (key, value, out))):
-        key, value, out, weights, inverse = _without_unused(g, key, value, by_query=(out, weights, inverse))
-    g = g * inverse
-    d_value = _transposed(weights) @ g if wanted[2] else None
-    if not (wanted[0] or wanted[1]):
-        return None, None, d_value
-    d_scores = g @ _transposed(value)
-    d_scores -= (g * out).sum(axis=-1, keepdims=True)
-    d_scores *= weights
-    factor = _default_scale(query, scale)
-    d_query = (d_scores @ key) * factor if wanted[0] else None
-    d_key = _transposed(d_scores) @ (query * factor) if wanted[1] else None
-    return d_query, d_key, d_value
+    found = _contributions(g, query, key, value, out, weights, inverse, scale, wanted)
+    if all(contribution is None or _is_finite(contribution) for contribution in found):
+        return found
+    key, value, out, weights, inverse = _without_unused(g, key, value, by_query=(out, weights, inverse))
+    return _contributions(g, query, key, value, out, weights, inverse, scale, wanted)
 
 
 def _forward_tangent(

@@ -26,6 +26,7 @@ __all__ = ["gelu"]
 
 _SLOPE = math.sqrt(2 / math.pi)
 _CUBIC = 0.044715
+_FAR = 100.0  # the gate of the tanh form is 0 or 1 beyond it
 
 
 def _reference(x: Any, *, approximate: str) -> Any:
@@ -53,7 +54,7 @@ def _gate(x: Array, approximate: str) -> Array:
     return np.divide(1, gate, out=gate)
 
 
-def _derivative(x: Array, gate: Array, approximate: str) -> Array:
+def _derivative(x: Array, out: Array, gate: Array, approximate: str) -> Array:
     if approximate == "none":
         slope = np.asarray(x * x)
         slope *= -0.5
@@ -61,21 +62,20 @@ def _derivative(x: Array, gate: Array, approximate: str) -> Array:
         slope *= 1 / math.sqrt(2 * math.pi)
         slope *= x
     else:
-        linear = np.asarray(1 - gate)
-        linear *= gate
-        linear *= x  # which is 0 where x is so large that its square is infinite
-        slope = linear * x
-        slope *= x
+        if not np.isfinite(np.vdot(x, x)):  # where a square overflows, the gate is 0 or 1, and any large x will do
+            x = np.clip(x, -_FAR, _FAR)
+        slope = np.asarray(x * x)
         slope *= 6 * _SLOPE * _CUBIC
-        linear *= 2 * _SLOPE
-        slope += linear
+        slope += 2 * _SLOPE
+        slope *= 1 - gate
+        slope *= out
     slope += gate
     return slope
 
 
-def _rule(g: Array, x: Array, gate: Array, *, approximate: str) -> Array:
+def _rule(g: Array, x: Array, out: Array, gate: Array, *, approximate: str) -> Array:
     """g * (F(x) + x F'(x)), F the normal distribution or its tanh form"""
-    result = _derivative(x, gate, approximate)
+    result = _derivative(x, out, gate, approximate)
     result *= g
     return result
 

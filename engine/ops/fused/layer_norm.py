@@ -76,8 +76,9 @@ def _normalized(x: Array, eps: float) -> tuple[Array, Array]:
 
 def _row_derivative(h: Array, normalized: Array, inverse: Array) -> Array:
     """r * (h - mean(h) - n * mean(h n)). The map is symmetric, so it is right for cotangents and tangents."""
-    result = h - row_means(h)
-    result -= normalized * row_means(h * normalized)
+    result = normalized * row_means(h * normalized)
+    result += row_means(h)
+    np.subtract(h, result, out=result)
     result *= inverse
     return result
 
