@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from engine import trees
+from engine.testing.names import own_name
 
 LONGEST = 64  # arguments with more elements are not written out
 
@@ -72,8 +73,8 @@ def _unwritable(value: float) -> str:
 
 def _named(subject: Any, otherwise: str) -> tuple[str, str]:
     """The line of source that imports a function, or says where it is defined, and the name to call it by."""
-    name = str(getattr(subject, "name", None) or getattr(subject, "__name__", ""))
-    name = name if name.isidentifier() else otherwise
+    own = own_name(subject)
+    name = own if own.isidentifier() else otherwise
     module = getattr(subject, "__module__", None)
     engine = sys.modules.get("engine")
     if getattr(engine, name, None) is subject:
@@ -82,6 +83,8 @@ def _named(subject: Any, otherwise: str) -> tuple[str, str]:
         return "", name
     if module and getattr(sys.modules.get(module), name, None) is subject:
         return f"from {module} import {name}", name
+    if not own:
+        return f"# {name} is the {type(subject).__name__} that was checked", name
     code = getattr(getattr(subject, "__wrapped__", subject), "__code__", None)
     place = f"{code.co_filename}, line {code.co_firstlineno}" if code else f"{module}"
     return f"# {name} is the one of {place}", name

@@ -1,0 +1,91 @@
+"""What a backward pass owes autograd besides its values: the same gradients however it is asked for them.
+
+    another call      between forward and backward, at another point: nothing is kept on a class or a module
+    a second time     through the same graph: nothing that was saved is written into
+    one argument      when no other one requires a gradient: `ctx.needs_input_grad` is read rightly
+    one result        when no other one is used: a cotangent that is missing counts as zero
+
+Read next: `engine/testing/adapters/jax.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from engine.arrays import Array
+from engine.testing.adapters.program import Program
+from engine.testing.points import random
+from engine.testing.report import GradientError, element
+from engine.testing.tally import tally
+
+__tracebackhide__ = True  # in pytest's tracebacks: what failed is what was checked
+
+Gradients = Sequence[Array | None]
+
+
+def hold_contract(program: Program, names: Sequence[str], xs: Sequence[Array], seed: int) -> None:
+    """Check that the gradients are the same under all these circumstances. Raises GradientError."""
+    rng = np.random.default_rng([seed, 5])
+    graph = program.run(xs)
+    gs = [random(rng, y.shape).astype(y.dtype) for y in graph.values()]
+
+    def same(
+        law: str, words: str, found: Callable[[], Gradients], expected: Gradients, only: int | None = None
+    ) -> None:
+        _same(program.subject, law, words, names, _got(program.subject, words, found), expected, only)
+
+    with program.as_at_first(xs[0].dtype):
+        expected = graph.pull(gs)
+
+    def after_another_call() -> Gradients:
+        with program.as_at_first(xs[0].dtype):
+            inputs = len(program.arguments.names)
+            here = program.run(xs)
+            program.outcome([x + random(rng, x.shape) / 8 if k < inputs else x for k, x in enumerate(xs)])
+            return here.pull(gs)
+
+    same("another call", "after another call of the function", after_another_call, expected)
+    same("a second time", "when asked a second time, of the same graph", lambda: graph.pull(gs), expected)
+    if program.parameters:
+        return
+    for k, name in enumerate(names if len(names) > 1 else ()):
+        words = f"when only {name} requires a gradient"
+        same("one argument", words, lambda k=k: program.run(xs, only=k).pull(gs), expected, k)  # type: ignore[misc]
+    for j in range(len(gs) if len(gs) > 1 else 0):
+        alone = [g if i == j else None for i, g in enumerate(gs)]
+        zeros = [g if i == j else np.zeros_like(g) for i, g in enumerate(gs)]
+        words = f"when only result {j + 1} of {len(gs)} is used"
+        same("one result", words, lambda alone=alone: graph.pull(alone), graph.pull(zeros))  # type: ignore[misc]
+
+
+def _got(subject: str, words: str, found: Callable[[], Gradients]) -> Gradients:
+    try:
+        return found()
+    except Exception as error:
+        reason = str(error).partition("\n")[0]
+        raise GradientError(f"{subject}: the backward pass fails {words}: {reason}") from error
+
+
+def _same(
+    subject: str, law: str, words: str, names: Sequence[str], found: Gradients, expected: Gradients, only: int | None
+) -> None:
+    """Compare gradients up to rounding, which a parallel sum may do in another order."""
+    for k, (name, one, other) in enumerate(zip(names, found, expected, strict=True)):
+        if (only is not None and k != only) or (one is None and other is None):
+            continue
+        zeros = np.zeros_like(one if one is not None else other)
+        a, b = (zeros if x is None else x for x in (one, other))
+        if a.shape != b.shape:
+            raise GradientError(f"{subject}: the gradient of {name} has another shape {words}", law)
+        room = np.sqrt(np.finfo(b.dtype).eps) * np.abs(b).max(initial=0, where=np.isfinite(b))
+        wrong = ~((np.abs(a - b) <= room) | (a == b) | (np.isnan(a) & np.isnan(b)))
+        if wrong.any():
+            at = int(np.flatnonzero(wrong)[0])
+            raise GradientError(
+                f"{subject}: the gradient of {element(name, b.shape, at)} is {a.flat[at]:.6g} {words}, "
+                f"and else {b.flat[at]:.6g}",
+                law,
+            )
+        tally.record(subject, law, where=name)
