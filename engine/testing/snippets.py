@@ -79,12 +79,12 @@ def _named(subject: Any, otherwise: str) -> tuple[str, str]:
     engine = sys.modules.get("engine")
     if getattr(engine, name, None) is subject:
         return "import engine", f"engine.{name}"
+    if not own:
+        return f"# {name} is the {type(subject).__name__} that was checked", name
     if module == "__main__":
         return "", name
     if module and getattr(sys.modules.get(module), name, None) is subject:
         return f"from {module} import {name}", name
-    if not own:
-        return f"# {name} is the {type(subject).__name__} that was checked", name
     code = getattr(getattr(subject, "__wrapped__", subject), "__code__", None)
     place = f"{code.co_filename}, line {code.co_firstlineno}" if code else f"{module}"
     return f"# {name} is the one of {place}", name

@@ -5,17 +5,22 @@
     one argument      when no other one requires a gradient: `ctx.needs_input_grad` is read rightly
     one result        when no other one is used: a cotangent that is missing counts as zero
 
+A Function that writes into an argument must say so as well, by `ctx.mark_dirty`.
+
 Read next: `engine/testing/adapters/jax.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
+from engine import trees
 from engine.arrays import Array
-from engine.testing.adapters.program import Program
+from engine.testing.adapters.program import Program, array_of
 from engine.testing.points import random
 from engine.testing.report import GradientError, element
 from engine.testing.tally import tally
@@ -36,15 +41,15 @@ def hold_contract(program: Program, names: Sequence[str], xs: Sequence[Array], s
     ) -> None:
         _same(program.subject, law, words, names, _got(program.subject, words, found), expected, only)
 
-    with program.as_at_first(xs[0].dtype):
-        expected = graph.pull(gs)
+    expected = graph.pull(gs)
+    if program.declared:
+        _writes_where_it_says(program, xs)
 
     def after_another_call() -> Gradients:
+        inputs, here = len(program.arguments.names), program.run(xs)
         with program.as_at_first(xs[0].dtype):
-            inputs = len(program.arguments.names)
-            here = program.run(xs)
             program.outcome([x + random(rng, x.shape) / 8 if k < inputs else x for k, x in enumerate(xs)])
-            return here.pull(gs)
+        return here.pull(gs)
 
     same("another call", "after another call of the function", after_another_call, expected)
     same("a second time", "when asked a second time, of the same graph", lambda: graph.pull(gs), expected)
@@ -58,6 +63,24 @@ def hold_contract(program: Program, names: Sequence[str], xs: Sequence[Array], s
         zeros = [g if i == j else np.zeros_like(g) for i, g in enumerate(gs)]
         words = f"when only result {j + 1} of {len(gs)} is used"
         same("one result", words, lambda alone=alone: graph.pull(alone), graph.pull(zeros))  # type: ignore[misc]
+
+
+def _writes_where_it_says(program: Program, xs: Sequence[Array]) -> None:
+    """Check that the forward pass writes only into arguments that it returns, as it must those marked as dirty."""
+    given: list[Any] = []
+
+    def apply(*args: Any) -> Any:
+        tensors = [leaf.value for leaf in trees.leaves(args) if hasattr(leaf.value, "is_floating_point")]
+        given.extend(one for one in tensors if one.is_floating_point())
+        return program.apply(*args)
+
+    results = replace(program, apply=apply).run(xs).results
+    for name, x, tensor in zip(program.arguments.names, xs, given, strict=True):
+        if not np.array_equal(array_of(tensor), x, equal_nan=True) and all(tensor is not one for one in results):
+            raise GradientError(
+                f"{program.subject}: the forward pass writes into its argument {name}; "
+                "return a new tensor, or mark it by ctx.mark_dirty and return it"
+            )
 
 
 def _got(subject: str, words: str, found: Callable[[], Gradients]) -> Gradients:

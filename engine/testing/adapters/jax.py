@@ -17,6 +17,7 @@ from engine.arrays import Array
 from engine.testing.adapters.adapted import Adapted, floating, framework, targeted, written
 from engine.testing.checks import Report
 from engine.testing.names import name_of, named
+from engine.testing.report import Inconclusive
 
 __tracebackhide__ = True  # in pytest's tracebacks: what failed is what was checked
 
@@ -50,7 +51,7 @@ def check_jax(
     places = named(len(arrays), f)
     moving = {k: _array(jax, places, path, leaf, dtype) for k, (path, leaf) in enumerate(leaves) if _moves(jax, leaf)}
     names = [_name(jax, places, leaves[k][0]) for k in moving]
-    enable_x64 = getattr(jax, "enable_x64", None) or framework("check_jax", "jax.experimental", "JAX").enable_x64
+    enable_x64 = (jax if hasattr(jax, "enable_x64") else framework("check_jax", "jax.experimental", "JAX")).enable_x64
 
     def result(function: Callable[..., Any], xs: Sequence[Any]) -> Any:
         given = dict(zip(moving, xs, strict=True))
@@ -63,18 +64,45 @@ def check_jax(
             out = result(function, [jax.numpy.array(x) for x in xs])
             return out if callable(out) else [np.asarray(one) for one in out]
 
+    compiled = _compiled(jax, lambda xs: result(f, xs))
+    pulled = _compiled(jax, lambda gs, xs: jax.vjp(lambda xs: result(f, xs), xs)[1](gs)[0])
+
+    def value(*xs: Array) -> list[Array]:
+        with enable_x64(True):
+            return [np.array(one) for one in compiled([jax.numpy.array(x) for x in xs])]
+
     def vjp(gs: Sequence[Array], *xs: Array) -> list[Array]:
         with enable_x64(True):
-            _, pull = jax.vjp(lambda *xs: result(f, xs), *[jax.numpy.array(x) for x in xs])
-            return [np.asarray(g) for g in pull([jax.numpy.array(g) for g in gs])]
+            return [np.array(g) for g in pulled(*([jax.numpy.array(one) for one in list(row)] for row in (gs, xs)))]
 
     options = {"subgradient": subgradient, "rtol": rtol, "atol": atol, "seed": seed}
     readable = [jax.tree_util.tree_map(_readable, one) for one in arrays]
     snippet = written("check_jax", {"f": f}, readable, dtype=dtype, surrogate=surrogate, name=name, **options)
-    adapted = Adapted(
-        "check_jax", subject, names, list(moving.values()), lambda *xs: at(f, xs), vjp, targeted(surrogate, at), snippet
-    )
+    xs = list(moving.values())
+    adapted = Adapted("check_jax", subject, names, xs, value, vjp, targeted(surrogate, at), snippet)
+    if xs and not all(map(_equal, at(f, xs), at(f, xs))):  # compiled, it would draw its random numbers once
+        raise Inconclusive(f"{subject}: inconclusive, two calls with the same arguments differ; fix its randomness")
     return adapted.compare(**options)
+
+
+def _compiled(jax: Any, function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function compiled by `jax.jit`, or as it is if it cannot be, as where a condition depends on values."""
+    jitted, can = jax.jit(function), True
+
+    def call(*args: Any) -> Any:
+        nonlocal can
+        if can:
+            try:
+                return jitted(*args)
+            except (jax.errors.JAXTypeError, jax.errors.JAXIndexError):
+                can = False
+        return function(*args)
+
+    return call
+
+
+def _equal(one: Array, other: Array) -> bool:
+    return np.array_equal(one, other, equal_nan=True)
 
 
 def _moves(jax: Any, leaf: Any) -> bool:
@@ -98,7 +126,8 @@ def _results(jax: Any, subject: str, out: Any) -> list[Any]:
     arrays = [jax.numpy.asarray(leaf) for leaf in jax.tree_util.tree_leaves(out)]
     if any(jax.numpy.iscomplexobj(one) for one in arrays):
         raise TypeError(f"check_jax: {subject} returns complex numbers; return their real and imaginary parts")
-    found = [one for one in arrays if jax.numpy.issubdtype(one.dtype, jax.numpy.floating)]
+    numbers = [one for one in arrays if jax.numpy.issubdtype(one.dtype, jax.numpy.floating)]
+    found = [one.astype("float32") if one.dtype == jax.numpy.bfloat16 else one for one in numbers]  # NumPy has none
     if not found:
         raise TypeError(f"check_jax: {subject} returns no floating array, so nothing can be differentiated")
     return found

@@ -1,8 +1,9 @@
 """Program: a function of PyTorch's tensors, or a module, as it runs at arrays that the checker moves.
 
 Every run is like the first. It draws from the same seed, so that dropout drops the same elements; buffers and frozen
-parameters are as they were, so that batch norm forgets the run before; and the default dtype is that of the arrays,
-so that `torch.zeros(n)` inside the function fits. Nothing of this is left behind after the run.
+parameters are as they were, so that batch norm forgets the run before; the default dtype is that of the arrays, so that
+`torch.zeros(n)` inside the function fits; and there is one thread, which always adds up in the same order, and is
+faster at the small sizes of a check. Nothing of this is left behind after the run.
 
 Read next: `engine/testing/adapters/contract.py`, what a backward pass owes autograd besides its values.
 """
@@ -55,7 +56,7 @@ class Arguments:
         if not tensor.is_floating_point():
             return tensor
         self.names.append(name)
-        self.xs.append(tensor.cpu().double().numpy().astype(dtype))
+        self.xs.append(array_of(tensor.double()).astype(dtype))
         return tensor.device
 
     def call(self, moved: Sequence[Any]) -> list[Any]:
@@ -102,7 +103,7 @@ class Program:
         """Run the function as at first; `only` this one of what is moved may be made to require a gradient."""
         with self.as_at_first(xs[0].dtype):
             moved, out = self.outcome(xs, only)
-        return Graph(self, moved, self.results(out))
+        return Graph(self, xs[0].dtype, moved, self.results(out))
 
     def outcome(self, xs: Sequence[Array], only: int | None = None) -> tuple[list[Any], Any]:
         """What is moved, as tensors, and what the function returns, from whatever state the run before has left."""
@@ -118,17 +119,21 @@ class Program:
     def as_at_first(self, dtype: np.dtype[Any]) -> Iterator[None]:
         """A context with the state and the seed of the first run."""
         torch, kind = self.torch, getattr(self.torch, dtype.name)
-        default = torch.get_default_dtype()
-        for owner, name, value in self.buffers:
-            setattr(owner, name, value.to(kind if value.is_floating_point() else value.dtype, copy=True))
-        for parameter, value in self.frozen:
-            parameter.data = value.to(kind if value.is_floating_point() else value.dtype, copy=True)
-        with torch.random.fork_rng(self.cuda()), torch.enable_grad():
-            torch.manual_seed(self.seed)
+        default, threads = torch.get_default_dtype(), torch.get_num_threads()
+        with torch.random.fork_rng(self.cuda()), torch.inference_mode(False), torch.enable_grad():
+            for owner, name, value in self.buffers:
+                setattr(owner, name, value.to(kind if value.is_floating_point() else value.dtype, copy=True))
+            for parameter, value in self.frozen:
+                parameter.data = value.to(kind if value.is_floating_point() else value.dtype, copy=True)
+            torch.default_generator.manual_seed(self.seed)
+            for device in self.cuda():
+                torch.cuda.default_generators[device.index].manual_seed(self.seed)
             torch.set_default_dtype(kind)
+            torch.set_num_threads(1)
             try:
                 yield
             finally:
+                torch.set_num_threads(threads)
                 torch.set_default_dtype(default)
 
     def cuda(self) -> list[Any]:
@@ -144,7 +149,7 @@ class Program:
         found = [one for one in tensors if one.is_floating_point() and (one.requires_grad or not self.declared)]
         if not found:
             raise TypeError(f"{self.check}: {self.subject} returns no floating tensor that has a gradient")
-        return found
+        return [one.float() if one.dtype == self.torch.bfloat16 else one for one in found]  # which NumPy does not have
 
 
 @dataclass
@@ -152,11 +157,12 @@ class Graph:
     """What one run has recorded: the tensors that were moved, and the results."""
 
     program: Program
+    dtype: np.dtype[Any]
     moved: Sequence[Any]
     results: Sequence[Any]
 
     def values(self) -> list[Array]:
-        return [np.array(one.detach().cpu()) for one in self.results]
+        return [array_of(one) for one in self.results]
 
     def pull(self, gs: Sequence[Array | None]) -> list[Array | None]:
         """The gradients in what was moved, from a cotangent for each result; None where autograd finds no path."""
@@ -165,24 +171,20 @@ class Graph:
         wanted = [x for x in self.moved if x.requires_grad]
         if not pairs:
             return [None] * len(self.moved)
-        found = torch.autograd.grad(
-            [y for y, _ in pairs],
-            wanted,
-            [torch.from_numpy(g).to(y.device) for y, g in pairs],
-            allow_unused=True,
-            retain_graph=True,
-        )
-        given = iter(None if one is None else _dense(one) for one in found)
+        with self.program.as_at_first(self.dtype):
+            cotangents = [torch.from_numpy(g).to(y.device) for y, g in pairs]
+            found = torch.autograd.grad([y for y, _ in pairs], wanted, cotangents, allow_unused=True, retain_graph=True)
+        given = iter(None if one is None else array_of(one) for one in found)
         return [next(given) if x.requires_grad else None for x in self.moved]
 
 
-def _dense(gradient: Any) -> Array:
-    """A gradient as an array; an embedding may return a sparse one."""
-    return np.asarray((gradient.to_dense() if gradient.is_sparse else gradient).detach().cpu())
+def array_of(tensor: Any) -> Array:
+    """The values of a tensor as a new array."""
+    dense = tensor.detach().to_dense() if tensor.is_sparse else tensor.detach()  # gradients of embeddings may be sparse
+    return np.array(dense.cpu().resolve_neg().numpy())  # the imaginary part of a conjugate is a negated view
 
 
 def _readable(torch: Any, value: Any) -> Any:
     if not isinstance(value, torch.Tensor) or value.layout != torch.strided:
         return value
-    tensor = value.detach().cpu()
-    return np.array(tensor.float() if tensor.dtype == torch.bfloat16 else tensor)
+    return array_of(value.float() if value.dtype == torch.bfloat16 else value)

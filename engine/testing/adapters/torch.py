@@ -18,7 +18,7 @@ import numpy as np
 from engine.arrays import Array
 from engine.testing.adapters.adapted import Adapted, floating, framework, targeted, written
 from engine.testing.adapters.contract import hold_contract
-from engine.testing.adapters.program import Arguments, Program
+from engine.testing.adapters.program import Arguments, Program, array_of
 from engine.testing.checks import Report
 from engine.testing.names import name_of, named
 from engine.testing.report import GradientError
@@ -114,7 +114,7 @@ def check_torch_module(
         def target(*xs: Array) -> Any:
             return _evaluated(other, xs)
 
-    values = [p.detach().cpu().double().numpy().astype(dtype) for p in program.parameters.values()]
+    values = [array_of(p.double()).astype(dtype) for p in program.parameters.values()]
     options = {"subgradient": subgradient, "rtol": rtol, "atol": atol, "seed": seed}
     given = {"dtype": dtype, "surrogate": surrogate, "name": name, **options}
     snippet = written(check, {"module": module}, arguments.written, **given)
@@ -136,9 +136,7 @@ def _compare(
         return program.run(xs).values()
 
     def vjp(gs: Sequence[Array], *xs: Array) -> Sequence[Array | None]:
-        graph = program.run(xs)
-        with program.as_at_first(xs[0].dtype):
-            return graph.pull(gs)
+        return program.run(xs).pull(gs)
 
     report = Adapted(program.check, program.subject, names, xs, value, vjp, surrogate, snippet).compare(**options)
     try:
@@ -153,7 +151,7 @@ def _evaluated(program: Program, xs: Sequence[Array]) -> Any:
     """The results of a surrogate at arrays, or the function that it returns."""
     with program.as_at_first(xs[0].dtype):
         _, out = program.outcome(xs)
-    return out if callable(out) else [np.array(one.detach().cpu()) for one in program.results(out)]
+    return out if callable(out) else [array_of(one) for one in program.results(out)]
 
 
 def _places(torch: Any, function: Any, count: int) -> list[str]:
@@ -168,7 +166,8 @@ def _copied(torch: Any, check: str, subject: str, module: Any, arguments: Argume
     if any(torch.nn.parameter.is_lazy(p) for p in module.parameters()):
         raise TypeError(f"{check}: {subject} has parameters without a shape yet; call the module once before")
     try:
-        copy = deepcopy(module)
+        with torch.inference_mode(False):
+            copy = deepcopy(module)
     except Exception as error:
         reason = str(error).partition("\n")[0]
         raise TypeError(f"{check}: {subject} cannot be copied: {reason}") from error
