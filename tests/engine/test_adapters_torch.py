@@ -11,12 +11,12 @@ import pytest
 from engine.testing import GradientError, Inconclusive, check_torch_function
 
 torch: Any = pytest.importorskip("torch", reason="PyTorch is not installed; `make compare` installs it")
-nn, Function = torch.nn, torch.autograd.Function
+nn = torch.nn
 RNG = np.random.default_rng(0)
 X, W = RNG.normal(size=(2, 3)), RNG.normal(size=(3, 2))
 
 
-class Power(Function):  # type: ignore[misc]
+class Power(torch.autograd.Function):  # type: ignore[misc]
     """x**power @ w + bias, with settings that are no tensors."""
 
     @staticmethod
@@ -45,7 +45,7 @@ def changed(base: Any, **methods: Any) -> Any:
     return type(base.__name__, (base,), {name: staticmethod(method) for name, method in methods.items()})
 
 
-class Product(Function):  # type: ignore[misc]
+class Product(torch.autograd.Function):  # type: ignore[misc]
     """A Function with `setup_context`: its forward takes no ctx."""
 
     @staticmethod
@@ -62,7 +62,7 @@ class Product(Function):  # type: ignore[misc]
         return g * b, g * a
 
 
-class Largest(Function):  # type: ignore[misc]
+class Largest(torch.autograd.Function):  # type: ignore[misc]
     """The largest of each row, where it stands, and a copy without a gradient."""
 
     @staticmethod
@@ -80,7 +80,7 @@ class Largest(Function):  # type: ignore[misc]
         return torch.zeros(ctx.shape).scatter_(-1, places[:, None], g[:, None])  # of the default dtype
 
 
-class Doubled(Function):  # type: ignore[misc]
+class Doubled(torch.autograd.Function):  # type: ignore[misc]
     """Writes into its argument, and says so."""
 
     @staticmethod
@@ -93,7 +93,7 @@ class Doubled(Function):  # type: ignore[misc]
         return 2 * g
 
 
-class Rounded(Function):  # type: ignore[misc]
+class Rounded(torch.autograd.Function):  # type: ignore[misc]
     @staticmethod
     def forward(ctx: Any, x: Any) -> Any:
         return x.round()
@@ -103,7 +103,7 @@ class Rounded(Function):  # type: ignore[misc]
         return g
 
 
-class Pair(Function):  # type: ignore[misc]
+class Pair(torch.autograd.Function):  # type: ignore[misc]
     @staticmethod
     def forward(ctx: Any, x: Any) -> Any:
         ctx.set_materialize_grads(False)
@@ -136,6 +136,7 @@ def of_trees(params: Any, x: Any) -> Any:
             id="pytorch sums bias",
         ),
         pytest.param(Product, (X, X), id="setup_context"),
+        pytest.param(Product, (np.array(0.5), np.array(2.0)), id="no axes"),
         pytest.param(Largest, (X,), id="marks"),
         pytest.param(Doubled, (X,), id="dirty"),
         pytest.param(Pair, (X,), id="pair"),
@@ -148,6 +149,10 @@ def of_trees(params: Any, x: Any) -> Any:
 )
 def test_right_functions_agree(function: Any, arrays: tuple[Any, ...]) -> None:
     assert check_torch_function(function, *arrays).entries > 0
+
+
+def test_an_empty_argument_has_nothing_to_compare() -> None:
+    assert check_torch_function(Product, np.ones((0, 2)), np.ones((0, 2))).entries == 0
 
 
 kept: dict[str, Any] = {}

@@ -11,12 +11,12 @@ import pytest
 from engine.testing import GradientError, Inconclusive, check_torch_module
 
 torch: Any = pytest.importorskip("torch", reason="PyTorch is not installed; `make compare` installs it")
-nn, Function = torch.nn, torch.autograd.Function
+nn = torch.nn
 RNG = np.random.default_rng(0)
 X, W, WORDS = (RNG.normal(size=shape) for shape in ((2, 3), (3, 2), (3, 4)))
 
 
-class Tied(nn.Module):  # type: ignore[misc]
+class Tied(nn.Module):  # type: ignore[misc,name-defined]
     def __init__(self) -> None:
         super().__init__()
         self.embed, self.out = nn.Embedding(4, 3), nn.Linear(3, 4, bias=False)
@@ -26,8 +26,10 @@ class Tied(nn.Module):  # type: ignore[misc]
         return {"logits": self.out(self.embed(ids)), "more": (self.embed(ids),)}
 
 
-class Counting(nn.Module):  # type: ignore[misc]
+class Counting(nn.Module):  # type: ignore[misc,name-defined]
     """A buffer that is replaced, not written into."""
+
+    count: Any
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,7 +85,7 @@ def test_right_modules_agree_and_stay_as_they_are(module: Any, arrays: tuple[Any
     assert torch.get_default_dtype() == torch.float32
 
 
-class Halves(Function):  # type: ignore[misc]
+class Halves(torch.autograd.Function):  # type: ignore[misc]
     @staticmethod
     def forward(ctx: Any, x: Any) -> Any:
         return x.clone()
@@ -93,7 +95,7 @@ class Halves(Function):  # type: ignore[misc]
         return g / 2
 
 
-class Through(nn.Module):  # type: ignore[misc]
+class Through(nn.Module):  # type: ignore[misc,name-defined]
     """A module that sends one of its parameters through a wrong Function."""
 
     def __init__(self, inner: Any, name: str) -> None:
@@ -105,7 +107,7 @@ class Through(nn.Module):  # type: ignore[misc]
         return torch.func.functional_call(self.inner, {self.name: Halves.apply(parameters[self.name])}, (x,))
 
 
-class Cut(nn.Module):  # type: ignore[misc]
+class Cut(nn.Module):  # type: ignore[misc,name-defined]
     def __init__(self) -> None:
         super().__init__()
         self.first, self.last = nn.Linear(3, 2), nn.Linear(2, 2)
@@ -114,7 +116,7 @@ class Cut(nn.Module):  # type: ignore[misc]
         return self.last(self.first(x).detach())
 
 
-class Caching(nn.Module):  # type: ignore[misc]
+class Caching(nn.Module):  # type: ignore[misc,name-defined]
     """Its backward pass reads what the last call stored on the module."""
 
     def forward(self, x: Any) -> Any:
@@ -144,7 +146,7 @@ def test_wrong_modules_are_found(module: Any, report: str) -> None:
 
 
 def test_randomness_that_is_not_pytorchs_is_inconclusive() -> None:
-    class Noisy(nn.Module):  # type: ignore[misc]
+    class Noisy(nn.Module):  # type: ignore[misc,name-defined]
         def forward(self, x: Any) -> Any:
             return x * np.random.rand()
 
@@ -153,7 +155,7 @@ def test_randomness_that_is_not_pytorchs_is_inconclusive() -> None:
 
 
 def test_a_surrogate_module_gets_the_same_parameters() -> None:
-    class Quantized(nn.Linear):  # type: ignore[misc]
+    class Quantized(nn.Linear):  # type: ignore[misc,name-defined]
         def forward(self, input: Any) -> Any:
             return super().forward(input + (input.round() - input).detach())
 

@@ -1,5 +1,7 @@
 """Adapted: a function of a framework's tensors as a function of a flat list of arrays, with its backward pass.
 
+So every leaf of the arguments is an array of its own for the checker, under its name in the source or in the module.
+
 Read next: `engine/testing/adapters/torch.py`.
 """
 
@@ -15,6 +17,8 @@ import numpy as np
 from engine.arrays import Array
 from engine.testing.checks import Report, Rule, check_rule
 from engine.testing.snippets import call
+
+__tracebackhide__ = True  # in pytest's tracebacks: what failed is what was checked
 
 Function = Callable[..., Any]
 

@@ -20,6 +20,8 @@ import numpy as np
 from engine import trees
 from engine.arrays import Array
 
+__tracebackhide__ = True  # in pytest's tracebacks: what failed is what was checked
+
 
 class Arguments:
     """The arguments of a call: floating arrays and tensors, which are moved, and all else, which is passed through.
@@ -60,15 +62,17 @@ class Arguments:
         return tensor.device
 
     def call(self, moved: Sequence[Any]) -> list[Any]:
-        """The arguments with these tensors in place of those that are moved, and copies of the others."""
+        """The arguments of a call with these tensors moved; all tensors are copies, which the function may write into."""
         given = iter(moved)
         found = []
         for form, leaves in zip(self._forms, self._leaves, strict=True):
             values = [next(given) if isinstance(leaf, self.torch.device) else leaf for leaf in leaves]
-            found.append(trees.with_leaves(form, [v.clone() if hasattr(v, "clone") else v for v in values]))
+            copies = [one.clone() if isinstance(one, self.torch.Tensor) else one for one in values]
+            found.append(trees.with_leaves(form, copies))
         return found
 
     def devices(self) -> list[Any]:
+        """Where what is moved belongs."""
         return [leaf for leaves in self._leaves for leaf in leaves if isinstance(leaf, self.torch.device)]
 
 
@@ -108,11 +112,11 @@ class Program:
     def outcome(self, xs: Sequence[Array], only: int | None = None) -> tuple[list[Any], Any]:
         """What is moved, as tensors, and what the function returns, from whatever state the run before has left."""
         inputs = [
-            self.torch.from_numpy(x).to(device).requires_grad_(only in (None, k))
+            self.torch.from_numpy(np.asarray(x)).to(device).requires_grad_(only in (None, k))
             for k, (x, device) in enumerate(zip(xs, self.arguments.devices(), strict=False))
         ]
         for parameter, x in zip(self.parameters.values(), xs[len(inputs) :], strict=True):
-            parameter.data = self.torch.from_numpy(x).to(parameter.device)
+            parameter.data = self.torch.from_numpy(np.asarray(x)).to(parameter.device)
         return [*inputs, *self.parameters.values()], self.apply(*self.arguments.call(inputs))
 
     @contextmanager
