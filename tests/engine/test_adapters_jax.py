@@ -96,9 +96,14 @@ def ones_for_g(g: Any, p: Any, x: Any) -> Any:
     return {**times_vjp(g, p, x)[0], "b": jnp.full(2, float(x.shape[0]))}, g @ p["w"].T
 
 
+def unsummed(g: Any, p: Any, x: Any) -> Any:
+    return {**times_vjp(g, p, x)[0], "b": g}, g @ p["w"].T
+
+
 @pytest.mark.parametrize(
     ("backward", "report"),
     [
+        pytest.param(unsummed, r"linear: Custom VJP bwd rule must.*the shapes do not match", id="a sum is missing"),
         pytest.param(
             doubled, r"linear: the vjp rule of p\['w'\] .*at       p\['w'\]\[\d, \d\].*ratio    -1", id="sign"
         ),

@@ -168,6 +168,13 @@ def save(ctx: Any, x: Any) -> Any:
     return torch.sigmoid(x)
 
 
+def save_and_write(ctx: Any, x: Any) -> Any:
+    out = torch.sigmoid(x)
+    ctx.save_for_backward(out)
+    out.mul_(2)
+    return out / 2
+
+
 def write_into_saved(ctx: Any, g: Any) -> Any:
     (s,) = ctx.saved_tensors
     return s.mul_(1 - s).mul_(g)
@@ -236,6 +243,18 @@ SQUARE = RNG.normal(size=(2, 2))
             id="transposed",
         ),
         pytest.param(
+            changed(Product, backward=lambda ctx, g: (g[0], g)), (X, X), r"invalid gradient at index 0", id="shape"
+        ),
+        pytest.param(
+            changed(Product, backward=lambda ctx, g: g), (X, X), r"incorrect number of gradients", id="number"
+        ),
+        pytest.param(
+            changed(Pair, forward=save_and_write, backward=write_into_saved),
+            (X,),
+            r"the vjp rule of x disagrees",
+            id="saved, then written into",
+        ),
+        pytest.param(
             changed(Product, backward=lambda ctx, g: (g, None)),
             (X, X + 1),
             r"the vjp rule of [ab] disagrees",
@@ -268,19 +287,20 @@ SQUARE = RNG.normal(size=(2, 2))
             r"x\[0, 0\] is .* when asked a second",
             id="saved by NumPy",
         ),
-        (
+        pytest.param(
             changed(Pair, forward=write_into_argument, backward=lambda ctx, g: 3 * g),
             (X,),
             r"writes into its argument x",
+            id="argument",
         ),
         pytest.param(
-            changed(Doubled, backward=lambda ctx, g: g.mul_(2)), (X,), r"wrote into the cotangent", id="argument"
+            changed(Doubled, backward=lambda ctx, g: g.mul_(2)), (X,), r"wrote into the cotangent", id="cotangent"
         ),
         pytest.param(
             lambda params: params["w"][0].detach() * params["w"][1],
             ({"w": [X, X]},),
             r"params\['w'\]\[0\]\[\d, \d\]",
-            id="cotangent",
+            id="path of a tree",
         ),
     ],
 )

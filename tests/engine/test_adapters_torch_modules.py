@@ -12,6 +12,7 @@ from engine.testing import GradientError, Inconclusive, check_torch_module
 
 torch: Any = pytest.importorskip("torch", reason="PyTorch is not installed; `make compare` installs it")
 nn = torch.nn
+torch.manual_seed(0)  # of the parameters of the modules below
 RNG = np.random.default_rng(0)
 X, W, WORDS = (RNG.normal(size=shape) for shape in ((2, 3), (3, 2), (3, 4)))
 

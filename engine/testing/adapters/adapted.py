@@ -8,7 +8,8 @@ Read next: `engine/testing/adapters/torch.py`.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +17,20 @@ import numpy as np
 
 from engine.arrays import Array
 from engine.testing.checks import Report, Rule, check_rule
+from engine.testing.report import GradientError
 from engine.testing.snippets import call
 
 __tracebackhide__ = True  # in pytest's tracebacks: what failed is what was checked
 
 Function = Callable[..., Any]
+
+REFUSALS = (  # what PyTorch and JAX say of a backward pass that they cannot use
+    "returned an invalid gradient",
+    "returned an incorrect number of gradients",
+    "expected Variable or None",
+    "modified by an inplace operation",
+    "Custom VJP bwd rule must",
+)
 
 
 @dataclass(frozen=True)
@@ -71,6 +81,18 @@ def floating(check: str, dtype: Any) -> np.dtype[Any]:
     if found.kind != "f" or found.itemsize > 8:
         raise TypeError(f"{check}: dtype is float64, float32 or float16, not {dtype!r}")
     return found
+
+
+@contextmanager
+def refusing(subject: str) -> Iterator[None]:
+    """A context in which a gradient that the framework refuses, as one of a wrong shape, is a GradientError."""
+    try:
+        yield
+    except (RuntimeError, TypeError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        if not any(words in reason for words in REFUSALS):
+            raise
+        raise GradientError(f"{subject}: {reason}") from error
 
 
 def targeted(surrogate: Function | None, at: Callable[[Function, Sequence[Array]], Any]) -> Function | None:

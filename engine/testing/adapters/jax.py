@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from engine.arrays import Array
-from engine.testing.adapters.adapted import Adapted, floating, framework, targeted, written
+from engine.testing.adapters.adapted import Adapted, floating, framework, refusing, targeted, written
 from engine.testing.checks import Report
 from engine.testing.names import name_of, named
 from engine.testing.report import Inconclusive
@@ -72,7 +72,7 @@ def check_jax(
             return [np.array(one) for one in compiled([jax.numpy.array(x) for x in xs])]
 
     def vjp(gs: Sequence[Array], *xs: Array) -> list[Array]:
-        with enable_x64(True):
+        with enable_x64(True), refusing(subject):
             return [np.array(g) for g in pulled(*([jax.numpy.array(one) for one in list(row)] for row in (gs, xs)))]
 
     options = {"subgradient": subgradient, "rtol": rtol, "atol": atol, "seed": seed}

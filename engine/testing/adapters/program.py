@@ -62,7 +62,7 @@ class Arguments:
         return tensor.device
 
     def call(self, moved: Sequence[Any]) -> list[Any]:
-        """The arguments of a call with these tensors moved; all tensors are copies, which the function may write into."""
+        """The arguments with these tensors in place of what is moved; all are copies, free to be written into."""
         given = iter(moved)
         found = []
         for form, leaves in zip(self._forms, self._leaves, strict=True):
