@@ -57,13 +57,17 @@ def frozen() -> Any:
         (nn.BatchNorm1d(3).eval(), (X,)),
         (nn.GRU(3, 2), (X,)),
         (nn.LSTM(3, 2), (X, (np.ones((1, 2)), np.ones((1, 2))))),
+        (nn.GRU(3, 2), (nn.utils.rnn.pack_sequence([torch.ones(2, 3), torch.zeros(1, 3)]),)),
         (nn.Embedding(4, 2), (np.array([1, 3, 1]),)),
         (nn.EmbeddingBag(4, 2, sparse=True), (np.array([[1, 3], [0, 1]]),)),
         (nn.MultiheadAttention(4, 2), (WORDS, WORDS, WORDS, None, False)),
         (nn.TransformerEncoderLayer(4, 2, 4), (WORDS,)),
         (nn.Sequential(nn.ReLU(inplace=True), nn.Linear(3, 4), nn.Dropout(0.5)), (X,)),
         (nn.utils.parametrizations.weight_norm(nn.Linear(3, 2)), (X,)),
-        (nn.utils.parametrizations.spectral_norm(nn.Linear(3, 2)), (X,)),
+        (
+            nn.utils.parametrizations.spectral_norm(nn.Linear(3, 2)).eval(),
+            (X,),
+        ),  # training, it holds an iterate constant
         (Tied(), (torch.tensor([1, 3]),)),
         (Counting(), (X,)),
         (frozen(), (X,)),
@@ -77,6 +81,7 @@ def test_right_modules_agree_and_stay_as_they_are(module: Any, arrays: tuple[Any
     report = check_torch_module(module, *arrays)
     floats = sum(np.size(a) for a in arrays if isinstance(a, np.ndarray) and a.dtype.kind == "f")
     floats += 4 if isinstance(module, nn.LSTM) else 0
+    floats += 9 if isinstance(arrays[0], nn.utils.rnn.PackedSequence) else 0
     parameters = sum(p.numel() for p in module.parameters() if p.requires_grad)
     assert report.entries == 4 if parameters > 256 else report.elements == floats + parameters
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())

@@ -45,7 +45,7 @@ class Arguments:
                 raise TypeError(f"{check}: {place} is a module; give the module to check_torch_module, as its subject")
             leaves = trees.leaves(arg)
             self._leaves.append([self._leaf(check, place + leaf.path, leaf.value, dtype) for leaf in leaves])
-            self.written.append(trees.with_leaves(arg, [_readable(torch, leaf.value) for leaf in leaves]))
+            self.written.append(_readable(torch, arg))
 
     def _leaf(self, check: str, name: str, value: Any, dtype: np.dtype[Any]) -> Any:
         if not isinstance(value, np.ndarray | self.torch.Tensor):
@@ -189,6 +189,12 @@ def array_of(tensor: Any) -> Array:
 
 
 def _readable(torch: Any, value: Any) -> Any:
-    if not isinstance(value, torch.Tensor) or value.layout != torch.strided:
+    """An argument as source is written from it: arrays in place of tensors, and named tuples without their names."""
+    if isinstance(value, dict):
+        return {key: _readable(torch, child) for key, child in value.items()}
+    if isinstance(value, list | tuple):
+        children = [_readable(torch, child) for child in value]
+        return children if isinstance(value, list) else tuple(children)
+    if not isinstance(value, torch.Tensor):
         return value
     return array_of(value.float() if value.dtype == torch.bfloat16 else value)
