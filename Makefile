@@ -27,7 +27,7 @@ format: $(VENV)/dev.stamp  ## put the source into its canonical form
 
 compare: $(VENV)/dev.stamp  ## hold every op against PyTorch's, run the recipes; downloads PyTorch and JAX
 	$(BIN)/python -m pip install --quiet -e '.[compare]'
-	$(BIN)/python -m pytest tests/against
+	$(BIN)/python -m pytest tests/against tests/engine/test_adapters*.py
 
 bench: $(VENV)/dev.stamp  ## compare with PyTorch, which it downloads; time the pictures
 	$(BIN)/python -m pip install --quiet -e '.[bench]'

@@ -1,7 +1,8 @@
 """pytest plugin for gradient checks in any project: how many examples they draw, and a summary of the results.
 
     def test_gelu(gradcheck):                 the fixture is `engine.testing.gradcheck`; the summary counts its
-        gradcheck(gelu, x)                    checks under the name of the test
+        gradcheck(gelu, x)                    checks under the name of the test. So are the fixtures
+                                              check_torch_function, check_torch_module and check_jax
 
     pytest --gradcheck-examples=200           examples each check draws: a number, dev, ci or deep
     pytest --gradcheck-examples=deep          1,500 random ones, from a seed that is printed
@@ -101,14 +102,39 @@ def _marked(item: pytest.Item) -> Any:
 @pytest.fixture(scope="session")  # hypothesis refuses fixtures of function scope in its tests
 def gradcheck() -> Callable[..., Any]:
     """Hold the gradients of a function against central differences; raises GradientError."""
-    from engine.testing import gradcheck
+    return _counted("gradcheck")
+
+
+@pytest.fixture(scope="session")
+def check_torch_function() -> Callable[..., Any]:
+    """Hold a torch.autograd.Function against central differences; raises GradientError."""
+    return _counted("check_torch_function")
+
+
+@pytest.fixture(scope="session")
+def check_torch_module() -> Callable[..., Any]:
+    """Hold the gradients of a torch.nn.Module against central differences; raises GradientError."""
+    return _counted("check_torch_module")
+
+
+@pytest.fixture(scope="session")
+def check_jax() -> Callable[..., Any]:
+    """Hold the gradients of a JAX function against central differences; raises GradientError."""
+    return _counted("check_jax")
+
+
+def _counted(name: str) -> Callable[..., Any]:
+    """A check of `engine.testing` that counts under the name of the test."""
+    import engine.testing
     from engine.testing.tally import tally
 
-    @wraps(gradcheck)
+    check = getattr(engine.testing, name)
+
+    @wraps(check)
     def under_the_name_of_the_test(*args: Any, **options: Any) -> Any:
         __tracebackhide__ = True
         with tally.under(os.environ["PYTEST_CURRENT_TEST"].rpartition(" (")[0]):
-            return gradcheck(*args, **options)
+            return check(*args, **options)
 
     return under_the_name_of_the_test
 

@@ -2,7 +2,7 @@
 
 Order n checks the derivative of order n - 1 like any other function, in every mode at every order.
 
-Read next: `engine/testing/snippets.py`.
+Read next: `engine/testing/adapters/__init__.py`, the same check for other frameworks.
 """
 
 from __future__ import annotations
@@ -129,17 +129,59 @@ def check_vjp(
 
     Raises GradientError and Inconclusive as `gradcheck` does.
     """
-    subject = name or name_of(f, vjp)
-    judge = _judge("check_vjp", subject, subgradient, rtol, atol)
     options = _changed(surrogate=surrogate, subgradient=subgradient, rtol=rtol, atol=atol, name=name, seed=seed)
+    return check_rule(
+        Rule("check_vjp", name or name_of(f, vjp), named(len(arrays), f, vjp), f, vjp, surrogate),
+        arrays,
+        lambda: call("check_vjp", {"f": f, "vjp": vjp}, arrays, **options),
+        subgradient=subgradient,
+        rtol=rtol,
+        atol=atol,
+        seed=seed,
+    )
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A function of arrays and its backward pass, as `check_vjp` takes them, with the names that reports give them.
+
+    Fields:
+        check: the name of the public check.
+        subject: the name of the function.
+        names: the names of its arguments.
+        f, vjp, surrogate: as for `check_vjp`.
+    """
+
+    check: str
+    subject: str
+    names: Sequence[str]
+    f: Function
+    vjp: Function
+    surrogate: Function | None = None
+
+
+def check_rule(
+    rule: Rule,
+    arrays: Sequence[Any],
+    snippet: Callable[[], str],
+    *,
+    subgradient: bool,
+    rtol: float,
+    atol: float,
+    seed: int,
+) -> Report:
+    """What `check_vjp` does, for a rule with names; `snippet` writes the source that repeats a check that failed."""
+    judge = _judge(rule.check, rule.subject, subgradient, rtol, atol)
+    f = judge.counted(rule.f)
+
+    def at(args: Sequence[Any]) -> Point:
+        return of_callables(rule.subject, rule.names, f, rule.vjp, args, rule.surrogate)
+
     try:
-        inputs, counted = Inputs(subject, named(len(arrays), f, vjp), arrays), judge.counted(f)
-        _check_point(
-            lambda args: of_callables(subject, counted, vjp, args, surrogate), inputs, ("reverse",), judge, seed
-        )
+        _check_point(at, Inputs(rule.subject, rule.names, arrays), ("reverse",), judge, seed)
         judge.finish()
     except GradientError as error:
-        error.snippet = call("check_vjp", {"f": f, "vjp": vjp}, arrays, **options)
+        error.snippet = snippet()
         raise
     return _report(judge, ("reverse",))
 

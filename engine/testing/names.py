@@ -19,8 +19,14 @@ Function = Callable[..., Any]
 def name_of(*functions: Function) -> str:
     """The name of a function in reports: that of the first of these whose name is an identifier."""
     bare = [f.func if isinstance(f, partial) else f for f in functions]
-    names = [str(getattr(f, "name", None) or getattr(f, "__name__", None) or type(f).__name__) for f in bare]
+    names = [own_name(f) or type(f).__name__ for f in bare]
     return next((name for name in names if name.isidentifier()), names[0])
+
+
+def own_name(f: Any) -> str:
+    """The name that a function, a class or an op has of its own, or an empty string."""
+    given = getattr(f, "name", None)  # of an op; a class may have a method of that name
+    return str(given if given and isinstance(given, str) else getattr(f, "__name__", ""))
 
 
 def named(count: int, f: Function, rule: Function | None = None) -> list[str]:

@@ -150,10 +150,15 @@ def of_engine(subject: str, f: Function, args: Sequence[Any], surrogate: Functio
 
 
 def of_callables(
-    subject: str, f: Function, rule: Function, args: Sequence[Any], surrogate: Function | None = None
+    subject: str,
+    names: Sequence[str],
+    f: Function,
+    rule: Function,
+    args: Sequence[Any],
+    surrogate: Function | None = None,
 ) -> Point:
     """A point of a function of arrays, with a vjp written by hand: rule(g, *args) -> one cotangent per argument."""
-    inputs = Inputs(subject, named(len(args), f, rule), args)
+    inputs = Inputs(subject, names, args)
     target = f if surrogate is None else _target(subject, f, surrogate, inputs.arguments(inputs.xs))
 
     def copies(xs: Sequence[Array]) -> list[Array]:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from engine import trees
+from engine.testing.names import own_name
 
 LONGEST = 64  # arguments with more elements are not written out
 
@@ -72,12 +73,14 @@ def _unwritable(value: float) -> str:
 
 def _named(subject: Any, otherwise: str) -> tuple[str, str]:
     """The line of source that imports a function, or says where it is defined, and the name to call it by."""
-    name = str(getattr(subject, "name", None) or getattr(subject, "__name__", ""))
-    name = name if name.isidentifier() else otherwise
+    own = own_name(subject)
+    name = own if own.isidentifier() else otherwise
     module = getattr(subject, "__module__", None)
     engine = sys.modules.get("engine")
     if getattr(engine, name, None) is subject:
         return "import engine", f"engine.{name}"
+    if not own:
+        return f"# {name} is the {type(subject).__name__} that was checked", name
     if module == "__main__":
         return "", name
     if module and getattr(sys.modules.get(module), name, None) is subject:

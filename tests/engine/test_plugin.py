@@ -219,6 +219,36 @@ def test_the_fixture_counts_under_the_name_of_the_test_and_gets_on_with_hypothes
     assert "\ntest_it.py::test_square " in printed(result)
 
 
+@pytest.mark.parametrize(
+    ("framework", "source"),
+    [
+        ("torch", "check_torch_function(torch.sin, x), check_torch_module(torch.nn.Linear(2, 1).double(), x)"),
+        ("jax", "check_jax(jax.numpy.sin, x)"),
+    ],
+)
+def test_the_checks_of_other_frameworks_are_fixtures_too(
+    stranger: pytest.Pytester, framework: str, source: str
+) -> None:
+    pytest.importorskip(framework, reason=f"{framework} is not installed; `make compare` installs it")
+    fixtures = ", ".join(re.findall(r"check_\w+", source))
+    result = run(
+        stranger,
+        f"""
+        import {framework}
+        import numpy as np
+
+        def test_f({fixtures}):
+            x = np.array([0.5, 1.0])
+            {source}
+        """,
+        "-v",
+        "-W",
+        "default",
+    )
+    result.assert_outcomes(passed=1)
+    assert "\ntest_it.py::test_f " in printed(result)
+
+
 def test_workers_add_up_to_what_one_process_counts(stranger: pytest.Pytester) -> None:
     pytest.importorskip("xdist")
     source = """
