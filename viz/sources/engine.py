@@ -5,7 +5,7 @@ Read next: `viz/stages.py`, the share of each part of the model.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -14,12 +14,15 @@ from engine.arrays import Array
 from engine.backward import seed_for
 from engine.explain import local_derivative
 from engine.graph import oldest_first
+from engine.memory import kept_bytes
 from engine.recording import ScopeName, no_grad
 from engine.sweeps import reverse_sweep
 from engine.values import known_values
 from viz.checks import NothingToTrace
+from viz.data import Absent, Line
 from viz.sources import measures
 from viz.sources.assemble import assembled, first_uses
+from viz.sources.lines import line_at
 from viz.sources.names import named
 from viz.sources.records import Recording, Sent, Value
 from viz.sources.watch import Watcher
@@ -55,13 +58,21 @@ def record(loss: Tensor, names: Mapping[str, Any]) -> Recording:
     ordered = oldest_first(watcher.gradients)
     values = _values(ordered, watcher, {root: loss.array, **known_values(ordered)}, _names_of(names))
     embedded = next((node for node in ordered if _is_embedding(node)), None)
-    return assembled(loss.item(), values, watcher, embedded, "not kept; engine.keep_values keeps it")
+    return assembled(
+        loss.item(),
+        values,
+        watcher,
+        embedded,
+        unknown_value="not kept; engine.keep_values keeps it",
+        unknown_line="compute the loss under engine.keep_lines()",
+        absent=list(_absent(names, set(ordered))),
+    )
 
 
 def _values(
     ordered: Sequence[Node], watcher: Watcher[Node, Array], known: Mapping[Node, Array], names: Mapping[Node, str]
 ) -> list[Value[Node]]:
-    uses = first_uses(ordered, watcher)
+    uses, saved = first_uses(ordered, watcher), kept_bytes(ordered)
     values = []
     for node in ordered:
         scope = (uses.get(node, node) if node.primitive is None else node).scope
@@ -78,9 +89,42 @@ def _values(
                 formula="" if node.primitive is None else describe.formula(node.primitive),
                 value=measures.numbers(known[node]) if node in known else None,
                 hooked=node.notes is not None and bool(node.notes.hooks),
+                saved=saved[node],
+                line=_line(node),
             )
         )
     return values
+
+
+def _line(node: Node) -> Line | None:
+    origin = None if node.notes is None else node.notes.origin
+    return None if origin is None else line_at(origin.file, origin.number)
+
+
+def _absent(names: Mapping[str, Any], reached: Collection[Node]) -> Iterator[Absent]:
+    """Leaves that the user named and the loss was not computed from; and modules none of whose tensors is one."""
+    known = set[int]()
+    for path, value in named(names):
+        if isinstance(value, Tensor) and value.is_leaf and value.node not in reached and id(value) not in known:
+            known.add(id(value))
+            if value.requires_grad:
+                yield Absent(path, value.size, frozen=False)
+    for name, model in names.items():
+        for path, module in model.named_modules() if _is_reached(model, reached) else ():
+            tensors = list(module.tensors())
+            if not any(tensor.requires_grad for _, tensor in tensors):
+                yield from (Absent(_dotted(name, path, own), tensor.size, frozen=True) for own, tensor in tensors)
+
+
+def _is_reached(model: Any, reached: Collection[Node]) -> bool:
+    """Whether an object is a module, and the loss was computed from one of its parameters."""
+    if isinstance(model, type) or not hasattr(model, "named_modules"):
+        return False
+    return any(isinstance(one, Tensor) and one.node in reached for _, one in model.named_parameters())
+
+
+def _dotted(*names: str) -> str:
+    return ".".join(filter(None, names))
 
 
 def _is_embedding(node: Node) -> bool:
