@@ -2,7 +2,8 @@
 
 A node keeps the values that its rules read: arguments, its result, masks and indices. Many nodes keep the same memory,
 as a view or as the very same array; it is counted once, for the oldest of them. A view keeps alive all memory of the
-array it is a view of, so that is what counts. The arrays of leaves are left out: parameters are in memory anyway.
+array it is a view of, so that is what counts. The arrays of leaves are left out if their tensors still exist:
+parameters are in memory anyway.
 
 The invariant: the bytes of all nodes add up to what a backward pass without `retain_graph` lets go, if nothing else
 holds these arrays.

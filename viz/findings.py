@@ -65,12 +65,13 @@ def diagnose(loss: float, nodes: Sequence[Node], edges: Sequence[Edge], absent: 
     """
     if any(node.op in ("module", "other") for node in nodes):
         raise ValueError("diagnose: this flow is folded or pruned; diagnose the flow it was made from")
+    rise = list(_change("exploding", largest_rise(nodes, edges)))
     return [
         *_not_finite(loss, nodes, edges),
         *_change("vanishing", largest_fall(nodes, edges)),
-        *_change("exploding", largest_rise(nodes, edges)),
+        *rise,
         *_dead(nodes, edges),
-        *_scale([node for node in nodes if node.parameters]),
+        *_scale([node for node in nodes if node.parameters], rises=bool(rise)),
         *_absent("detached", [one for one in absent if not one.frozen]),
         *_absent("frozen", [one for one in absent if one.frozen]),
     ]
@@ -141,21 +142,24 @@ def _nonzero(node: Node) -> int:
     return 0 if math.isnan(zeros) else round((1 - zeros) * math.prod(node.shape))
 
 
-def _scale(leaves: Sequence[Node]) -> Iterator[Finding]:
-    """Gradients that are all too small or all too large: it is the loss that has the wrong size."""
+def _scale(leaves: Sequence[Node], rises: bool) -> Iterator[Finding]:
+    """Gradients that are all too small or all too large: it is the loss that has the wrong size.
+
+    Where gradients explode (`rises`), the loss is large for the same reason.
+    """
     sizes = {leaf.rms: leaf for leaf in leaves}
     if not sizes or not all(map(math.isfinite, sizes)):
         return
     if not any(sizes):
         every = counted(len(leaves), "leaf", "leaves")
-        yield Finding("no gradient", f"every gradient is exactly zero, of {every}", {"leaves": len(leaves)})
+        yield Finding("no gradient", f"every gradient is exactly zero ({every})", {"leaves": len(leaves)})
         return
     half = all(leaf.dtype.rpartition(".")[2] == "float16" for leaf in leaves)
     least, most = min(size for size in sizes if size), max(sizes)
     smallest = SMALLEST_HALF if half else SMALLEST
     if most < smallest:
         yield _wrong_scale("below", smallest, "largest", most, sizes[most])
-    if least > LARGEST:
+    if least > LARGEST and not rises:
         yield _wrong_scale("above", LARGEST, "smallest", least, sizes[least])
 
 

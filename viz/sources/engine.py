@@ -102,25 +102,32 @@ def _line(node: Node) -> Line | None:
 
 
 def _absent(names: Mapping[str, Any], reached: Collection[Node]) -> Iterator[Absent]:
-    """Leaves that the user named and the loss was not computed from; and modules none of whose tensors is one."""
-    known = set[int]()
-    for path, value in named(names):
-        if isinstance(value, Tensor) and value.is_leaf and value.node not in reached and id(value) not in known:
-            known.add(id(value))
-            if value.requires_grad:
-                yield Absent(path, value.size, frozen=False)
-    for name, model in names.items():
-        for path, module in model.named_modules() if _is_reached(model, reached) else ():
+    """Leaves that the user named and the loss was not computed from, and modules whose tensors require no gradient.
+
+    A module, list or dict of which the loss was computed from no part is another model, and left out. Variables that
+    are tensors count only if there is no model: where there is one, they belong to something else.
+    """
+    alone = {name: value for name, value in names.items() if isinstance(value, Tensor)}
+    models = {name: value for name, value in names.items() if name not in alone and _is_used({name: value}, reached)}
+    known = set(reached)
+    for path, leaf in _leaves(models or alone):
+        if leaf.node is not None and leaf.node not in known:
+            known.add(leaf.node)
+            yield Absent(path, leaf.size, frozen=False)
+    for name, model in models.items():
+        for within, module in model.named_modules() if hasattr(model, "named_modules") else ():
             tensors = list(module.tensors())
             if not any(tensor.requires_grad for _, tensor in tensors):
-                yield from (Absent(_dotted(name, path, own), tensor.size, frozen=True) for own, tensor in tensors)
+                yield from (Absent(_dotted(str(name), within, own), tensor.size, frozen=True) for own, tensor in tensors)
 
 
-def _is_reached(model: Any, reached: Collection[Node]) -> bool:
-    """Whether an object is a module, and the loss was computed from one of its parameters."""
-    if isinstance(model, type) or not hasattr(model, "named_modules"):
-        return False
-    return any(isinstance(one, Tensor) and one.node in reached for _, one in model.named_parameters())
+def _leaves(names: Mapping[str, Any]) -> Iterator[tuple[str, Tensor]]:
+    """The leaves that are found in names, with the expressions that lead to them."""
+    return ((path, one) for path, one in named(names) if isinstance(one, Tensor) and one.is_leaf)
+
+
+def _is_used(names: Mapping[str, Any], reached: Collection[Node]) -> bool:
+    return any(leaf.node in reached for _, leaf in _leaves(names))
 
 
 def _dotted(*names: str) -> str:

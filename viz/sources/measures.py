@@ -92,7 +92,7 @@ def numbers(array: Any) -> Numbers | None:
     if array.size == 1:
         value = array.item()
         return Numbers(value, 0.0, value, value, (value,), float(value == 0))
-    zeros = 1 - np.count_nonzero(array) / array.size
+    zeros = float(np.count_nonzero(array == 0) / array.size)
     with np.errstate(all="ignore"):  # inf - inf, in the standard deviation
         mean, std, least, greatest = (float(take(array)) for take in (np.mean, np.std, np.min, np.max))
     return Numbers(mean, std, least, greatest, each(array), zeros)
