@@ -99,7 +99,9 @@ def _node(node: Node, whole: Picture) -> dict[str, str]:
         attributes |= {"style": "filled", "color": INK, "penwidth": "1.8"}
     if node.op == "other":
         attributes["style"] = "filled,dashed"
-    if node.id in whole.marked or node.id in whole.first:
+    if node.id in whole.first:
+        attributes |= {"color": INK, "penwidth": "3", "margin": "0.16,0.1"}
+    if node.id in whole.marked:
         attributes |= {"color": INK, "penwidth": "4"}
     return {**attributes, "label": labels.label(_rows(node, whole, remark))}
 
