@@ -90,6 +90,8 @@ class Node(Data):
         saved: the bytes that are kept for its backward pass, parameters left out; memory that several values keep is
             counted for the oldest of them. None if that is not known.
         line: the line of the user's source that made it; None if that was not recorded.
+        trouble: whether its gradient is the first, going backward from the loss, with a nan or an infinite number; for
+            a box, whether it holds this value.
     """
 
     id: str
@@ -110,6 +112,7 @@ class Node(Data):
     hooked: bool = False
     saved: int | None = None
     line: Line | None = None
+    trouble: bool = False
 
     @property
     def label(self) -> str:

@@ -26,7 +26,7 @@ _NEARLY_ZERO = 1e-6  # of the largest gradient: rounding errors of gradients tha
 FILL = "fill: root mean square of the gradient dL/dx"
 ZERO = "white: a gradient of zero"
 NOT_FINITE = "double frame: a gradient with nan or infinite numbers"
-FIRST_TROUBLE = "thick double frame: the first of these, going backward"
+FIRST_TROUBLE = "thick frame: where a nan or an infinite number first appears, going backward"
 
 
 def symbol(node: Node) -> str:
@@ -132,7 +132,11 @@ def written(line: Line) -> str:
 
 
 def first_trouble(node: Node) -> str:
-    """What to write at the node whose gradient is the first that is not finite."""
+    """What to write at the node where a gradient is not finite for the first time; empty at all others."""
+    if not node.trouble:
+        return ""
+    if node.op in ("module", "other"):
+        return "first nan or infinite number inside"
     return f"first {'nan' if math.isnan(node.rms) else 'infinite number'} of the sweep"
 
 

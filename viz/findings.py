@@ -118,7 +118,7 @@ def _change(kind: str, change: Change | None) -> Iterator[Finding]:
 
 
 def _dead(nodes: Sequence[Node], edges: Sequence[Edge]) -> Iterator[Finding]:
-    """Activations through which next to nothing passes."""
+    """Activations through which next to nothing passes, of those that alone read what they read."""
     by_id = {node.id: node for node in nodes}
     arriving = Counter(edge.target for edge in edges)
     for edge in edges:

@@ -100,7 +100,10 @@ class BlameFlow(Data):
 
     @property
     def first_nonfinite(self) -> Node | None:
-        """The node whose gradient is the first, going backward from the loss, with a nan or an infinite number."""
+        """The node whose gradient is the first, going backward from the loss, with a nan or an infinite number.
+
+        In a folded or pruned flow the box that holds it; None if all gradients are finite.
+        """
         return first_nonfinite(self.nodes)
 
     def diagnose(self) -> list[Finding]:

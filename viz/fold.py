@@ -110,5 +110,6 @@ def folded(group: Group, inside: Sequence[Node], doors: Sequence[Node]) -> Node:
         formula="" if group.is_box else result.formula,
         calls=group.calls,
         saved=total(node.saved for node in inside),
+        trouble=any(node.trouble for node in inside),
         line=result.line if not group.is_box and len({node.line for node in inside}) == 1 else None,
     )

@@ -109,6 +109,7 @@ def _other(pruned: Sequence[Node]) -> Node:
         blame=math.fsum(node.blame for node in pruned),
         count=sum(node.count for node in pruned),
         saved=total(node.saved for node in pruned),
+        trouble=any(node.trouble for node in pruned),
     )
 
 

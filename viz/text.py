@@ -58,7 +58,8 @@ def tree(loss: float, parameters: Sequence[Parameter], memory: Sequence[Kept], d
 
 def trouble(first: Node) -> str:
     """The line about the node whose gradient is the first that is not finite."""
-    return printable(f"{first_trouble(first)}: in the gradient of {place_of(first)}")
+    at = "in" if first.op in ("module", "other") else "in the gradient of"
+    return printable(f"{first_trouble(first)}: {at} {place_of(first)}")
 
 
 def _part(norm: float, whole: float) -> float:

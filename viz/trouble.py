@@ -1,5 +1,8 @@
 """trouble: where a nan or an infinite number first appears, going backward from the loss.
 
+Blame reaches values from the youngest to the oldest, and the gradient of one is computed from those of younger ones. So
+all gradients that the first one was computed from are finite: it is where the trouble starts.
+
 Read next: `viz/depth.py`, how gradients change with depth.
 """
 
@@ -12,11 +15,8 @@ from viz.data import Edge, Node
 
 
 def first_nonfinite(nodes: Iterable[Node]) -> Node | None:
-    """The node whose gradient is the first that is not finite; None if all are.
-
-    Blame reaches `nodes` in their order, so every gradient that this one was computed from is finite.
-    """
-    return next((node for node in nodes if not math.isfinite(node.norm)), None)
+    """The node whose gradient is the first that is not finite, or the box that holds it; None if all are finite."""
+    return next((node for node in nodes if node.trouble), None)
 
 
 def sender(node: Node, nodes: Sequence[Node], edges: Sequence[Edge]) -> tuple[Node, Edge] | None:

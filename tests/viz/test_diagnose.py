@@ -292,17 +292,29 @@ def test_a_nan_loss_names_the_oldest_value_that_is_nan() -> None:
     assert found.text == "the loss is nan; the oldest value known to hold a nan is log"
 
 
-def test_the_first_trouble_is_marked_in_the_picture_and_on_the_page() -> None:
+def test_the_first_trouble_is_marked_in_the_picture_and_on_the_page_and_a_box_holds_it() -> None:
     with engine.scope("inner"):
         x = Tensor([0.0, 4.0], requires_grad=True, name="x")
-        root = engine.sqrt(x * 1.0)
+        root = engine.sqrt(x * 1.0) + 1.0
     flow = viz.trace((root * 2.0).sum())
+    legend = "thick frame: where a nan or an infinite number first appears, going backward"
     assert flow.dot().count("first infinite number of the sweep") == 1
-    assert "thick double frame: the first of these, going backward" in flow.dot()
-    assert flow.html().count("first infinite number of the sweep") == 2  # the value, and the call that holds it
+    assert legend in flow.dot()
+    page = flow.html()
+    assert page.count("first infinite number of the sweep") == page.count('"trouble":true') - 1 == 1
+    assert page.count("first nan or infinite number inside") == 1  # at the call, while it is closed
+    assert legend in page
+    folded = flow.fold(1)
+    box = folded.first_nonfinite
+    assert box is not None
+    assert math.isfinite(box.norm)  # the gradient that arrives is; inside it breaks
+    assert box.label == "inner"
+    assert folded.dot().count("first nan or infinite number inside") == 1
+    assert folded.text().endswith("\nfirst nan or infinite number inside: in inner")
+    assert folded.prune(0.5).first_nonfinite is not None
     healthy = viz.trace((engine.exp(x) * 2.0).sum())
     assert healthy.first_nonfinite is None
-    assert "thick double frame" not in healthy.dot() + healthy.html()
+    assert "thick frame" not in healthy.dot() + healthy.html()
 
 
 def test_a_view_cannot_be_diagnosed() -> None:

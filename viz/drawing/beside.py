@@ -53,7 +53,6 @@ def beside(
         spine=left.spine | right.spine,
         bands=[*left.bands, *right.bands],
         frames=_joined(left.frames, right.frames),
-        first={**left.first, **right.first},
         notes=dict(_notes(pairs, names)),
         marked=marked,
         level=_level(pairs, nodes[1]),

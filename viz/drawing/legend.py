@@ -39,7 +39,7 @@ def _fills(picture: Picture) -> list[str]:
         rows.append(_row(ZERO))
     if not all(math.isfinite(node.rms) for node in picture.nodes.values()):
         rows.append(_row(NOT_FINITE))
-    if picture.first:
+    if any(node.trouble for node in picture.nodes.values()):
         rows.append(_row(FIRST_TROUBLE))
     return rows
 

@@ -14,9 +14,8 @@ from viz.data import Edge, Node
 from viz.digits import percents
 from viz.drawing.frames import Frames, frames
 from viz.drawing.spine import bands, spine
-from viz.figures import fill_scale, first_trouble
+from viz.figures import fill_scale
 from viz.strokes import largest_norm
-from viz.trouble import first_nonfinite
 
 _MOST_OF_OTHER = 8  # arrows
 
@@ -59,7 +58,6 @@ class Picture:
         spine: ids of the nodes on the spine.
         bands: pairs of ids of which the first is to be drawn higher, see `bands` in spine.py.
         frames: the frames around all nodes.
-        first: a line for the node whose gradient is the first that is not finite, by id.
         notes: an additional line for some nodes, by id.
         marked: ids of nodes to emphasise.
         level: pairs of ids to be drawn side by side.
@@ -81,7 +79,6 @@ class Picture:
     spine: frozenset[str]
     bands: Sequence[tuple[str, str]]
     frames: Frames
-    first: Mapping[str, str]
     notes: Mapping[str, str] = field(default_factory=dict)
     marked: frozenset[str] = frozenset()
     level: Sequence[tuple[str, str]] = ()
@@ -100,7 +97,6 @@ def picture(loss: float, nodes: Sequence[Node], edges: Sequence[Edge]) -> Pictur
     holders = [node for node in nodes if node.parameters]
     fills = [node.rms for node in nodes[1:] if node.id not in other]
     straight, around = spine(nodes, edges), frames(nodes, edges)
-    first = first_nonfinite(nodes)
     return Picture(
         losses={nodes[0].id: loss},
         nodes={node.id: node for node in nodes},
@@ -125,7 +121,6 @@ def picture(loss: float, nodes: Sequence[Node], edges: Sequence[Edge]) -> Pictur
         spine=frozenset(straight),
         bands=list(bands(straight, nodes, edges, around)),
         frames=around,
-        first={first.id: first_trouble(first)} if first else {},
     )
 
 

@@ -22,7 +22,6 @@ from viz.page.legend import legend
 from viz.page.steps import steps
 from viz.page.things import Drawn, known, share
 from viz.strokes import largest_norm, stroke, width
-from viz.trouble import first_nonfinite
 from viz.words import printable
 
 
@@ -36,8 +35,7 @@ def content(loss: float, nodes: Sequence[Node], edges: Sequence[Edge], unknown_v
     fills = [node.rms for number, node in enumerate(every) if number not in losses and node.op != "other"]
     scale = figures.fill_scale(fills)
     folded = any(node.op == "module" for node in every)
-    first = first_nonfinite(nodes)
-    drawn = Drawn(loss, folded, losses, scale, every, edges, unknown_value, first)
+    drawn = Drawn(loss, folded, losses, scale, every, edges, unknown_value)
     values = [drawn.value(number, calls, home[node.id]) for number, node in enumerate(nodes)]
     return {
         "summary": f"loss {short(loss)} · {_counts(nodes, edges)}",

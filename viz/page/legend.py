@@ -41,7 +41,9 @@ def legend(
     has_colors = any(math.isfinite(size) and size > 0 for size in fills)
     notes = [figures.ZERO] if 0.0 in fills else []
     if not all(math.isfinite(thing.rms) for thing in things):
-        notes += [figures.NOT_FINITE, figures.FIRST_TROUBLE]
+        notes.append(figures.NOT_FINITE)
+    if any(thing.trouble for thing in things):
+        notes.append(figures.FIRST_TROUBLE)
     return {
         "fill": figures.FILL if has_colors else "",
         "scale": [[short(tick), scale.color(tick), scale.ink(tick)] for tick in scale.ticks()] if has_colors else [],

@@ -48,7 +48,6 @@ class Drawn:
         things: the nodes, and then the boxes of the calls.
         edges: of the flow.
         unknown_value: what to say of a value that is not known; empty to say nothing.
-        first: the node whose gradient is the first that is not finite.
     """
 
     loss: float
@@ -58,7 +57,6 @@ class Drawn:
     things: Sequence[Node]
     edges: Sequence[Edge]
     unknown_value: str
-    first: Node | None
 
     def value(self, number: int, calls: Sequence[Call], home: int | None) -> dict[str, Any]:
         """The data of a value; `home` is the call that it is drawn in."""
@@ -72,7 +70,7 @@ class Drawn:
             facts.insert(2, ("value", self.unknown_value))
         return known(
             home=home,
-            **self._common(number, label, path, around, node is self.first),
+            **self._common(number, label, path, around),
             spoken=_spoken(path, node.op, node),
             facts=printable_facts(facts),
             formula=printable(node.formula),
@@ -84,18 +82,13 @@ class Drawn:
         holds = f"module with {len(call.inside):,} values"
         return known(
             home=call.parent,
-            **self._common(number, path[-1], path, path[:-1], any(node is self.first for node in call.inside)),
+            **self._common(number, path[-1], path, path[:-1]),
             spoken=_spoken(path, holds, box),
             facts=printable_facts([("op", holds), *list(figures.facts(box))[1:]]),
         )
 
-    def _common(
-        self, number: int, label: str, path: Sequence[str], around: Sequence[str], is_first: bool
-    ) -> dict[str, Any]:
-        """The fields of both kinds of things.
-
-        `around` is the path of the call that the thing is drawn in; `is_first` whether it is or holds `first`.
-        """
+    def _common(self, number: int, label: str, path: Sequence[str], around: Sequence[str]) -> dict[str, Any]:
+        """The fields of both kinds of things; `around` is the path of the call that the thing is drawn in."""
         node, is_loss = self.things[number], number in self.losses
         title = (
             ".".join(path[len(around) :]) if node.op == "leaf" else label if node.op == "module" else node.name or ""
@@ -111,19 +104,15 @@ class Drawn:
             "path": printable(".".join(path)),
             "op": printable(node.op),
             "head": shortened(printable(name), figures.LONGEST_NAME) + printable(rest),
-            "small": " · ".join(filter(None, (self._small(node, is_loss), self._trouble if is_first else ""))),
+            "small": " · ".join(filter(None, (self._small(node, is_loss), figures.first_trouble(node)))),
             "blame": share(node.blame, figures.of_the_blame) if node.parameters else None,
             "fill": fill,
             "ink": ink,
             "sign": self._is_sign(number) or None,
             "broken": None if math.isfinite(node.rms) else True,
-            "first": is_first or None,
+            "trouble": node.trouble or None,
             "many": node.count > 1 or None,
         }
-
-    @property
-    def _trouble(self) -> str:
-        return figures.first_trouble(self.first) if self.first else ""
 
     def _small(self, node: Node, is_loss: bool) -> str:
         """The second line of a box, without its shares."""

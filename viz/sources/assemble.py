@@ -55,6 +55,7 @@ def assembled(
     gradients = watcher.gradients
     shares = dict(zip((leaf.key for leaf in leaves), shares_of([gradients[leaf.key].norm for leaf in leaves])))
     calls = _numbered(values)
+    trouble = next((value.key for value in reversed(values) if not math.isfinite(gradients[value.key].norm)), None)
     nodes = tuple(
         Node(
             id=ids[value.key],
@@ -74,6 +75,7 @@ def assembled(
             hooked=value.hooked,
             saved=value.saved,
             line=value.line,
+            trouble=trouble is not None and value.key == trouble,
         )
         for value in reversed(values)
     )

@@ -118,7 +118,9 @@ def _absent(names: Mapping[str, Any], reached: Collection[Node]) -> Iterator[Abs
         for within, module in model.named_modules() if hasattr(model, "named_modules") else ():
             tensors = list(module.tensors())
             if not any(tensor.requires_grad for _, tensor in tensors):
-                yield from (Absent(_dotted(str(name), within, own), tensor.size, frozen=True) for own, tensor in tensors)
+                yield from (
+                    Absent(_dotted(str(name), within, own), tensor.size, frozen=True) for own, tensor in tensors
+                )
 
 
 def _leaves(names: Mapping[str, Any]) -> Iterator[tuple[str, Tensor]]:
