@@ -31,9 +31,7 @@ def kept_bytes(nodes: Iterable[Node]) -> dict[Node, int]:
     }
     found = {}
     for node in ordered:
-        owners = {
-            id(owner): owner for array in _arrays((node.saved, *node.metadata.values())) for owner in [owner_of(array)]
-        }
+        owners = {id(owner): owner for owner in map(owner_of, _arrays(node.saved))}
         found[node] = sum(owner.nbytes for key, owner in owners.items() if key not in counted)
         counted.update(owners)
     return found

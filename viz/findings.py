@@ -20,16 +20,18 @@ from viz.digits import percent, short
 from viz.figures import counted, place_of, size_of
 from viz.trouble import first_nan_value, first_nonfinite, sender
 
-MOST_CHANGE = 1e3  # between two layers: at one learning rate, one of them learns a thousand times as fast as the other
-LEAST_PASSING = (
-    0.01  # of the elements of a gradient, through an activation: half pass a relu at first, few per cent later
-)
-FEWEST_ELEMENTS = 64  # from which a fraction says something: that all of fewer are zero can be chance
-SMALLEST = (
-    1e-8  # root mean square of a gradient: what Adam adds to it before dividing; below this its steps get smaller
-)
-SMALLEST_HALF = 6.1e-5  # the same in float16: smaller numbers lose digits
-LARGEST = 1e4  # root mean square: at a learning rate of 1e-4, every step changes each element by 1 or more
+# Between two layers: at one learning rate, one of them learns a thousand times as fast as the other.
+MOST_CHANGE = 1e3
+# Of the elements of a gradient, through an activation: about half pass a relu at first, a few per cent when trained.
+LEAST_PASSING = 0.01
+# From which on a fraction says something: of fewer, none may pass by chance.
+FEWEST_ELEMENTS = 64
+# Root mean square: Adam adds 1e-8 to the size of the gradient that it divides by, so below this its steps get smaller.
+SMALLEST = 1e-8
+# The same in float16, where smaller numbers lose digits.
+SMALLEST_HALF = 6.1e-5
+# Root mean square: even at a learning rate of 1e-4, every step would change each element by 1.
+LARGEST = 1e4
 _MOST_NAMED = 3
 
 ACTIVATIONS = frozenset(

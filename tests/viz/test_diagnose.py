@@ -166,6 +166,26 @@ def test_a_recurrent_net_vanishes_over_its_steps() -> None:
     assert found.numbers["layers"] >= 18
 
 
+def test_a_branch_that_blame_can_pass_beside_is_no_layer() -> None:
+    """Its last layer is nearly zero, as where a block is to do nothing at first: the gradient inside is small."""
+    model = network(6, engine.relu, residual=True)
+    for name, parameter in model.named_parameters():
+        if name.endswith("second.weight"):
+            parameter.assign(parameter.numpy() * 1e-6)
+    stem = nn.Linear(WIDTH, WIDTH)  # without it, nothing is beside the first branch that blame could reach
+    assert viz.trace((model(stem(DATA)) - 1.0).square().mean()).diagnose() == []
+
+
+@pytest.mark.parametrize("small_first", [True, False])
+def test_of_two_branches_side_by_side_neither_is_a_layer(small_first: bool) -> None:
+    first, left, right, last = (network(0, engine.relu) if k == 3 else nn.Linear(WIDTH, WIDTH) for k in range(4))
+    left.weight.assign(left.weight.numpy() * 1e-6)
+    x = first(DATA)
+    branches = (left, right) if small_first else (right, left)
+    made = [engine.tanh(branch(engine.tanh(branch(x)))) for branch in branches]  # twice, so that blame has to fall
+    assert viz.trace((last(made[0] + made[1]) - 1.0).square().mean()).diagnose() == []
+
+
 def test_a_regulariser_beside_the_network_hides_nothing() -> None:
     model = network(24, engine.relu)
     penalty = sum((parameter.square().sum() for parameter in model.parameters()), Tensor(0.0))

@@ -59,6 +59,27 @@ def test_the_column_of_the_table_adds_up_with_a_row_for_what_has_no_parameters()
     assert re.search(r"^1 +0 +1.02 kB$", flow.text(1), re.MULTILINE)  # and no share
 
 
+def test_a_module_with_inner_modules_has_a_row_for_what_it_keeps_itself() -> None:
+    parameters = (viz.Parameter((), "w", 1, 1.0), viz.Parameter(("a", "c"), "w", 2, 1.0))
+    memory = tuple(
+        viz.Kept(tuple(scope), size) for scope, size in (("ab", 5), ("ac", 0), ("a", 20), ("", 100), ("d", 0))
+    )
+    text = viz.BlameFlow(1.0, (), (), parameters, memory=memory).text()
+    assert [re.split(" {2,}", line)[0] for line in text.splitlines()] == [
+        "stage",
+        "w",  # used first, as far as is known
+        "a",
+        "├─ b",
+        "├─ c",
+        "└─ (its own)",
+        "(no module)",  # and no row for d, which neither keeps nor learns anything
+        "all",
+    ]
+    assert [line.rsplit("  ", 1)[1].strip() for line in text.splitlines()[1:]] == [
+        *("0 B", "25 B", "5 B", "0 B", "20 B", "100 B", "125 B")
+    ]
+
+
 def test_without_knowledge_there_is_no_column_and_no_number() -> None:
     parameter = viz.Parameter(("a",), "w", 3, 1.0)
     flow = viz.BlameFlow(1.0, (), (), (parameter,))
