@@ -178,12 +178,12 @@ def test_a_branch_that_blame_can_pass_beside_is_no_layer() -> None:
 
 @pytest.mark.parametrize("small_first", [True, False])
 def test_of_two_branches_side_by_side_neither_is_a_layer(small_first: bool) -> None:
-    first, left, right, last = (network(0, engine.relu) if k == 3 else nn.Linear(WIDTH, WIDTH) for k in range(4))
+    first, left, right = (nn.Linear(WIDTH, WIDTH) for _ in range(3))
     left.weight.assign(left.weight.numpy() * 1e-6)
     x = first(DATA)
     branches = (left, right) if small_first else (right, left)
     made = [engine.tanh(branch(engine.tanh(branch(x)))) for branch in branches]  # twice, so that blame has to fall
-    assert viz.trace((last(made[0] + made[1]) - 1.0).square().mean()).diagnose() == []
+    assert viz.trace((nn.Linear(WIDTH, 1)(made[0] + made[1]) - 1.0).square().mean()).diagnose() == []
 
 
 def test_a_regulariser_beside_the_network_hides_nothing() -> None:
@@ -251,7 +251,9 @@ def test_without_a_model_single_tensors_are_found() -> None:
 
 def test_a_frozen_stage_is_found_and_a_constant_table_is_none() -> None:
     model = network(2, engine.relu, HE)
-    frozen = next(module for name, module in model.named_modules() if name == "2")
+    (frozen,) = (module for name, module in model.named_modules() if name == "2")
+    assert isinstance(frozen, nn.Linear)
+    assert frozen.bias is not None
     frozen.weight, frozen.bias = frozen.weight.detach(), frozen.bias.detach()
     found = finding(loss_of(model), {"model": model})
     assert found.kind == "frozen"

@@ -65,10 +65,10 @@ def test_source_that_is_in_no_file_has_its_text_from_linecache() -> None:
 def test_a_cell_of_a_notebook_is_named_as_ipython_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     cells = {"/tmp/ipykernel_7/123.py": ("Cell", "In[3]")}
     shell = SimpleNamespace(compile=SimpleNamespace(format_code_name=cells.get))
-    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
     assert str(line_at("/tmp/ipykernel_7/123.py", 2)) == "Cell In[3]:2"
     assert str(line_at("/usr/lib/other.py", 2)) == "other.py:2"
-    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: None))  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: None))
     assert str(line_at("/usr/lib/other.py", 2)) == "other.py:2"
 
 
