@@ -3,7 +3,8 @@
 All blame for what a value was computed from may have to pass that value: then the value *dominates* it. The immediate
 dominators make a tree with the loss as its root, and a trunk is a path in this tree from the loss to an op that was
 computed from leaves alone, such as the first layer of a network. Values on a trunk are a transformer's residual stream,
-or each layer's result in a plain stack; what is inside a residual branch is on no trunk, because blame can pass beside.
+or each layer's result in a plain stack. What is inside a residual branch is on no trunk, because blame can pass beside;
+but it is in the first block of a network that begins with one, since no blame goes to the data beside it.
 
 A *layer* is a stretch of a trunk, from one value to the next, that uses a parameter. Layers are compared by the norm of
 the gradient of their results. The norm, not the root mean square: it does not change when a layer with usual

@@ -1,8 +1,8 @@
 """findings: what is wrong with the gradients of a flow, in sentences with numbers.
 
 Every finding compares gradients with one another or with a limit that is a constant here, with its reason. The limits
-leave room for every model that trains: of transformers, plain and residual networks, with the usual initialisations and
-2 to 24 layers, the gradient changes by a factor of 200 at most between the first layer and the last.
+leave room: in transformers, plain and residual networks of 2 to 24 layers, with the usual initialisations, the largest
+change of the gradient between two layers was measured to be a factor of 180.
 
 Read next: `viz/checks.py`, the checks of arguments.
 """
@@ -114,13 +114,16 @@ def _change(kind: str, change: Change | None) -> Iterator[Finding]:
         f"to {short(last.norm, 3)} at {place_of(last)}"
     )
     if count > 1:
-        text += f", ×{short(change.rate, 3)} a layer, most before {place_of(worst)} (×{short(ratio, 3)})"
+        text += f", ×{short(change.rate, 3)} a layer, most on the way to {place_of(worst)} (×{short(ratio, 3)})"
     numbers = {"factor": factor, "layers": count, "rate": change.rate, "worst": ratio}
     yield Finding(kind, text, numbers, tuple(node.id for node in change.layers))
 
 
 def _dead(nodes: Sequence[Node], edges: Sequence[Edge]) -> Iterator[Finding]:
-    """Activations through which next to nothing passes, of those that alone read what they read."""
+    """Activations through which next to nothing passes.
+
+    One whose argument is used elsewhere too is left out: the gradient of the argument is not what this one sent.
+    """
     by_id = {node.id: node for node in nodes}
     arriving = Counter(edge.target for edge in edges)
     for edge in edges:

@@ -152,7 +152,7 @@ def test_the_worst_layer_is_named() -> None:
     weight.assign(weight.numpy() * 1e-5)
     found = finding(loss_of(model))
     assert found.kind == "vanishing"
-    assert "most before 2.linear" in found.text  # whose result layer 4 reads
+    assert "most on the way to 2.linear" in found.text  # whose result layer 4 reads
 
 
 def test_a_recurrent_net_vanishes_over_its_steps() -> None:

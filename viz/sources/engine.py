@@ -1,11 +1,11 @@
 """A loss of this project's own engine: one observed reverse sweep.
 
-Read next: `viz/stages.py`, the share of each part of the model.
+Read next: `viz/sources/engine_names.py`, what the user calls its tensors.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -19,11 +19,11 @@ from engine.recording import ScopeName, no_grad
 from engine.sweeps import reverse_sweep
 from engine.values import known_values
 from viz.checks import NothingToTrace
-from viz.data import Absent, Line
+from viz.data import Line
 from viz.sources import measures
 from viz.sources.assemble import assembled, first_uses
+from viz.sources.engine_names import absent, label, names_of
 from viz.sources.lines import line_at
-from viz.sources.names import named
 from viz.sources.records import Recording, Sent, Value
 from viz.sources.watch import Watcher
 
@@ -56,7 +56,7 @@ def record(loss: Tensor, names: Mapping[str, Any]) -> Recording:
         reverse_sweep(root, seed, retain_graph=True, observe=observe)
     watcher.finish()
     ordered = oldest_first(watcher.gradients)
-    values = _values(ordered, watcher, {root: loss.array, **known_values(ordered)}, _names_of(names))
+    values = _values(ordered, watcher, {root: loss.array, **known_values(ordered)}, names_of(names))
     embedded = next((node for node in ordered if _is_embedding(node)), None)
     return assembled(
         loss.item(),
@@ -65,7 +65,7 @@ def record(loss: Tensor, names: Mapping[str, Any]) -> Recording:
         embedded,
         unknown_value="not kept; engine.keep_values keeps it",
         unknown_line="compute the loss under engine.keep_lines()",
-        absent=list(_absent(names, set(ordered))),
+        absent=list(absent(names, set(ordered))),
     )
 
 
@@ -80,7 +80,7 @@ def _values(
             Value(
                 key=node,
                 op=node.op,
-                name=_label(node, scope, names),
+                name=label(node, scope, names),
                 scope=scope,
                 calls=tuple(name.number if isinstance(name, ScopeName) else 0 for name in scope),
                 shape=node.shape,
@@ -101,61 +101,9 @@ def _line(node: Node) -> Line | None:
     return None if origin is None else line_at(origin.file, origin.number)
 
 
-def _absent(names: Mapping[str, Any], reached: Collection[Node]) -> Iterator[Absent]:
-    """Leaves that the user named and the loss was not computed from, and modules whose tensors require no gradient.
-
-    A module, list or dict of which the loss was computed from no part is another model, and left out. Variables that
-    are tensors count only if there is no model: where there is one, they belong to something else.
-    """
-    alone = {name: value for name, value in names.items() if isinstance(value, Tensor)}
-    models = {name: value for name, value in names.items() if name not in alone and _is_used({name: value}, reached)}
-    known = set(reached)
-    for path, leaf in _leaves(models or alone):
-        if leaf.node is not None and leaf.node not in known:
-            known.add(leaf.node)
-            yield Absent(path, leaf.size, frozen=False)
-    for name, model in models.items():
-        for within, module in model.named_modules() if hasattr(model, "named_modules") else ():
-            tensors = list(module.tensors())
-            if not any(tensor.requires_grad for _, tensor in tensors):
-                yield from (
-                    Absent(_dotted(str(name), within, own), tensor.size, frozen=True) for own, tensor in tensors
-                )
-
-
-def _leaves(names: Mapping[str, Any]) -> Iterator[tuple[str, Tensor]]:
-    """The leaves that are found in names, with the expressions that lead to them."""
-    return ((path, one) for path, one in named(names) if isinstance(one, Tensor) and one.is_leaf)
-
-
-def _is_used(names: Mapping[str, Any], reached: Collection[Node]) -> bool:
-    return any(leaf.node in reached for _, leaf in _leaves(names))
-
-
-def _dotted(*names: str) -> str:
-    return ".".join(filter(None, names))
-
-
 def _is_embedding(node: Node) -> bool:
     """Whether a node holds one vector for each position of a text."""
     return node.op == "embedding" and len(node.shape) > 1
-
-
-def _names_of(names: Mapping[str, Any]) -> dict[Node, str]:
-    """The name of each node whose tensor is found in `names`."""
-    found: dict[Node, str] = {}
-    for path, value in named(names):
-        if isinstance(value, Tensor) and value.node is not None:
-            found.setdefault(value.node, path)
-    return found
-
-
-def _label(node: Node, scope: tuple[str, ...], names: Mapping[Node, str]) -> str | None:
-    """A node's own name, or else the one found; a parameter outside all scopes gets its whole path."""
-    found = names.get(node)
-    if node.name and not scope and found and found.endswith(f".{node.name}"):
-        return found
-    return node.name or found
 
 
 @cache
