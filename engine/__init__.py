@@ -17,7 +17,7 @@ from engine.jacobians import hessian, jacobian
 from engine.ops import *  # noqa: F403 (every op, by its name)
 from engine.plan import LINEAR, Joint
 from engine.primitive import Primitive
-from engine.recording import detect_anomaly, enable_grad, keep_values, no_grad, scope
+from engine.recording import detect_anomaly, enable_grad, keep_lines, keep_values, no_grad, scope
 from engine.tensor import Tensor
 from engine.transforms import grad, hvp, jvp, value_and_grad, vjp
 
@@ -38,6 +38,7 @@ __all__ = [
     "hvp",
     "jacobian",
     "jvp",
+    "keep_lines",
     "keep_values",
     "no_grad",
     "primitive",

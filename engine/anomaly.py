@@ -8,27 +8,19 @@ Read next: `engine/describe.py`.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from engine.graph import Node, place_of
+from engine.origins import origin
 
 
 def has_nan(value: Any) -> bool:
     """Whether an array or a tensor holds a nan."""
     array = getattr(value, "array", value)
     return isinstance(array, np.ndarray | np.generic) and array.dtype.kind == "f" and bool(np.isnan(array).any())
-
-
-def origin() -> str:
-    """The innermost line of code outside this package that is running: file, line and function."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "engine":
-        frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}"
 
 
 def inspect_result(op: str, out: Any, arrays: Sequence[Any], node: Node | None, scope: tuple[str, ...]) -> None:

@@ -25,6 +25,7 @@ import numpy as np
 
 from engine.arrays import Array
 from engine.op import Op
+from engine.origins import Origin
 from engine.plan import Plan
 
 next_serial = count(1).__next__
@@ -45,7 +46,7 @@ class Notes:
         name: the name the user gave, or None.
         target: a weak reference to the tensor whose `.grad` a backward pass fills, or None.
         hooks: functions that see, and may replace, the node's gradient, in the order they were given.
-        origin: the line of user code that made the node, noted under `detect_anomaly`.
+        origin: the line of user code that made the node, noted under `keep_lines` and `detect_anomaly`.
         value: the node's value, kept under `keep_values`, or None.
     """
 
@@ -55,7 +56,7 @@ class Notes:
         self.name: str | None = None
         self.target: ref[AwaitsGradient] | None = None
         self.hooks: dict[int, Callable[[Any], Any]] = {}
-        self.origin: str | None = None
+        self.origin: Origin | None = None
         self.value: Any = None
 
 
@@ -122,7 +123,7 @@ class Node:
 
     @property
     def place(self) -> str:
-        """Where the node was made, for messages: its scope, and under `detect_anomaly` the line of user code."""
+        """Where the node was made, for messages: its scope, and the line of user code if that was noted."""
         return place_of(self.scope, None if self.notes is None else self.notes.origin)
 
     @property
@@ -147,7 +148,7 @@ class Node:
         return f"<Node {self.serial}: {self.op}{where}, shape {self.shape}>"
 
 
-def place_of(scope: tuple[str, ...], origin: str | None) -> str:
+def place_of(scope: tuple[str, ...], origin: Origin | None) -> str:
     """ " (in scope, made at origin)", for the end of a message, without the parts that are not known."""
     known = [f"in {'.'.join(scope)}"] * bool(scope) + [f"made at {origin}"] * bool(origin)
     return f" ({', '.join(known)})" if known else ""

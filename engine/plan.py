@@ -63,7 +63,7 @@ def _compiled(source: str) -> CodeType:
 
 def _function(source: str, **names: Any) -> Any:
     """The function that a source text defines; many ops share one text, which is compiled once."""
-    return eval(_compiled(source), names)
+    return eval(_compiled(source), {"__name__": __name__, **names})  # named as code of this package, not the user's
 
 
 def _picking(names: Sequence[str], keep: Sequence[int]) -> Callable[..., tuple[Any, ...]]:

@@ -43,6 +43,7 @@ from engine.graph import Node
 from engine.half import HALF, all_half, narrowed, widened
 from engine.op import Op
 from engine.operands import copied, frozen, operand, promote, setting
+from engine.origins import origin
 from engine.recording import current
 from engine.tensor import Tensor, recorded, wrap
 
@@ -127,6 +128,8 @@ class Primitive(Op):
             inspect_result(self.name, out, arrays, result.node, now.scope)
         if now.keeping and result.node is not None:
             result.node.note().value = out
+        if now.lines and result.node is not None:
+            result.node.note().origin = origin()
         return result
 
     def explained(self, error: Exception, arrays: Sequence[Any], metadata: dict[str, Any]) -> Exception:

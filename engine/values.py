@@ -4,7 +4,7 @@ A node does not hold its value; the tensor does, and may be gone. But some value
 (`keep_values`), saved for a rule, or held by the tensor that awaits the node's gradient. Nothing is computed again, and
 a tensor that has been assigned since the graph was recorded is left out.
 
-Read next: `engine/ops/__init__.py`.
+Read next: `engine/memory.py`.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ something was assigned *after* the node was made, which one comparison of two in
 training step. Only where it does not are the saved arrays looked up, by the memory they live in: all views
 of an array share one owner, so `w.T` saved by a product is found as well as `w`.
 
-Read next: `engine/anomaly.py`.
+Read next: `engine/origins.py`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ last_assigned = 0
 _REMEMBERED = 8
 
 
-def _owner(array: Any) -> Any:
+def owner_of(array: Any) -> Any:
+    """The array that owns the memory of a view; an array that is no view owns its own."""
     while isinstance(getattr(array, "base", None), np.ndarray):
         array = array.base
     return array
@@ -37,7 +38,7 @@ def _owner(array: Any) -> Any:
 def bump(array: Any) -> None:
     """Note that `array` has just been written."""
     global last_assigned
-    owner = _owner(array)
+    owner = owner_of(array)
     if id(owner) not in _history:
         _history[id(owner)] = (0, deque(maxlen=_REMEMBERED))
         finalize(owner, _history.pop, id(owner), None)
@@ -49,12 +50,12 @@ def bump(array: Any) -> None:
 
 def version(array: Any) -> int:
     """How often the memory of `array` has been assigned."""
-    return _history.get(id(_owner(array)), (0, ()))[0]
+    return _history.get(id(owner_of(array)), (0, ()))[0]
 
 
 def assigned_since(array: Any, serial: int) -> int:
     """How often the memory of `array` has been assigned after that serial number; at most as many are remembered."""
-    _, recent = _history.get(id(_owner(array)), (0, ()))
+    _, recent = _history.get(id(owner_of(array)), (0, ()))
     return sum(assigned > serial for assigned in recent)
 
 

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("engine", "nn", "viz", "gpt")
 ROWS = {
     "engine": """
-        arrays generators half -> recording signature examples trees
+        arrays generators half origins -> recording signature examples trees
         namespace
         plan degree -> op -> describe graph
         versions anomaly operators -> tensor
@@ -27,12 +27,12 @@ ROWS = {
         primitive -> shortcuts -> declare
         ops/
         zero_cotangent -> rules -> sweeps -> backward
-        transforms -> jacobians -> explain checkpoint values
+        transforms -> jacobians -> explain checkpoint values memory
         testing/
     """,
     "viz": """
         data digits checks colors words -> strokes figures
-        stages repeats -> sources/ groups -> fold prune matching versus
+        stages repeats depth trouble -> sources/ groups findings -> fold prune matching versus
         text drawing/ page/ charts/
         flow -> compare trace
     """,

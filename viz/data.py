@@ -1,4 +1,4 @@
-"""The plain data of a flow: nodes, edges and parameters. Nothing here computes or draws.
+"""The plain data of a flow: nodes, edges, parameters and what else is known. Nothing here computes or draws.
 
 Read next: `viz/trace.py`, how a loss becomes this data.
 """
@@ -6,6 +6,7 @@ Read next: `viz/trace.py`, how a loss becomes this data.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
 
@@ -42,6 +43,7 @@ class Numbers(Data):
         mean, std: mean and standard deviation of the elements, in float64.
         least, greatest: the smallest and the largest element.
         each: the elements, row by row; None if they are too many to list.
+        zeros: the fraction of the elements that are exactly zero; nan if they were not counted.
     """
 
     mean: float
@@ -49,6 +51,7 @@ class Numbers(Data):
     least: float
     greatest: float
     each: tuple[float, ...] | None = None
+    zeros: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,8 @@ class Node(Data):
         saved: the bytes that are kept for its backward pass, parameters left out; memory that several values keep is
             counted for the oldest of them. None if that is not known.
         line: the line of the user's source that made it; None if that was not recorded.
+        trouble: whether its gradient is the first, going backward from the loss, with a nan or an infinite number; for
+            a box, whether it holds this value.
     """
 
     id: str
@@ -107,6 +112,7 @@ class Node(Data):
     hooked: bool = False
     saved: int | None = None
     line: Line | None = None
+    trouble: bool = False
 
     @property
     def label(self) -> str:
@@ -154,3 +160,32 @@ class Parameter(Data):
     def squared(self) -> float:
         """The squared norm."""
         return self.norm * self.norm
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The bytes that the values made in a scope keep for the backward pass, see `Node.saved`; inner scopes apart."""
+
+    scope: tuple[str, ...]
+    saved: int
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """A tensor of the user's that no blame reaches.
+
+    Fields:
+        name: the expression that leads to it, such as `model.head.weight`.
+        size: its number of elements.
+        frozen: True if it requires no gradient; False if it does, and the loss was not computed from it.
+    """
+
+    name: str
+    size: int
+    frozen: bool
+
+
+def total(saved: Iterable[int | None]) -> int | None:
+    """The sum of the numbers of bytes that are known; None if none is."""
+    known = [number for number in saved if number is not None]
+    return sum(known) if known else None

@@ -68,6 +68,16 @@ def points(change: float) -> str:
     return f"{100 * change:+.2f}" if f"{abs(100 * change):.2f}" != "0.00" else "="
 
 
+def memory(count: int) -> str:
+    """A number of bytes, in the largest unit of which there is one.
+
+    >>> memory(0), memory(812), memory(1536), memory(7_340_032)
+    ('0 B', '812 B', '1.54 kB', '7.34 MB')
+    """
+    power = min(max(len(str(count)) - 1, 0) // 3, 5)
+    return f"{short(count / 1000**power, 3)} {('B', 'kB', 'MB', 'GB', 'TB', 'PB')[power]}"
+
+
 def percents(shares: Sequence[float]) -> list[str]:
     """The shares of one whole as percentages; empty for nan.
 

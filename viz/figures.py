@@ -13,8 +13,8 @@ import math
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from viz.colors import INK, PALE, LogScale
-from viz.data import Edge, Node, Numbers
-from viz.digits import percent, short
+from viz.data import Edge, Line, Node, Numbers
+from viz.digits import memory, percent, short
 from viz.words import shortened
 
 SYMBOLS = {"add": "+", "subtract": "−", "multiply": "×", "divide": "/", "matmul": "@", "pow": "**"}
@@ -26,6 +26,7 @@ _NEARLY_ZERO = 1e-6  # of the largest gradient: rounding errors of gradients tha
 FILL = "fill: root mean square of the gradient dL/dx"
 ZERO = "white: a gradient of zero"
 NOT_FINITE = "double frame: a gradient with nan or infinite numbers"
+FIRST_TROUBLE = "thick frame: where a nan or an infinite number first appears, going backward"
 
 
 def symbol(node: Node) -> str:
@@ -92,9 +93,14 @@ def from_other(share: str) -> str:
     return share and f"{share} from other"
 
 
+def counted(count: int, one: str, several: str = "") -> str:
+    """How many there are of a thing."""
+    return f"{count:,} {one if count == 1 else several or f'{one}s'}"
+
+
 def contributions(count: int) -> str:
     """How many contributions there are."""
-    return f"{count:,} contribution{'' if count == 1 else 's'}"
+    return counted(count, "contribution")
 
 
 def at_edge(share: str, edge: Edge) -> str:
@@ -115,6 +121,25 @@ def path_of(node: Node) -> str:
     return ".".join(node.scope) if node.op == "module" else ".".join((*node.scope, node.name or node.op))
 
 
+def place_of(node: Node) -> str:
+    """The path of a node, and the line of source that made it if that is known."""
+    return path_of(node) + (f" ({written(node.line)})" if node.line else "")
+
+
+def written(line: Line) -> str:
+    """A line of source: where it is, and its text."""
+    return f"{line}: {line.text}" if line.text else str(line)
+
+
+def first_trouble(node: Node) -> str:
+    """What to write at the node where a gradient is not finite for the first time; empty at all others."""
+    if not node.trouble:
+        return ""
+    if node.op in ("module", "other"):
+        return "first nan or infinite number inside"
+    return f"first {'nan' if math.isnan(node.rms) else 'infinite number'} of the sweep"
+
+
 def facts(node: Node) -> Iterator[tuple[str, str]]:
     """All that is known of a node but its path and its formula: names and texts."""
     yield "op", node.op
@@ -122,6 +147,8 @@ def facts(node: Node) -> Iterator[tuple[str, str]]:
         yield "shape", f"{node.shape} {node.dtype}"
     if node.count > 1:
         yield "stands for", f"{node.count:,}"
+    if node.line:
+        yield "line", written(node.line)
     if node.value:
         yield "value", summary(node.value, node.shape)
     if node.gradient:
@@ -130,8 +157,9 @@ def facts(node: Node) -> Iterator[tuple[str, str]]:
     if node.hooked:
         yield "hook", "sees this gradient, and may change what goes on"
     if node.parameters:
-        many = f"{node.parameters:,} parameter{'' if node.parameters == 1 else 's'}"
-        yield "blame", f"{blame_of(node)}, in {many}"
+        yield "blame", f"{blame_of(node)}, in {counted(node.parameters, 'parameter')}"
+    if node.saved:
+        yield "memory", f"{memory(node.saved)} kept for the backward pass"
 
 
 def share_of(edge: Edge, target: Node) -> str:

@@ -23,17 +23,19 @@ from typing import Any
 from graphviz import Digraph
 
 from viz import text
-from viz.data import Data, Edge, Node, Parameter
+from viz.data import Absent, Data, Edge, Kept, Node, Parameter
 from viz.digits import short
 from viz.drawing import image
 from viz.drawing.graph import graph
 from viz.drawing.layout import NoGraphviz, share_program
 from viz.drawing.picture import Picture, picture
 from viz.drawing.size import check_count
+from viz.findings import Finding, diagnose
 from viz.fold import fold
 from viz.page import viewer
 from viz.prune import prune
 from viz.stages import Stage, stages
+from viz.trouble import first_nonfinite
 
 _LEAST_KEPT = 1e-6  # of all norms; if too many boxes are left then, stop pruning
 
@@ -50,6 +52,10 @@ class BlameFlow(Data):
         positions: |dL/dx_t| of the embedded input x: a row for each text of the batch, a norm for each position. Empty
             if the program has no embedding.
         unknown_value: what to say of a value that is not known, such as how to keep it; empty to say nothing.
+        unknown_line: how to compute a loss so that the lines of its source are known.
+        memory: the bytes that each scope keeps for the backward pass, also when the flow is folded or pruned; empty if
+            that is not known.
+        absent: tensors that were named for `viz.trace` and that no blame reaches.
     """
 
     loss: float
@@ -58,6 +64,9 @@ class BlameFlow(Data):
     parameters: tuple[Parameter, ...]
     positions: tuple[tuple[float, ...], ...] = ()
     unknown_value: str = ""
+    unknown_line: str = ""
+    memory: tuple[Kept, ...] = ()
+    absent: tuple[Absent, ...] = ()
 
     def fold(self, depth: int = 1, repeats: bool = True) -> BlameFlow:
         """A flow between modules: each call of a module `depth` names deep becomes one box.
@@ -79,11 +88,32 @@ class BlameFlow(Data):
 
     def stages(self, depth: int = 1) -> list[Stage]:
         """Each module's share in the loss's first-order fall under a step of gradient descent; they add up to 1."""
-        return stages(self.parameters, depth)
+        return stages(self.parameters, self.memory, depth)
 
     def text(self, depth: int = 2) -> str:
-        """The stages as a tree with bars, with modules down to `depth`."""
-        return text.tree(self.loss, self.parameters, depth)
+        """The stages as a tree with bars, with modules down to `depth`, and the bytes kept for the backward pass.
+
+        A last line says where the gradient is first nan or infinite, if it is.
+        """
+        table = text.tree(self.loss, self.parameters, self.memory, depth)
+        return table if self.first_nonfinite is None else f"{table}\n{text.trouble(self.first_nonfinite)}"
+
+    @property
+    def first_nonfinite(self) -> Node | None:
+        """The node whose gradient is the first, going backward from the loss, with a nan or an infinite number.
+
+        In a folded or pruned flow the box that holds it; None if all gradients are finite.
+        """
+        return first_nonfinite(self.nodes)
+
+    def diagnose(self) -> list[Finding]:
+        """What is wrong with the gradients, in sentences with numbers; empty if nothing was found.
+
+        Numbers that are not finite, gradients that vanish or explode with depth, activations that let nothing pass, a
+        loss of the wrong size, and what of `names=` is frozen or detached. The limits are constants of
+        `viz/findings.py`. Raises ValueError for a folded or pruned flow.
+        """
+        return diagnose(self.loss, self.nodes, self.edges, self.absent)
 
     def readable(self, boxes: int = 40) -> BlameFlow:
         """The finest view with at most `boxes` boxes: this flow, a fold of it, or a fold that is pruned as well.

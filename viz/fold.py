@@ -27,7 +27,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from viz.checks import check_depth
-from viz.data import Edge, Node
+from viz.data import Edge, Node, total
 from viz.groups import Group, groups
 from viz.repeats import joined, pattern
 
@@ -109,4 +109,7 @@ def folded(group: Group, inside: Sequence[Node], doors: Sequence[Node]) -> Node:
         count=group.times,
         formula="" if group.is_box else result.formula,
         calls=group.calls,
+        saved=total(node.saved for node in inside),
+        trouble=any(node.trouble for node in inside),
+        line=result.line if not group.is_box and len({node.line for node in inside}) == 1 else None,
     )

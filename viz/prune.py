@@ -23,7 +23,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from heapq import heapify, heappop, heappush
 
-from viz.data import Edge, Node
+from viz.data import Edge, Node, total
 
 OTHER = "other"
 _ROUNDING = 1e-12  # relative; too little to be a reason to keep one more edge
@@ -108,6 +108,8 @@ def _other(pruned: Sequence[Node]) -> Node:
         parameters=sum(node.parameters for node in pruned),
         blame=math.fsum(node.blame for node in pruned),
         count=sum(node.count for node in pruned),
+        saved=total(node.saved for node in pruned),
+        trouble=any(node.trouble for node in pruned),
     )
 
 

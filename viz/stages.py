@@ -4,7 +4,7 @@ The step moves theta by -lr g and lowers the loss, to first order, by lr |g|^2, 
 stage's share, |g|^2 of its parameters divided by |g|^2 of all, is its share of that fall, and the shares add up to 1. A
 module without parameters is no stage: a step changes nothing in it.
 
-Read next: `viz/checks.py`, the check of a depth.
+Read next: `viz/trouble.py`, where gradients first break.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from viz.checks import check_depth
-from viz.data import Data, Parameter
+from viz.data import Data, Kept, Parameter, total
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,15 +26,17 @@ class Stage(Data):
         share: its share in the sum of squares of all gradients; nan if that sum is zero or not finite.
         norm: the 2-norm of the gradient of all its parameters.
         parameters: their number of elements.
+        saved: the bytes that everything in the module keeps for the backward pass; None if that is not known.
     """
 
     name: str
     share: float
     norm: float
     parameters: int
+    saved: int | None = None
 
 
-def stages(parameters: Sequence[Parameter], depth: int) -> list[Stage]:
+def stages(parameters: Sequence[Parameter], memory: Sequence[Kept], depth: int) -> list[Stage]:
     """All stages, in the order in which the model runs through them."""
     check_depth("stages", depth)
     norms: dict[str, float] = {}
@@ -43,8 +45,14 @@ def stages(parameters: Sequence[Parameter], depth: int) -> list[Stage]:
         name = ".".join(parameter.scope[:depth]) or parameter.name or "(no module)"
         norms[name] = math.hypot(norms.get(name, 0.0), parameter.norm)
         sizes[name] = sizes.get(name, 0) + parameter.size
+    saved: dict[str, list[int]] = {}
+    for kept in memory:
+        saved.setdefault(".".join(kept.scope[:depth]), []).append(kept.saved)
     shares = shares_of([*norms.values()])
-    return [Stage(name, share, norm, sizes[name]) for (name, norm), share in zip(norms.items(), shares, strict=True)]
+    return [
+        Stage(name, share, norm, sizes[name], total(saved.get(name, ())))
+        for (name, norm), share in zip(norms.items(), shares, strict=True)
+    ]
 
 
 def shares_of(norms: Sequence[float]) -> list[float]:

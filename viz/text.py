@@ -1,7 +1,8 @@
 """Blame as a tree of modules with bars, for a terminal.
 
 Every row is a module's parameters, or a leaf outside all modules. The rows below a row add up to it, and the outermost
-rows to the total. A module with inner modules and parameters of its own has a row "(its own)" for these.
+rows to the total. A module with inner modules and parameters of its own has a row "(its own)" for these. What is kept
+for the backward pass has a column; a module without parameters has a row if it keeps something.
 
 Read next: `viz/digits.py`, how numbers are written.
 """
@@ -13,8 +14,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from viz.checks import check_depth
-from viz.data import Parameter
+from viz.data import Kept, Node, Parameter
+from viz.digits import memory as bytes_of
 from viz.digits import percent, short
+from viz.figures import first_trouble, place_of
 from viz.words import columns, printable, shortened
 
 _WIDTH = 98  # of the whole table, in columns
@@ -26,23 +29,37 @@ _HEAD = ("share", "", "|gradient|", "rms", "parameters")
 
 @dataclass
 class _Row:
-    """A module's parameters, or a leaf: the norm of their gradient, their number of elements, and the rows below."""
+    """A module's parameters, or a leaf: the norm of their gradient, their number of elements, and the rows below.
+
+    `saved` is the number of bytes kept in it for the backward pass.
+    """
 
     norm: float = 0.0
     size: int = 0
+    saved: int = 0
     inner: dict[tuple[str, ...], _Row] = field(default_factory=dict)
 
 
-def tree(loss: float, parameters: Sequence[Parameter], depth: int) -> str:
-    """Modules down to `depth`, in the order of first use, with share, bar, norm, root mean square and parameters."""
+def tree(loss: float, parameters: Sequence[Parameter], memory: Sequence[Kept], depth: int) -> str:
+    """Modules down to `depth`, in the order of first use, with share, bar, norm, root mean square and parameters.
+
+    And the bytes kept for the backward pass, if any are known.
+    """
     check_depth("text", depth)
-    everything = _sums(parameters, depth)
+    everything = _sums(parameters, memory, depth)
+    head = (*_HEAD, "kept") if memory else _HEAD
     largest = max((row.norm for row in everything.inner.values()), default=0.0)
-    lines: list[tuple[str, ...]] = [("", "stage", *_HEAD)]
+    lines: list[tuple[str, ...]] = [("", "stage", *head)]
     for branch, name, row in _walk(everything):
         lines.append((branch, name, *_cells(row, everything.norm, _bar(_part(row.norm, largest)))))
     lines.append(("", "all", *_cells(everything, everything.norm, f"loss {short(loss, 6)}")))
-    return _aligned(lines)
+    return _aligned([line[: 2 + len(head)] for line in lines])
+
+
+def trouble(first: Node) -> str:
+    """The line about the node whose gradient is the first that is not finite."""
+    at = "in" if first.op in ("module", "other") else "in the gradient of"
+    return printable(f"{first_trouble(first)}: {at} {place_of(first)}")
 
 
 def _part(norm: float, whole: float) -> float:
@@ -50,23 +67,39 @@ def _part(norm: float, whole: float) -> float:
     return (norm / whole) ** 2 if 0 < whole < math.inf else math.nan
 
 
-def _sums(parameters: Sequence[Parameter], depth: int) -> _Row:
+def _sums(parameters: Sequence[Parameter], memory: Sequence[Kept], depth: int) -> _Row:
     """The root of the tree. Rows have the last part of their path as key; leaves and "(its own)" have a pair."""
-    holders = {parameter.scope[:k] for parameter in parameters for k in range(1, min(len(parameter.scope), depth))}
+    parts = [part for part in _in_order(parameters, memory) if isinstance(part, Parameter) or part.saved]
+    holders = {part.scope[:k] for part in parts for k in range(1, min(len(part.scope), depth))}
     root = _Row()
-    for parameter in parameters:
-        path: list[tuple[str, ...]] = [(part,) for part in parameter.scope[:depth]]
+    for part in parts:
+        path: list[tuple[str, ...]] = [(name,) for name in part.scope[:depth]]
         if not path:
-            path = [(parameter.name or "(no module)", "leaf")]
-        elif parameter.scope in holders:
+            path = [((isinstance(part, Parameter) and part.name) or "(no module)", "leaf")]
+        elif part.scope in holders:
             path.append(("(its own)", "leaf"))
         rows = [root]
         for key in path:
             rows.append(rows[-1].inner.setdefault(key, _Row()))
         for row in rows:
-            row.norm = math.hypot(row.norm, parameter.norm)
-            row.size += parameter.size
+            if isinstance(part, Kept):
+                row.saved += part.saved
+            else:
+                row.norm = math.hypot(row.norm, part.norm)
+                row.size += part.size
     return root
+
+
+def _in_order(parameters: Sequence[Parameter], memory: Sequence[Kept]) -> Iterator[Parameter | Kept]:
+    """Both in one order of first use; each is in its own."""
+    place = {kept.scope: number for number, kept in enumerate(memory, 1)}
+    done = 0
+    for parameter in parameters:
+        now = max(place.get(parameter.scope, 0) if parameter.scope else 0, done)
+        yield from memory[done:now]
+        done = now
+        yield parameter
+    yield from memory[done:]
 
 
 def _walk(row: _Row, before: str = "", outermost: bool = True) -> Iterator[tuple[str, str, _Row]]:
@@ -81,7 +114,8 @@ def _walk(row: _Row, before: str = "", outermost: bool = True) -> Iterator[tuple
 def _cells(row: _Row, total: float, bar: str) -> tuple[str, ...]:
     share = _part(row.norm, total)
     rms = row.norm / math.sqrt(row.size) if row.size else 0.0
-    return percent(share), bar, short(row.norm, 3), short(rms, 3), f"{row.size:,}"
+    sizes = (percent(share), bar, short(row.norm, 3), short(rms, 3)) if row.size else ("", "", "", "")
+    return *sizes, f"{row.size:,}", bytes_of(row.saved)
 
 
 def _bar(part: float) -> str:

@@ -51,11 +51,11 @@ def test_large_arrays_are_summarised_and_small_ones_told_number_by_number() -> N
     head = x[:3]
     flow = viz.trace((head * 2.0).sum() + (x * 0.0).sum())
     leaf, part = flow.nodes[-1], next(node for node in flow.nodes if node.op == "getitem")
-    assert leaf.value == viz.Numbers(14.5, float(np.arange(30.0).std()), 0.0, 29.0, None)
+    assert leaf.value == viz.Numbers(14.5, float(np.arange(30.0).std()), 0.0, 29.0, None, zeros=1 / 30)
     assert leaf.gradient is not None
     assert leaf.gradient.each is None
     assert leaf.gradient.greatest == 2.0
-    assert part.gradient == viz.Numbers(2.0, 0.0, 2.0, 2.0, (2.0, 2.0, 2.0))
+    assert part.gradient == viz.Numbers(2.0, 0.0, 2.0, 2.0, (2.0, 2.0, 2.0), zeros=0.0)
     assert all(edge.local == "" for edge in flow.edges if edge.target == leaf.id)
 
 

@@ -99,6 +99,8 @@ def _node(node: Node, whole: Picture) -> dict[str, str]:
         attributes |= {"style": "filled", "color": INK, "penwidth": "1.8"}
     if node.op == "other":
         attributes["style"] = "filled,dashed"
+    if node.trouble:
+        attributes |= {"color": INK, "penwidth": "3", "margin": "0.16,0.1"}
     if node.id in whole.marked:
         attributes |= {"color": INK, "penwidth": "4"}
     return {**attributes, "label": labels.label(_rows(node, whole, remark))}
@@ -134,7 +136,7 @@ def _rows(node: Node, whole: Picture, remark: str) -> list[str]:
             lines += [figures.sizes(node), blame]
     lines.append(figures.from_inside(whole.inside.get(node.id, ""), node))
     lines.append(figures.from_other(whole.from_other.get(node.id, "")))
-    lines.append(whole.notes.get(node.id, ""))
+    lines += [figures.first_trouble(node), whole.notes.get(node.id, "")]
     return [head, *(labels.cell(line) for line in lines if line)]
 
 

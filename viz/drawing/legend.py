@@ -11,7 +11,7 @@ from viz.colors import INK
 from viz.digits import short
 from viz.drawing.labels import SMALL, label, quoted, table
 from viz.drawing.picture import Picture
-from viz.figures import FILL, NOT_FINITE, ZERO, at_edge, text_legend, width_legend
+from viz.figures import FILL, FIRST_TROUBLE, NOT_FINITE, ZERO, at_edge, text_legend, width_legend
 from viz.strokes import ADDING, CANCELLING, STROKES, stroke
 
 
@@ -39,6 +39,8 @@ def _fills(picture: Picture) -> list[str]:
         rows.append(_row(ZERO))
     if not all(math.isfinite(node.rms) for node in picture.nodes.values()):
         rows.append(_row(NOT_FINITE))
+    if any(node.trouble for node in picture.nodes.values()):
+        rows.append(_row(FIRST_TROUBLE))
     return rows
 
 

@@ -42,6 +42,8 @@ def legend(
     notes = [figures.ZERO] if 0.0 in fills else []
     if not all(math.isfinite(thing.rms) for thing in things):
         notes.append(figures.NOT_FINITE)
+    if any(thing.trouble for thing in things):
+        notes.append(figures.FIRST_TROUBLE)
     return {
         "fill": figures.FILL if has_colors else "",
         "scale": [[short(tick), scale.color(tick), scale.ink(tick)] for tick in scale.ticks()] if has_colors else [],

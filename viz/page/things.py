@@ -104,12 +104,13 @@ class Drawn:
             "path": printable(".".join(path)),
             "op": printable(node.op),
             "head": shortened(printable(name), figures.LONGEST_NAME) + printable(rest),
-            "small": self._small(node, is_loss),
+            "small": " · ".join(filter(None, (self._small(node, is_loss), figures.first_trouble(node)))),
             "blame": share(node.blame, figures.of_the_blame) if node.parameters else None,
             "fill": fill,
             "ink": ink,
             "sign": self._is_sign(number) or None,
             "broken": None if math.isfinite(node.rms) else True,
+            "trouble": node.trouble or None,
             "many": node.count > 1 or None,
         }
 

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from viz.data import Edge, Node, Parameter
+from viz.data import Absent, Edge, Kept, Node, Parameter
 from viz.sources.records import K, Recording, Value
 from viz.sources.watch import Watcher
 from viz.stages import shares_of
@@ -32,6 +32,8 @@ def assembled(
     watcher: Watcher[K, Any],
     embedded: K | None = None,
     unknown_value: str = "",
+    unknown_line: str = "",
+    absent: Sequence[Absent] = (),
 ) -> Recording:
     """The data of a flow.
 
@@ -39,8 +41,10 @@ def assembled(
         loss: its value.
         values: oldest first, so the loss is last.
         watcher: has finished; it knows the gradient of each value.
-        unknown_value: what to say of a value that is not known.
         embedded: the output of the oldest embedding, whose gradient was measured by row.
+        unknown_value: what to say of a value that is not known.
+        unknown_line: how to compute a loss so that the lines of its source are known.
+        absent: tensors that the user named and no blame reaches.
     """
     ids = {value.key: f"n{number}" for number, value in enumerate(values)}
     age = {value.key: number for number, value in enumerate(values)}
@@ -51,6 +55,7 @@ def assembled(
     gradients = watcher.gradients
     shares = dict(zip((leaf.key for leaf in leaves), shares_of([gradients[leaf.key].norm for leaf in leaves])))
     calls = _numbered(values)
+    trouble = next((value.key for value in reversed(values) if not math.isfinite(gradients[value.key].norm)), None)
     nodes = tuple(
         Node(
             id=ids[value.key],
@@ -70,6 +75,7 @@ def assembled(
             hooked=value.hooked,
             saved=value.saved,
             line=value.line,
+            trouble=trouble is not None and value.key == trouble,
         )
         for value in reversed(values)
     )
@@ -88,8 +94,25 @@ def assembled(
         Parameter(leaf.scope, leaf.name, math.prod(leaf.shape), gradients[leaf.key].norm) for leaf in leaves
     )
     return Recording(
-        loss, nodes, edges, parameters, () if embedded is None else gradients[embedded].rows, unknown_value
+        loss,
+        nodes,
+        edges,
+        parameters,
+        () if embedded is None else gradients[embedded].rows,
+        unknown_value,
+        unknown_line,
+        _memory(values),
+        tuple(absent),
     )
+
+
+def _memory(values: Sequence[Value[K]]) -> tuple[Kept, ...]:
+    """The bytes that each scope keeps, in the order in which the scopes were first entered."""
+    sums: dict[tuple[str, ...], int] = {}
+    for value in values:
+        if value.saved is not None and not value.is_leaf:
+            sums[value.scope] = sums.get(value.scope, 0) + value.saved
+    return tuple(Kept(scope, saved) for scope, saved in sums.items())
 
 
 def _numbered(values: Sequence[Value[K]]) -> Mapping[K, tuple[int, ...]]:

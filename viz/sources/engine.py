@@ -1,6 +1,6 @@
 """A loss of this project's own engine: one observed reverse sweep.
 
-Read next: `viz/stages.py`, the share of each part of the model.
+Read next: `viz/sources/engine_names.py`, what the user calls its tensors.
 """
 
 from __future__ import annotations
@@ -14,13 +14,16 @@ from engine.arrays import Array
 from engine.backward import seed_for
 from engine.explain import local_derivative
 from engine.graph import oldest_first
+from engine.memory import kept_bytes
 from engine.recording import ScopeName, no_grad
 from engine.sweeps import reverse_sweep
 from engine.values import known_values
 from viz.checks import NothingToTrace
+from viz.data import Line
 from viz.sources import measures
 from viz.sources.assemble import assembled, first_uses
-from viz.sources.names import named
+from viz.sources.engine_names import absent, label, names_of
+from viz.sources.lines import line_at
 from viz.sources.records import Recording, Sent, Value
 from viz.sources.watch import Watcher
 
@@ -53,15 +56,23 @@ def record(loss: Tensor, names: Mapping[str, Any]) -> Recording:
         reverse_sweep(root, seed, retain_graph=True, observe=observe)
     watcher.finish()
     ordered = oldest_first(watcher.gradients)
-    values = _values(ordered, watcher, {root: loss.array, **known_values(ordered)}, _names_of(names))
+    values = _values(ordered, watcher, {root: loss.array, **known_values(ordered)}, names_of(names))
     embedded = next((node for node in ordered if _is_embedding(node)), None)
-    return assembled(loss.item(), values, watcher, embedded, "not kept; engine.keep_values keeps it")
+    return assembled(
+        loss.item(),
+        values,
+        watcher,
+        embedded,
+        unknown_value="not kept; engine.keep_values keeps it",
+        unknown_line="compute the loss under engine.keep_lines()",
+        absent=list(absent(names, set(ordered))),
+    )
 
 
 def _values(
     ordered: Sequence[Node], watcher: Watcher[Node, Array], known: Mapping[Node, Array], names: Mapping[Node, str]
 ) -> list[Value[Node]]:
-    uses = first_uses(ordered, watcher)
+    uses, saved = first_uses(ordered, watcher), kept_bytes(ordered)
     values = []
     for node in ordered:
         scope = (uses.get(node, node) if node.primitive is None else node).scope
@@ -69,7 +80,7 @@ def _values(
             Value(
                 key=node,
                 op=node.op,
-                name=_label(node, scope, names),
+                name=label(node, scope, names),
                 scope=scope,
                 calls=tuple(name.number if isinstance(name, ScopeName) else 0 for name in scope),
                 shape=node.shape,
@@ -78,31 +89,21 @@ def _values(
                 formula="" if node.primitive is None else describe.formula(node.primitive),
                 value=measures.numbers(known[node]) if node in known else None,
                 hooked=node.notes is not None and bool(node.notes.hooks),
+                saved=saved[node],
+                line=_line(node),
             )
         )
     return values
 
 
+def _line(node: Node) -> Line | None:
+    origin = None if node.notes is None else node.notes.origin
+    return None if origin is None else line_at(origin.file, origin.number)
+
+
 def _is_embedding(node: Node) -> bool:
     """Whether a node holds one vector for each position of a text."""
     return node.op == "embedding" and len(node.shape) > 1
-
-
-def _names_of(names: Mapping[str, Any]) -> dict[Node, str]:
-    """The name of each node whose tensor is found in `names`."""
-    found: dict[Node, str] = {}
-    for path, value in named(names):
-        if isinstance(value, Tensor) and value.node is not None:
-            found.setdefault(value.node, path)
-    return found
-
-
-def _label(node: Node, scope: tuple[str, ...], names: Mapping[Node, str]) -> str | None:
-    """A node's own name, or else the one found; a parameter outside all scopes gets its whole path."""
-    found = names.get(node)
-    if node.name and not scope and found and found.endswith(f".{node.name}"):
-        return found
-    return node.name or found
 
 
 @cache

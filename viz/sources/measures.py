@@ -91,9 +91,11 @@ def numbers(array: Any) -> Numbers | None:
     array = np.asarray(array, np.float64)
     if array.size == 1:
         value = array.item()
-        return Numbers(value, 0.0, value, value, (value,))
+        return Numbers(value, 0.0, value, value, (value,), float(value == 0))
+    zeros = float(np.count_nonzero(array == 0) / array.size)
     with np.errstate(all="ignore"):  # inf - inf, in the standard deviation
-        return Numbers(float(array.mean()), float(array.std()), float(array.min()), float(array.max()), each(array))
+        mean, std, least, greatest = (float(take(array)) for take in (np.mean, np.std, np.min, np.max))
+    return Numbers(mean, std, least, greatest, each(array), zeros)
 
 
 def each(array: _Array) -> tuple[float, ...] | None:

@@ -3,7 +3,7 @@
 A tensor that is a variable's value gets the variable's name. Then lists, dicts and modules are searched, and a tensor
 in them gets the expression that leads to it (`layers[0]`, `weights['w']`, `model.head.weight`). The first name counts.
 
-Read next: `viz/sources/engine.py`, the first source.
+Read next: `viz/sources/lines.py`, lines of source.
 """
 
 from __future__ import annotations

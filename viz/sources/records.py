@@ -12,7 +12,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
-from viz.data import Edge, Line, Node, Numbers, Parameter
+from viz.data import Absent, Edge, Kept, Line, Node, Numbers, Parameter
 
 K = TypeVar("K", bound=Hashable)
 
@@ -85,3 +85,6 @@ class Recording(NamedTuple):
     parameters: tuple[Parameter, ...]
     positions: tuple[tuple[float, ...], ...] = ()
     unknown_value: str = ""
+    unknown_line: str = ""
+    memory: tuple[Kept, ...] = ()
+    absent: tuple[Absent, ...] = ()

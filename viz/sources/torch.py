@@ -12,7 +12,6 @@ import gc
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from linecache import getline
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -21,9 +20,10 @@ import torch
 from torch.autograd.graph import get_gradient_edge
 
 from viz.checks import NothingToTrace
-from viz.data import Line, Numbers
+from viz.data import Absent, Line, Numbers
 from viz.sources import measures, torch_measures
 from viz.sources.assemble import assembled, first_uses
+from viz.sources.lines import line_at
 from viz.sources.names import named
 from viz.sources.records import Recording, Sent, Value
 from viz.sources.torch_graph import Graph
@@ -65,7 +65,14 @@ def record(loss: torch.Tensor, names: Mapping[str, Any], model: torch.nn.Module 
     ordered = [node for node in graph.ordered if node in watcher.gradients]
     embedded = next((node for node in ordered if _is_embedding(node)), None)
     values = _values(ordered, graph, watcher, loss, _names_of(names), model, hooked)
-    return assembled(loss.item(), values, watcher, embedded)
+    return assembled(
+        loss.item(),
+        values,
+        watcher,
+        embedded,
+        unknown_line="compute the loss under viz.scopes(model, lines=True)",
+        absent=list(_absent(graph, model)),
+    )
 
 
 def _check(loss: torch.Tensor, model: Any) -> None:
@@ -189,7 +196,7 @@ def _values(
     hooked: Collection[Any],
 ) -> list[Value[Any]]:
     uses = first_uses(ordered, watcher)
-    parameters = _parameters(graph, model)
+    parameters = {key: path for key, (_, path) in _parameters(graph, model).items()}
     known = _small_values(ordered, loss)
     bytes_of = _saved_bytes(ordered, graph)
     values = []
@@ -238,13 +245,20 @@ def _place(node: Any, graph: Graph) -> Place:
     return OUTSIDE if record is None or is_leaf(node) else record.place(sequence_number(node))
 
 
-def _parameters(graph: Graph, model: torch.nn.Module | None) -> dict[int, str]:
-    """The path of each parameter, by its `id`: those of `model`, and those of all models under whose scopes it ran."""
-    found = {} if model is None else {id(p): path for path, p in unwrapped(model).named_parameters()}
+def _parameters(graph: Graph, model: torch.nn.Module | None) -> dict[int, tuple[Any, str]]:
+    """Each parameter and its path, by its `id`: those of `model`, and of all models under whose scopes the loss ran."""
+    found = {} if model is None else {id(p): (p, path) for path, p in unwrapped(model).named_parameters()}
     for record in {id(record): record for record in graph.records.values() if record is not None}.values():
-        for key, (_, path) in record.parameters.items():
-            found.setdefault(key, path)
+        found |= {key: known for key, known in record.parameters.items() if key not in found}
     return found
+
+
+def _absent(graph: Graph, model: torch.nn.Module | None) -> Iterator[Absent]:
+    """The parameters of the models that the loss was not computed from, and those that require no gradient."""
+    reached = {id(leaf.variable) for leaf in graph.leaves}
+    for key, (parameter, path) in _parameters(graph, model).items():
+        if key not in reached:
+            yield Absent(path, parameter.numel(), frozen=not parameter.requires_grad)
 
 
 def _scope_of(path: str, model: torch.nn.Module) -> tuple[str, ...]:
@@ -326,5 +340,5 @@ def _line(node: Any) -> Line | None:
     for frame in reversed(recorded_traceback(node)):
         match = _FRAME.match(frame)
         if match and not match[1].startswith(_LIBRARY):
-            return Line(match[1], int(match[2]), getline(match[1], int(match[2])).strip())
+            return line_at(match[1], int(match[2]))
     return None

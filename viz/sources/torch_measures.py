@@ -30,7 +30,7 @@ class Pending(NamedTuple):
     """Measures that may still be on their device.
 
     Fields:
-        figures: all of them in one tensor: four of the gradient (see `_summary`), three of each contribution (norm,
+        figures: all of them in one tensor: five of the gradient (see `_summary`), three of each contribution (norm,
             share, norm of the sum so far) unless there is only one, then the elements listed, then the norms of rows.
         size: the number of elements of the gradient.
         contributions: how many there are.
@@ -87,14 +87,14 @@ def read(pending: Sequence[Pending]) -> Sequence[Gradient]:
 
 def _gradient(pending: Pending, figures: Iterator[float]) -> Gradient:
     size = pending.size
-    norm, mean, least, greatest = (next(figures) for _ in range(4))
+    norm, mean, least, greatest, zeros = (next(figures) for _ in range(5))
     several = pending.contributions > 1
     measured = [(next(figures), next(figures), next(figures)) for _ in range(pending.contributions if several else 0)]
     each, *each_of = (tuple(next(figures) for _ in range(count)) or None for count in pending.listed)
     rms = norm / math.sqrt(max(size, 1))
     if not several:
         measured, each_of = [(norm, 1.0 if norm > 0 else math.nan, norm)], [each]
-    numbers = Numbers(mean, _deviation(rms, mean, size), least, greatest, each) if size else None
+    numbers = Numbers(mean, _deviation(rms, mean, size), least, greatest, each, zeros) if size else None
     rest = list(figures)
     rows = tuple(tuple(rest[k : k + pending.width]) for k in range(0, len(rest), pending.width or 1))
     contributions = tuple(Contribution(*three, each) for three, each in zip(measured, each_of, strict=True))
@@ -117,20 +117,21 @@ def _of_each(terms: Sequence[Slotted], sums: dict[int, torch.Tensor], norm: torc
 
 
 def _summary(parts: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Norm, mean, smallest and largest element of one long gradient."""
+    """Norm, mean, smallest and largest element of one long gradient, and the fraction of zeros."""
     size = sum(part.numel() for part in parts)
     if not size:
-        return torch.zeros(4, dtype=torch.float64)
+        return torch.zeros(5, dtype=torch.float64)
     rows = [_figures(piece) for part in parts for piece in _pieces(part)]
     home = rows[0][0].device
-    norms, sums, least, greatest = (torch.stack([row[k].to(home) for row in rows]) for k in range(4))
-    return torch.stack([_together(norms), sums.sum() / size, least.amin(), greatest.amax()])
+    norms, sums, least, greatest, nonzero = (torch.stack([row[k].to(home) for row in rows]) for k in range(5))
+    return torch.stack([_together(norms), sums.sum() / size, least.amin(), greatest.amax(), 1 - nonzero.sum() / size])
 
 
 def _figures(piece: torch.Tensor) -> tuple[torch.Tensor, ...]:
     precise = piece.to(_precise(piece))
     least, greatest = torch.aminmax(piece)
-    return _norm_of_piece(precise, least, greatest), precise.sum(), least.to(precise), greatest.to(precise)
+    nonzero = torch.count_nonzero(piece).to(precise)
+    return _norm_of_piece(precise, least, greatest), precise.sum(), least.to(precise), greatest.to(precise), nonzero
 
 
 def _norm(tensors: Sequence[torch.Tensor]) -> torch.Tensor:

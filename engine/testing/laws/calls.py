@@ -17,7 +17,7 @@ from engine.tensor import Tensor
 from engine.testing.claims import Case
 from engine.testing.report import GradientError
 
-_SETTINGS: tuple[dict[str, bool], ...] = ({}, {"enabled": False}, {"forward": True}, {"keeping": True})
+_SETTINGS: tuple[dict[str, bool], ...] = ({}, {"enabled": False}, {"forward": True}, {"keeping": True}, {"lines": True})
 
 
 def shortcut_is_the_general_call(case: Case) -> None:

@@ -73,7 +73,8 @@ function drawBox(box) {
   parts.push(svg("text", { ...style, x: middle, fill: box.ink }, name));
   if (box.line) parts.push(svg("text", { class: "small", x: middle, y: 32, fill: box.ink }, box.line));
   const expanded = box.isCall ? { "aria-expanded": "false" } : {};
-  return item(box, `box ${kind}`, { transform: `translate(${round(box.x)} ${round(box.y)})`, ...expanded }, ...parts);
+  const classes = `box ${kind}${box.trouble ? " trouble" : ""}`;
+  return item(box, classes, { transform: `translate(${round(box.x)} ${round(box.y)})`, ...expanded }, ...parts);
 }
 
 function drawEdge(edge) {

@@ -1,0 +1,81 @@
+"""The bytes kept for the backward pass: each memory once, for its oldest keeper; leaves left out."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+
+import engine
+import nn
+from engine import Tensor
+from engine.graph import reachable
+from engine.memory import kept_bytes
+
+
+def kept(loss: Tensor) -> dict[str, int]:
+    """The bytes by op, for graphs that have each op once."""
+    assert loss.node is not None
+    return {node.op: saved for node, saved in kept_bytes(reachable(loss.node)).items()}
+
+
+def leaf(*shape: int) -> Tensor:
+    return Tensor(np.ones(shape), requires_grad=True)
+
+
+def test_ops_keep_what_their_rules_read_and_leaves_do_not_count() -> None:
+    x = leaf(10)
+    assert kept((x + 1.0).sum()) == {"leaf": 0, "add": 0, "sum": 0}
+    assert kept((x * x).sum()) == {"leaf": 0, "multiply": 0, "sum": 0}  # x itself is in memory anyway
+    assert kept(engine.exp(x).sum()) == {"leaf": 0, "exp": 80, "sum": 0}
+
+
+def test_memory_that_several_keep_counts_for_the_oldest() -> None:
+    y = engine.exp(leaf(10))  # keeps its result
+    assert kept((y * engine.sin(y)).sum()) == {"leaf": 0, "exp": 80, "sin": 0, "multiply": 80, "sum": 0}
+
+
+def test_a_view_keeps_the_whole_array_it_is_a_view_of() -> None:
+    y = leaf(1000) + 1.0
+    assert kept(engine.sin(y[:2]).sum())["sin"] == 8000
+    assert kept(engine.sin(y[:2]).sum() + engine.cos(y[5:]).sum())["cos"] == 0  # the same memory
+    x = leaf(5, 5)
+    assert kept(engine.sin(x.T).sum())["sin"] == 0  # a view of a leaf
+    assert kept(engine.sin(leaf(5, 5).T).sum())["sin"] == 200  # whose tensor is gone: only the graph keeps it
+
+
+def test_masks_and_indices_count_and_the_memory_of_a_broadcast_array_is_small() -> None:
+    x = leaf(10)
+    assert kept(engine.where(np.ones(10, bool), x, 0.0).sum())["where"] == 10
+    assert kept(engine.take(x, np.arange(4), axis=0).sum())["take"] == 32
+    one = engine.broadcast_to(leaf(1) * 2.0, (1000,))
+    assert kept(engine.sin(one).sum())["sin"] == 8
+
+
+def test_the_sum_is_what_backward_lets_go() -> None:
+    """Measured by the allocator, for a network of some megabytes."""
+    model = nn.Sequential(*(layer for _ in range(4) for layer in (nn.Linear(256, 256), nn.ReLU(), nn.LayerNorm(256))))
+    data = np.ones((512, 256), np.float32)
+    tracemalloc.start()
+    try:
+        for parameter in model.parameters():  # so that backward makes no new memory
+            parameter.grad = engine.zeros(parameter.shape)
+        loss = model(data).square().mean()
+        assert loss.node is not None
+        expected = sum(kept_bytes(reachable(loss.node)).values())
+        before = tracemalloc.get_traced_memory()[0]
+        loss.backward()
+        freed = before - tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert expected > 4e6
+    assert abs(freed - expected) < 0.1 * expected
+
+
+def test_a_checkpoint_keeps_its_input_and_its_result() -> None:
+    def f(x: Tensor) -> Tensor:
+        return engine.sin(engine.exp(engine.square(x)))
+
+    x = leaf(1000) + 1.0
+    assert sum(kept(f(x)).values()) == 16000
+    assert kept(engine.checkpoint(f)(x))["checkpoint"] == 16000
