@@ -34,7 +34,7 @@ ROWS = {
         data digits checks colors words -> strokes figures
         stages repeats depth trouble -> sources/ groups findings -> fold prune matching versus
         text drawing/ page/ charts/
-        flow -> compare trace
+        flow scopes -> compare trace
     """,
 }
 

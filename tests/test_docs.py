@@ -1,6 +1,6 @@
 """Every snippet of README, docs and docstrings runs, in order, and prints what the text shows.
 
-One that begins with ```python torch needs PyTorch, and so on; `tests/against/test_recipes.py` runs those.
+One that begins with ```python torch needs PyTorch, and so on; `tests/against/test_snippets.py` runs those.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """trace: the flow of blame of a loss, whoever computed it.
 
-Read next: `viz/sources/__init__.py`, whose backward passes can be watched.
+Read next: `viz/scopes.py`, the modules of PyTorch.
 """
 
 from __future__ import annotations

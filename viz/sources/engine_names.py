@@ -1,6 +1,6 @@
 """engine_names: what the user's names say of the engine's tensors: what to call a node, and which tensors are absent.
 
-Read next: `viz/stages.py`, the share of each part of the model.
+Read next: `viz/sources/torch.py`, the second source.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ its own: the edge leads from that operation to what the view is a view of.
 
     addmm -> t -> weight           becomes          addmm -> weight
 
-Read next: `viz/sources/torch.py`, the backward pass.
+Read next: `viz/stages.py`, the share of each part of the model.
 """
 
 from __future__ import annotations
