@@ -15,7 +15,7 @@ FRAMEWORKS = {"torch": "PyTorch", "jax": "JAX"}
 FENCES = {page: set(re.findall(r"^```python (\w+)$", page.read_text(encoding="utf-8"), re.MULTILINE)) for page in PAGES}
 
 
-def pages(framework: str) -> Any:
+def pages(framework: str) -> pytest.MarkDecorator:
     """A test for every page with snippets for a framework."""
     chosen = [page for page, found in FENCES.items() if framework in found]
     return pytest.mark.parametrize("page", chosen, ids=lambda page: page.name)
