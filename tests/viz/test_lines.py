@@ -53,6 +53,10 @@ def test_a_file_below_the_current_directory_is_named_by_its_path(
     assert str(flow_of(str(file)).nodes[0].line) == "program.py:8"  # outside: its own name
 
 
+def test_a_file_of_an_installed_package_is_named_by_its_path_from_there() -> None:
+    assert line_at("/usr/lib/python3/site-packages/models/layers.py", 3).file == str(Path("models", "layers.py"))
+
+
 def test_source_that_is_in_no_file_has_its_text_from_linecache() -> None:
     assert flow_of("<nowhere>").nodes[0].line == viz.Line("<nowhere>", 8)
     linecache.cache["<somewhere>"] = (len(PROGRAM), None, PROGRAM.splitlines(keepends=True), "<somewhere>")

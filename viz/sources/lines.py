@@ -1,7 +1,8 @@
 """lines: a line of the user's source, with the file as the user would name it, and its text.
 
-A file below the current directory is named by its path from there, a cell of a notebook by its number, any other file
-by its own name. The text comes from `linecache`, which knows the cells of a notebook and the examples of a doctest too.
+A file below the current directory is named by its path from there, one of an installed package by its path in it, a cell
+of a notebook by its number, any other file by its own name. The text comes from `linecache`, which knows the cells of a
+notebook and the examples of a doctest too.
 
 Read next: `viz/sources/engine.py`, the first source.
 """
@@ -25,6 +26,8 @@ def _short(file: str) -> str:
     path = Path(file)
     if not path.is_absolute():
         return file
+    if "site-packages" in path.parts:
+        return str(Path(*path.parts[path.parts.index("site-packages") + 1 :]))
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else path.name
 
 
