@@ -1,6 +1,6 @@
 """A loss of this project's own engine: one observed reverse sweep.
 
-Read next: `viz/stages.py`, the share of each part of the model.
+Read next: `viz/sources/jax.py`, the same for a function of JAX.
 """
 
 from __future__ import annotations

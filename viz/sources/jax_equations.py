@@ -1,0 +1,100 @@
+"""Equations of a jaxpr: what is read off them, in the one file that knows how JAX keeps it.
+
+JAX traces a function to a *jaxpr*, a list of equations `outputs = primitive[parameters] inputs`. A parameter may hold a
+jaxpr itself: the body of a `jit`, of a loop, of a branch.
+
+Read next: `viz/sources/derivative.py`, the derivative of one small op.
+"""
+
+from __future__ import annotations
+
+import linecache
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from jax.extend import core, source_info_util
+
+from viz.data import Line
+
+_CALLS = {"jit", "pjit", "closed_call", "core_call", "core_closed_call", "remat", "remat2", "checkpoint"}
+_VIEWS = {"reshape", "transpose", "squeeze", "expand_dims", "copy", "copy_p"}
+
+
+def body(equation: Any) -> Any | None:
+    """The closed jaxpr of a call that only groups equations, such as `jit` and `checkpoint`; None for any other."""
+    if equation.primitive.name not in _CALLS:
+        return None
+    inner = equation.params.get("jaxpr", equation.params.get("call_jaxpr"))
+    return inner if hasattr(inner, "consts") else core.ClosedJaxpr(inner, ())
+
+
+def op(equation: Any) -> str:
+    """The name of an equation's primitive; for a function with a rule of its own, that function's name."""
+    name = str(equation.primitive.name)
+    if not name.startswith(("custom_jvp_call", "custom_vjp_call")):
+        return name
+    inner = next((value for key, value in equation.params.items() if key in ("call_jaxpr", "fun_jaxpr")), None)
+    about = getattr(getattr(inner, "jaxpr", inner), "debug_info", None)
+    return getattr(about, "func_name", None) or name
+
+
+def is_view(equation: Any) -> bool:
+    """Whether the output holds just the elements of the input, in another shape or order."""
+    name = equation.primitive.name
+    if name == "convert_element_type":
+        return bool(equation.invars[0].aval.dtype == equation.outvars[0].aval.dtype)
+    if name == "broadcast_in_dim":
+        return bool(equation.invars[0].aval.size == equation.outvars[0].aval.size)
+    return name in _VIEWS
+
+
+def is_embedding(equation: Any) -> bool:
+    """Whether whole rows of a table are read, at positions of a text: the output has the rows along its last axis."""
+    if equation.primitive.name != "gather":
+        return False
+    table, output, how = equation.invars[0].aval, equation.outvars[0].aval, equation.params["dimension_numbers"]
+    return (
+        table.ndim == 2
+        and output.ndim > 1
+        and tuple(how.offset_dims) == (output.ndim - 1,)
+        and tuple(how.collapsed_slice_dims) == (0,)
+        and tuple(equation.params["slice_sizes"]) == (1, table.shape[1])
+    )
+
+
+def function(jaxpr: Any, equation: Any) -> Any:
+    """A function of the equation's inputs, literals included, that returns a list of its outputs.
+
+    It is a jaxpr of one equation with variables of its own, because one variable may be several of its inputs.
+    """
+    new: Any = core.gensym()
+    inputs = [new(variable.aval) for variable in equation.invars]
+    outputs = [new(variable.aval) for variable in equation.outvars]
+    alone = jaxpr.replace(
+        constvars=[],
+        invars=inputs,
+        outvars=outputs,
+        eqns=[equation.replace(invars=inputs, outvars=outputs)],
+        effects=equation.effects,
+    )
+    return core.jaxpr_as_fun(core.ClosedJaxpr(alone, ()))
+
+
+def scope(equation: Any) -> tuple[str, ...]:
+    """The names of `jax.named_scope` around it; the marks that vmap, jvp and transpose leave there are no scopes."""
+    return tuple(part.name for part in equation.source_info.name_stack.stack if type(part).__name__ == "Scope")
+
+
+def line(equations: Sequence[Any]) -> Line | None:
+    """The line of the user's source that made the last of these, each of which stands in the body of the one before.
+
+    A function of JAX's own may be traced once and used by several lines; then its equations have no line, and that of
+    the call counts.
+    """
+    for equation in reversed(equations):
+        told = re.match(r"(.+?):(\d+)(?::\d+)? \(", source_info_util.summarize(equation.source_info))
+        if told:
+            file, number = told[1], int(told[2])
+            return Line(file, number, linecache.getline(file, number).strip())
+    return None
