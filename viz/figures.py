@@ -18,6 +18,7 @@ from viz.digits import percent, short
 from viz.words import shortened
 
 SYMBOLS = {"add": "+", "subtract": "−", "multiply": "×", "divide": "/", "matmul": "@", "pow": "**"}
+SYMBOLS |= {"add_any": "+", "sub": "−", "mul": "×", "div": "/", "dot_general": "@"}  # the same by their names in JAX
 LONGEST_NAME = 30  # columns, in a box; tooltips and panels show all of it
 _LONGEST_NUMBERS = 26  # columns
 _MOST_NUMBERS = 4

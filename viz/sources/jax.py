@@ -83,38 +83,43 @@ def _described(shown: Any) -> str:
 def _values(
     ordered: Sequence[Result], leaves: Mapping[Result, Leaf], watcher: Watcher[Result, Any], lines: bool
 ) -> list[Value[Result]]:
-    """What is known of each; a leaf has the scope of its first use, or its place in its tree if there are no scopes."""
-    uses = first_uses(ordered, watcher)
-    has_scopes = any(result.step.named for result in ordered if result.step)
+    """What is known of each value."""
+    modules = _modules(leaves, first_uses(ordered, watcher))
     values = []
     for result in ordered:
-        op, name, line = "leaf", None, None
-        scope: tuple[str, ...] = ()
-        calls: tuple[int, ...] = ()
         step = result.step
-        if step:
-            op, scope, calls = step.op, step.scope, step.calls
-            line = jax_equations.line(step.equations) if lines else None
-        elif result in leaves:
-            user = uses[result].step if result in uses else None
-            name = leaves[result].name
-            scope = leaves[result].place if not has_scopes else user.named if user else ()
-            calls = (0,) * len(scope)
+        scope, calls = (step.scope, step.calls) if step else modules[result]
         values.append(
             Value(
                 key=result,
-                op=op,
-                name=name,
+                op=step.op if step else "leaf",
+                name=None if step else leaves[result].name,
                 scope=scope,
                 calls=calls,
                 shape=result.array.shape,
                 dtype=str(result.array.dtype),
                 is_leaf=step is None,
                 value=None if jnp.iscomplexobj(result.array) else measures.numbers(np.asarray(result.array)),
-                line=line,
+                line=jax_equations.line(step.equations) if step and lines else None,
             )
         )
     return values
+
+
+def _modules(
+    leaves: Mapping[Result, Leaf], uses: Mapping[Result, Result]
+) -> dict[Result, tuple[tuple[str, ...], tuple[int, ...]]]:
+    """Scope and calls of each leaf: those of its first use, or else its place in the tree of an argument.
+
+    The places are taken where they tell more modules apart: a program may have no scopes, or the same for all layers of
+    one kind.
+    """
+    users = {leaf: uses[leaf].step for leaf in leaves if leaf in uses}
+    by_use = {leaf: step.modules for leaf, step in users.items() if step}
+    by_place = {result: (leaf.place, (0,) * len(leaf.place)) for result, leaf in leaves.items()}
+    used = [by_place[leaf] for leaf in by_use]
+    scopes = {scope for scope, _ in by_use.values()}
+    return by_place if len(set(used)) > len(scopes) else {**dict.fromkeys(leaves, ((), ())), **by_use}
 
 
 def _is_embedding(result: Result) -> bool:

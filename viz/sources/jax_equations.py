@@ -11,12 +11,18 @@ from __future__ import annotations
 import linecache
 import re
 from collections.abc import Sequence
+from itertools import takewhile
+from pathlib import Path
 from typing import Any
 
 from jax.extend import core, source_info_util
 
 from viz.data import Line
 
+_FRAME = re.compile(r"(.+?):(\d+)(?::\d+)? \(")
+_MOST_FRAMES = 200
+_HERE = Path(__file__).parent
+_INSTALLED = {"site-packages", "dist-packages"}
 _CALLS = {"jit", "pjit", "closed_call", "core_call", "core_closed_call", "remat", "remat2", "checkpoint"}
 _VIEWS = {"reshape", "transpose", "squeeze", "expand_dims", "copy", "copy_p"}
 
@@ -68,7 +74,8 @@ def function(jaxpr: Any, equation: Any) -> Any:
 
     It is a jaxpr of one equation with variables of its own, because one variable may be several of its inputs.
     """
-    new: Any = core.gensym()
+    gensym: Any = core.gensym
+    new = gensym()
     inputs = [new(variable.aval) for variable in equation.invars]
     outputs = [new(variable.aval) for variable in equation.outvars]
     alone = jaxpr.replace(
@@ -82,19 +89,26 @@ def function(jaxpr: Any, equation: Any) -> Any:
 
 
 def scope(equation: Any) -> tuple[str, ...]:
-    """The names of `jax.named_scope` around it; the marks that vmap, jvp and transpose leave there are no scopes."""
-    return tuple(part.name for part in equation.source_info.name_stack.stack if type(part).__name__ == "Scope")
+    """The names of `jax.named_scope` around it.
+
+    The marks that vmap, jvp and transpose leave there are no scopes, and neither is the formula that einsum leaves.
+    """
+    parts = equation.source_info.name_stack.stack
+    return tuple(part.name for part in parts if type(part).__name__ == "Scope" and "->" not in part.name)
 
 
 def line(equations: Sequence[Any]) -> Line | None:
     """The line of the user's source that made the last of these, each of which stands in the body of the one before.
 
     A function of JAX's own may be traced once and used by several lines; then its equations have no line, and that of
-    the call counts.
+    the call counts. Lines of installed packages count only where no other line leads to them.
     """
     for equation in reversed(equations):
-        told = re.match(r"(.+?):(\d+)(?::\d+)? \(", source_info_util.summarize(equation.source_info))
-        if told:
-            file, number = told[1], int(told[2])
+        told = source_info_util.summarize(equation.source_info, num_frames=_MOST_FRAMES).splitlines()
+        found = [(match[1], int(match[2])) for match in map(_FRAME.match, reversed(told)) if match]
+        inside = [*takewhile(lambda frame: Path(frame[0]).parent != _HERE, found)]  # the function, not its caller
+        if inside:
+            own = (frame for frame in inside if not _INSTALLED & set(Path(frame[0]).parts))
+            file, number = next(own, inside[0])
             return Line(file, number, linecache.getline(file, number).strip())
     return None

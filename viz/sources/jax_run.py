@@ -25,6 +25,20 @@ from viz.sources import jax_equations
 MOST_UNROLLED = 128  # steps of a scan, times those of the scans around it
 
 
+class Part(NamedTuple):
+    """A name in a scope.
+
+    Fields:
+        inside: the number of the `jit` call or step of a scan that it stands in, 0 outside all; so that the same name
+            in the next call or step is another call.
+        is_step: whether it is the name of a step of a scan.
+    """
+
+    name: str
+    inside: int
+    is_step: bool = False
+
+
 @dataclass(eq=False, slots=True)
 class Result:
     """An array of the run.
@@ -45,8 +59,7 @@ class Step:
 
     Fields:
         function: of the arrays of `inputs`; returns a list of arrays, those of `outputs`.
-        scope, calls: as those of a `Value`.
-        named: the scope without the steps of scans.
+        parts, calls: the scope around it, and for each part of it the number of the call.
         equations: the equation, after those in whose bodies it stands, outermost first.
         is_view, is_embedding: as `jax_equations` says.
     """
@@ -55,20 +68,21 @@ class Step:
     function: Callable[..., Any]
     inputs: Sequence[Result]
     outputs: Sequence[Result]
-    scope: tuple[str, ...]
+    parts: tuple[Part, ...]
     calls: tuple[int, ...]
-    named: tuple[str, ...]
     equations: tuple[Any, ...]
     is_view: bool = False
     is_embedding: bool = False
 
+    @property
+    def scope(self) -> tuple[str, ...]:
+        return tuple(part.name for part in self.parts)
 
-class _Part(NamedTuple):
-    """A name in a scope. Inside a call or a step of a scan it has the number of that, because each is its own."""
-
-    name: str
-    inside: int
-    is_step: bool = False
+    @property
+    def modules(self) -> tuple[tuple[str, ...], tuple[int, ...]]:
+        """Scope and calls without the steps of scans, because a parameter belongs to all of these."""
+        kept = [(part.name, call) for part, call in zip(self.parts, self.calls, strict=True) if not part.is_step]
+        return tuple(name for name, _ in kept), tuple(call for _, call in kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +96,7 @@ class _Around:
         times: how often they run, by the scans that are unrolled.
     """
 
-    scope: tuple[_Part, ...] = ()
+    scope: tuple[Part, ...] = ()
     equations: tuple[Any, ...] = ()
     number: int = 0
     times: int = 1
@@ -91,7 +105,7 @@ class _Around:
         names = jax_equations.scope(equation)
         return replace(
             self,
-            scope=(*self.scope, *(_Part(name, self.number) for name in names)),
+            scope=(*self.scope, *(Part(name, self.number) for name in names)),
             equations=(*self.equations, equation),
         )
 
@@ -106,7 +120,7 @@ class Run:
     def __init__(self) -> None:
         self.steps: list[Step] = []
         self._numbers = count(1)
-        self._scope: tuple[_Part, ...] = ()
+        self._scope: tuple[Part, ...] = ()
         self._calls: tuple[int, ...] = ()
         self._functions: dict[int, Any] = {}
 
@@ -158,7 +172,7 @@ class Run:
         made: list[Sequence[Result]] = []
         for number, place in enumerate(reversed(order) if told["reverse"] else order):
             inside = next(self._numbers)
-            step = replace(around, scope=(*around.scope, _Part(f"scan.{number}", inside, True)), number=inside)
+            step = replace(around, scope=(*around.scope, Part(f"scan.{number}", inside, True)), number=inside)
             items = [self._step("slice", partial(_item, place), [sequence], step)[0] for sequence in sequences]
             outputs = self.run(told["jaxpr"], [*fixed, *carry, *items], step)
             carry = outputs[:carried]
@@ -173,15 +187,13 @@ class Run:
         outputs = [Result(array) for array in function(*(result.array for result in inputs))]
         if any(result.active for result in inputs):
             calls = self._calls_at(around.scope)
-            scope = tuple(part.name for part in around.scope)
-            named = tuple(part.name for part in around.scope if not part.is_step)
-            step = Step(op, function, inputs, outputs, scope, calls, named, around.equations, **kind)
+            step = Step(op, function, inputs, outputs, around.scope, calls, around.equations, **kind)
             for output in outputs:
                 output.active, output.step = jnp.issubdtype(output.array.dtype, jnp.inexact), step
             self.steps.append(step)
         return outputs
 
-    def _calls_at(self, scope: tuple[_Part, ...]) -> tuple[int, ...]:
+    def _calls_at(self, scope: tuple[Part, ...]) -> tuple[int, ...]:
         """The number of the call for each part of a scope: the same as before for what the last step was in, too."""
         pairs = zip(scope, self._scope)
         shared = next((k for k, (part, last) in enumerate(pairs) if part != last), min(len(scope), len(self._scope)))
