@@ -58,7 +58,7 @@ class Arguments:
             if jnp.issubdtype(jnp.result_type(value), jnp.complexfloating):
                 raise TypeError(f"trace: {name} is complex, and blame flows to real numbers; give its parts")
             around = (names[first.idx],) if inner and len(trees) > 1 else ()
-            keys = tuple(keystr((key,), simple=True) for key in inner[:-1])
+            keys = tuple(map(_text, inner[:-1]))
             self.leaves.append(Leaf(name, (*around, *keys), jnp.asarray(value)))
         if not self.leaves:
             raise NothingToTrace("trace: no blame can flow: no argument of the function holds floats")
@@ -69,6 +69,11 @@ class Arguments:
         for place, array in zip(self._places, arrays, strict=True):
             values[place] = array
         return tree_unflatten(self._tree, values)
+
+
+def _text(key: Any) -> str:
+    """A key of a path without brackets and quotes."""
+    return str(next(getattr(key, kind) for kind in ("name", "key", "idx") if hasattr(key, kind)))
 
 
 def _is_float(value: Any) -> bool:

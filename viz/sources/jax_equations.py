@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import linecache
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from copy import copy
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -69,23 +70,20 @@ def is_embedding(equation: Any) -> bool:
     )
 
 
-def function(jaxpr: Any, equation: Any) -> Any:
-    """A function of the equation's inputs, literals included, that returns a list of its outputs.
+def function(jaxpr: Any, equation: Any) -> Callable[..., list[Any]]:
+    """A function of all inputs of an equation of this jaxpr, literals included, that returns a list of its outputs.
 
-    It is a jaxpr of one equation with variables of its own, because one variable may be several of its inputs.
+    It runs a jaxpr of one equation with variables of its own, because one variable may be several of its inputs.
     """
-    gensym: Any = core.gensym
-    new = gensym()
-    inputs = [new(variable.aval) for variable in equation.invars]
-    outputs = [new(variable.aval) for variable in equation.outvars]
-    alone = jaxpr.replace(
-        constvars=[],
-        invars=inputs,
-        outvars=outputs,
-        eqns=[equation.replace(invars=inputs, outvars=outputs)],
-        effects=equation.effects,
-    )
-    return core.jaxpr_as_fun(core.ClosedJaxpr(alone, ()))
+    inputs, outputs = list(equation.invars), [*map(copy, equation.outvars)]
+    places = [place for place, variable in enumerate(inputs) if not isinstance(variable, core.Literal)]
+    for place in places:
+        inputs[place] = copy(inputs[place])
+    variables = [inputs[place] for place in places]
+    same = equation.replace(invars=inputs, outvars=outputs)
+    alone = jaxpr.replace(constvars=[], invars=variables, outvars=outputs, eqns=[same], effects=equation.effects)
+    run = core.jaxpr_as_fun(core.ClosedJaxpr(alone, ()))
+    return lambda *arrays: run(*(arrays[place] for place in places))
 
 
 def scope(equation: Any) -> tuple[str, ...]:
