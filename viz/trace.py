@@ -50,11 +50,10 @@ def _recorded(loss: Any, arguments: Sequence[Any], names: Mapping[str, Any], lin
         from viz.sources import engine
 
         return engine.record(loss, names)
+    way_out = ""
     if _is_a(loss, "jax", "Array") or callable(loss):
-        raise TypeError(
-            "trace: with JAX, give the function that computes the loss, and its arguments: trace(function, params)"
-        )
-    raise TypeError(f"trace: give the loss as a Tensor, not {type(loss).__name__}")
+        way_out = "; with JAX, give the function that computes it, and the function's arguments"
+    raise TypeError(f"trace: give the loss as a Tensor, not {type(loss).__name__}{way_out}")
 
 
 def _of_function(function: Callable[..., Any], arguments: Sequence[Any], lines: bool) -> Recording:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import viz
+from tests.test_docs import ROOT, run_snippets
 from tests.viz.jax_models import (
     CELL,
     IDS,
@@ -147,6 +148,24 @@ def test_a_function_with_a_rule_of_its_own_is_one_box_by_its_name() -> None:
     assert ops(branching) == ["reduce_sum", "cond", "leaf"]
 
 
+def test_calls_that_only_group_equations_are_entered() -> None:
+    def loss(x: Any) -> Any:
+        return jnp.sum(jax.vmap(jax.checkpoint(jax.jit(jnp.sin)))(x))
+
+    assert ops(viz.trace(loss, floats(3))) == ["reduce_sum", "sin", "leaf"]
+
+
+def test_a_long_scan_inside_a_scan_is_one_step_of_it() -> None:
+    def loss(x: Any, xs: Any) -> Any:
+        def inner(h: Any, _: Any) -> Any:
+            return jnp.sin(h), None
+
+        return lax.scan(lambda h, y: (lax.scan(inner, h * y, length=50)[0], None), x, xs)[0]
+
+    assert ops(viz.trace(loss, 1.0, floats(2))).count("sin") == 100
+    assert ops(viz.trace(loss, 1.0, floats(3))).count("scan") == 3
+
+
 def test_stop_gradient_and_what_is_not_used_send_nothing() -> None:
     flow = viz.trace(lambda p: jnp.sum(p["a"]) * lax.stop_gradient(jnp.sum(p["b"])), {"a": 2.0, "b": 3.0, "c": 1.0})
     assert [*leaves(flow)] == ["p['a']"]
@@ -263,6 +282,10 @@ def test_the_function_runs_its_effects_once(capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out == "seen 1.0\n"
 
 
+def test_the_page_on_other_engines_says_what_it_shows() -> None:
+    run_snippets(ROOT / "docs" / "other-engines.md", "python jax")
+
+
 def aux(x: Any) -> Any:
     return jnp.sum(x), x
 
@@ -289,7 +312,12 @@ def looping(x: Any) -> Any:
         (looping, (1.0,), RuntimeError, "no backward pass through while_loop.*use scan"),
         (lambda z: z.real, (1j,), TypeError, "z is complex"),
         (lambda x: x, (1.0, 2.0), TypeError, r"<lambda>\(x\) does not fit the arguments after it: too many"),
-        (lambda x: x, (), TypeError, "give the function that computes the loss, and its arguments"),
+        (
+            lambda x: x,
+            (),
+            TypeError,
+            "give the loss as a Tensor, not function; with JAX, give the function that computes it",
+        ),
         (1.0, (2.0,), TypeError, "arguments belong to a JAX function, and the loss is a float"),
     ],
 )
@@ -299,7 +327,9 @@ def test_what_cannot_be_traced_is_refused_in_one_line(loss: Any, arguments: Any,
 
 
 def test_an_array_is_no_function_and_a_tracer_has_no_value() -> None:
-    with pytest.raises(TypeError, match=r"^trace: with JAX, give the function that computes the loss"):
+    with pytest.raises(
+        TypeError, match=r"^trace: give the loss as a Tensor, not ArrayImpl; with JAX, give the function"
+    ):
         viz.trace(jnp.sum(jnp.ones(3)))
     with pytest.raises(TypeError, match=r"^trace: x has no value inside jit, grad or vmap; call trace outside of them"):
         jax.jit(lambda x: viz.trace(lambda x: x * 2, x))(1.0)

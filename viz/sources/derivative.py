@@ -29,7 +29,7 @@ def derivative(pulled: Sequence[Any], inputs: Sequence[int], outputs: Sequence[i
     matrix = np.stack([np.ravel(np.asarray(row, np.float64)) for row in pulled], axis=1)
     if matrix.size == 1:
         return _text(matrix.reshape(inputs))
-    if tuple(inputs) == tuple(outputs) and np.array_equal(matrix, np.diag(np.diag(matrix))):
+    if tuple(inputs) == tuple(outputs) and np.array_equal(matrix, np.diag(np.diag(matrix)), equal_nan=True):
         return _text(np.diag(matrix).reshape(outputs))
     return _text(matrix)
 

@@ -47,19 +47,11 @@ class Arguments:
         self._all = [value for _, value in found]
         self._places = [place for place, (_, value) in enumerate(found) if _is_float(value)]
         paths = [found[place][0] for place in self._places]
-        trees = {path[0].idx for path in paths if len(path) > 1}
-        self.leaves = []
-        for place, path in zip(self._places, paths, strict=True):
-            first, *inner = path
-            value = self._all[place]
-            name = names[first.idx] + keystr(tuple(inner))
-            if isinstance(value, jax.core.Tracer):
-                raise TypeError(f"trace: {name} has no value inside jit, grad or vmap; call trace outside of them")
-            if jnp.issubdtype(jnp.result_type(value), jnp.complexfloating):
-                raise TypeError(f"trace: {name} is complex, and blame flows to real numbers; give its parts")
-            around = (names[first.idx],) if inner and len(trees) > 1 else ()
-            keys = tuple(map(_text, inner[:-1]))
-            self.leaves.append(Leaf(name, (*around, *keys), jnp.asarray(value)))
+        several = len({path[0].idx for path in paths if len(path) > 1}) > 1
+        self.leaves = [
+            _leaf(names[path[0].idx], path[1:], self._all[place], several)
+            for place, path in zip(self._places, paths, strict=True)
+        ]
         if not self.leaves:
             raise NothingToTrace("trace: no blame can flow: no argument of the function holds floats")
 
@@ -69,6 +61,17 @@ class Arguments:
         for place, array in zip(self._places, arrays, strict=True):
             values[place] = array
         return tree_unflatten(self._tree, values)
+
+
+def _leaf(argument: str, path: Sequence[Any], value: Any, several: bool) -> Leaf:
+    """The leaf at the end of a path in an argument; `several` says whether several arguments are trees."""
+    name = argument + keystr(tuple(path))
+    if isinstance(value, jax.core.Tracer):
+        raise TypeError(f"trace: {name} has no value inside jit, grad or vmap; call trace outside of them")
+    if jnp.issubdtype(jnp.result_type(value), jnp.complexfloating):
+        raise TypeError(f"trace: {name} is complex, and blame flows to real numbers; give its parts")
+    around = [argument] if path and several else []
+    return Leaf(name, (*around, *map(_text, path[:-1])), jnp.asarray(value))
 
 
 def _text(key: Any) -> str:

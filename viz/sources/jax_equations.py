@@ -24,8 +24,8 @@ _FRAME = re.compile(r"(.+?):(\d+)(?::\d+)? \(")
 _MOST_FRAMES = 200
 _HERE = Path(__file__).parent
 _INSTALLED = {"site-packages", "dist-packages"}
-_CALLS = {"jit", "pjit", "closed_call", "core_call", "core_closed_call", "remat", "remat2", "checkpoint"}
-_VIEWS = {"reshape", "transpose", "squeeze", "expand_dims", "copy", "copy_p"}
+_CALLS = {"jit", "pjit", "closed_call", "remat2"}  # pjit up to JAX 0.6; remat2 is jax.checkpoint
+_VIEWS = {"reshape", "transpose", "squeeze", "copy"}
 
 
 def body(equation: Any) -> Any | None:
@@ -38,12 +38,9 @@ def body(equation: Any) -> Any | None:
 
 def op(equation: Any) -> str:
     """The name of an equation's primitive; for a function with a rule of its own, that function's name."""
-    name = str(equation.primitive.name)
-    if not name.startswith(("custom_jvp_call", "custom_vjp_call")):
-        return name
-    inner = next((value for key, value in equation.params.items() if key in ("call_jaxpr", "fun_jaxpr")), None)
-    about = getattr(getattr(inner, "jaxpr", inner), "debug_info", None)
-    return getattr(about, "func_name", None) or name
+    if equation.primitive.name not in ("custom_jvp_call", "custom_vjp_call"):
+        return str(equation.primitive.name)
+    return str(equation.params["call_jaxpr"].jaxpr.debug_info.func_name)
 
 
 def is_view(equation: Any) -> bool:
