@@ -25,6 +25,7 @@ _MOST_FRAMES = 200
 _HERE = Path(__file__).parent
 _INSTALLED = {"site-packages", "dist-packages"}
 _CALLS = {"jit", "pjit", "closed_call", "remat2"}  # pjit up to JAX 0.6; remat2 is jax.checkpoint
+_RULED = {"custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr"}  # the last up to JAX 0.6
 _VIEWS = {"reshape", "transpose", "squeeze", "copy"}
 
 
@@ -38,9 +39,10 @@ def body(equation: Any) -> Any | None:
 
 def op(equation: Any) -> str:
     """The name of an equation's primitive; for a function with a rule of its own, that function's name."""
-    if equation.primitive.name not in ("custom_jvp_call", "custom_vjp_call"):
+    if equation.primitive.name not in _RULED:
         return str(equation.primitive.name)
-    return str(equation.params["call_jaxpr"].jaxpr.debug_info.func_name)
+    ruled = equation.params.get("call_jaxpr") or equation.params["fun_jaxpr"]
+    return str(ruled.jaxpr.debug_info.func_name)
 
 
 def is_view(equation: Any) -> bool:
