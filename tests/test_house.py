@@ -26,6 +26,7 @@ ALLOWED = {
 SOURCE_OF = {  # whose backward passes viz watches: what is particular to one engine stands in its own file
     "engine": "engine",
     "torch": "torch",
+    "jax": "jax",
 }
 MODULES = house.modules()
 SOURCES = list(MODULES.values())

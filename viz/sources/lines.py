@@ -1,8 +1,8 @@
 """lines: a line of the user's source, with the file as the user would name it, and its text.
 
-A file below the current directory is named by its path from there, one of an installed package by its path in it, a cell
-of a notebook by its number, any other file by its own name. The text comes from `linecache`, which knows the cells of a
-notebook and the examples of a doctest too.
+A file below the current directory is named by its path from there, one of an installed package by its path in it, a
+cell of a notebook by its number, any other file by its own name. The text comes from `linecache`, which knows the cells
+of a notebook and the examples of a doctest too.
 
 Read next: `viz/sources/engine.py`, the first source.
 """

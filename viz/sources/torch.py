@@ -26,6 +26,7 @@ from viz.sources.assemble import assembled, first_uses
 from viz.sources.lines import line_at
 from viz.sources.names import named
 from viz.sources.records import Recording, Sent, Value
+from viz.sources.torch_derivative import local_derivative
 from viz.sources.torch_graph import Graph
 from viz.sources.torch_measures import Slotted
 from viz.sources.torch_private import (
@@ -119,13 +120,18 @@ def _run(loss: torch.Tensor, leaves: Sequence[torch.Tensor]) -> None:
 def _hooks(graph: Graph, watcher: Watcher[Any, Slotted]) -> Iterator[None]:
     """Hooks on all nodes that tell the watcher of every contribution; removed at the end."""
     missing = dict(graph.incoming)
+    local = {
+        (node, argument): local_derivative(node, argument, route)
+        for node, routes in graph.routes.items()
+        for argument, route in routes.items()
+    }
     lock = Lock()  # PyTorch runs the nodes of each device on a thread of its own
 
     def deliver(node: Any, argument: int, contribution: torch.Tensor | None) -> None:
         target, result, _ = graph.routes[node][argument]
         with lock:
             if contribution is not None:
-                sent = Sent(node, target, argument, node.name(), "")
+                sent = Sent(node, target, argument, node.name(), local[node, argument])
                 watcher.arrive(sent, (result, contribution))
             missing[target] -= 1
             if not missing[target]:

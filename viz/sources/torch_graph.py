@@ -5,7 +5,7 @@ its own: the edge leads from that operation to what the view is a view of.
 
     addmm -> t -> weight           becomes          addmm -> weight
 
-Read next: `viz/stages.py`, the share of each part of the model.
+Read next: `viz/sources/torch_derivative.py`, the derivative of one small operation.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ Read next: `viz/sources/torch_measures.py`, norms and shares where a tensor live
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -35,6 +36,13 @@ def sequence_number(node: Any) -> int:
 def outputs(node: Any) -> tuple[tuple[tuple[int, ...], torch.dtype], ...]:
     """Shape and dtype of each result of the operation."""
     return tuple((tuple(output.shape), output.dtype) for output in node._input_metadata)
+
+
+def unit_cotangents(node: Any) -> Iterator[torch.Tensor]:
+    """For each element of the first result, the cotangent that is 1 there and 0 elsewhere."""
+    result = node._input_metadata[0]
+    for unit in torch.eye(math.prod(result.shape), dtype=result.dtype, device=result.device):
+        yield unit.reshape(result.shape)
 
 
 def saved_tensors(node: Any) -> Iterator[torch.Tensor]:
@@ -76,6 +84,11 @@ def _kept(node: Any) -> Iterator[tuple[str, Any]]:
 @cache
 def _names(kind: type) -> tuple[str, ...]:
     return tuple(name for name in dir(kind) if name.startswith("_raw_saved"))
+
+
+def can_be_run_alone(node: Any) -> bool:
+    """Whether a node is one of PyTorch's own operations and keeps its tensors as they are: to run it has no effects."""
+    return callable(node) and node.name()[-1].isdigit() and all(kept.unpack_hook is None for _, kept in _kept(node))
 
 
 def has_hook(tensor: torch.Tensor) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import viz
-from tests.viz.pytorch.models import MODELS, torch
+from tests.viz.pytorch.models import MODELS, Pair, torch
 from viz.sources.torch import op_name
 
 nn: Any = torch.nn
@@ -140,6 +140,21 @@ def test_a_value_that_was_changed_in_place_since_is_told() -> None:
         b.add_(1.0)
     with pytest.raises(RuntimeError, match=r"^trace: a value that the backward pass needs was changed in place since"):
         viz.trace(loss)
+
+
+def test_local_derivatives_of_small_operations() -> None:
+    a, b = torch.tensor(2.0, requires_grad=True), torch.tensor(-3.0, requires_grad=True)
+    flow = viz.trace((a * b).sin(), names={"a": a, "b": b})
+    name = {node.id: node.name or node.op for node in flow.nodes}
+    assert {name[edge.target]: (edge.local, edge.rule) for edge in flow.edges} == {
+        "multiply": (f"{math.cos(-6):.4g}", "SinBackward0"),
+        "a": ("-3", "MulBackward0"),
+        "b": ("2", "MulBackward0"),
+    }
+    w = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], requires_grad=True)
+    edge = viz.trace(w.t().reshape(6) @ torch.arange(6.0)).edges[0]
+    assert edge.local == "[[0], [2], [4], [1], [3], [5]]".replace("], [", "] [")  # through transpose and reshape
+    assert [edge.local for edge in viz.trace(Pair.apply(a)[0]).edges] == [""]  # a function of the user is not run
 
 
 def test_several_results_count_as_one_gradient() -> None:

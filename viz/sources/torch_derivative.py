@@ -1,0 +1,44 @@
+"""The derivative of one small operation of PyTorch, as text: its backward function is run for each unit cotangent.
+
+Read next: `viz/sources/jax.py`, the third source.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from viz.sources.derivative import derivative, is_small
+from viz.sources.torch_graph import Route
+from viz.sources.torch_private import can_be_run_alone, outputs, unit_cotangents
+
+
+def local_derivative(node: Any, argument: int, route: Route) -> str:
+    """The derivative of a node in one argument, through the views on the way; empty if it is large, or not known.
+
+    A function of the user is not run: it may do more than compute.
+    """
+    (shape, dtype), *others = outputs(node)
+    inputs, its_dtype = outputs(route.target)[route.result]
+    real = dtype.is_floating_point and its_dtype.is_floating_point
+    if others or not real or not is_small(inputs, shape) or not all(map(can_be_run_alone, [node, *route.views])):
+        return ""
+    try:
+        with torch.no_grad():
+            pulled = [_pulled(node, unit, argument, route) for unit in unit_cotangents(node)]
+    except RuntimeError:  # a tensor was changed in place, or freed: the backward pass says so
+        return ""
+    return derivative(pulled, inputs, shape)
+
+
+def _pulled(node: Any, unit: torch.Tensor, argument: int, route: Route) -> Any:
+    """What a cotangent of the node comes to at the end of a route."""
+    found = _as_tuple(node(unit))[argument]
+    for view in route.views:
+        found = _as_tuple(view(found))[0]
+    return found.to(torch.float64).cpu().numpy()
+
+
+def _as_tuple(sent: Any) -> tuple[Any, ...]:
+    return sent if isinstance(sent, tuple) else (sent,)
