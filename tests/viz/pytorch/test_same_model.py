@@ -73,7 +73,8 @@ def test_equal_blame_on_every_edge(flows: Any) -> None:
     assert ours.keys() == theirs.keys()
     assert len(ours) == 105
     for ends, (norm, share) in ours.items():
-        assert theirs[ends] == (pytest.approx(norm, rel=1e-5), pytest.approx(share, abs=1e-6)), ends
+        # the gradient of a key's bias is 0 but for rounding: it raises all scores of a query alike
+        assert theirs[ends] == (pytest.approx(norm, rel=1e-5, abs=1e-7), pytest.approx(share, abs=1e-6)), ends
 
 
 def test_equal_stages(flows: Any) -> None:
