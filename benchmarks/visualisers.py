@@ -119,6 +119,17 @@ def torchlens_backward(subject: Subject, path: Path) -> None:
     trace.draw_backward(vis_outpath=str(path.with_suffix("")), vis_fileformat="svg", vis_save_only=True)
 
 
+def torchlens_norms(subject: Subject, path: Path) -> None:
+    """The forward pass with the norm of the gradient in each box, which an option of TorchLens shows."""
+    import torchlens
+    from torchlens.options import CaptureOptions
+
+    trace = torchlens.trace(subject.model, subject.x, capture=CaptureOptions(save_grads=True))
+    trace.log_backward(subject.loss(trace[trace.output_layers[0]].out))
+    target = str(path.with_suffix(""))
+    trace.draw(vis_outpath=target, vis_fileformat="svg", vis_save_only=True, node_overlay="grad_norm")
+
+
 def torchvista(subject: Subject, path: Path) -> None:
     from torchvista import trace_model
 
@@ -135,6 +146,7 @@ PICTURES: dict[str, tuple[str, Callable[[Subject, Path], None]]] = {
     "torchlens": ("svg", torchlens),
     "torchlens depth 2": ("svg", lambda subject, path: torchlens(subject, path, vis_mode="rolled", vis_call_depth=2)),
     "torchlens backward": ("svg", torchlens_backward),
+    "torchlens grad_norm": ("svg", torchlens_norms),
     "torchvista": ("html", torchvista),
 }
 MODELS = {"gpt2": gpt2, "cnn": cnn}
