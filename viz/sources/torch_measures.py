@@ -160,8 +160,8 @@ def _figures(pieces: Sequence[torch.Tensor | None]) -> list[torch.Tensor]:
             norms.append((zero, norm))
         else:
             own = _norm(term, wide)
-            total, norm = (term, own) if total is None else (total + term, None)
-            norm = _norm(total, wide) if norm is None else norm
+            total = term if total is None else total + term
+            norm = own if total is term else _norm(total, wide)
             norms.append((own, norm))
     least, greatest = torch.aminmax(given[0] if len(given) == 1 else total)
     figures = [norm, total.sum(), least, greatest]
