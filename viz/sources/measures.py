@@ -25,7 +25,7 @@ def measure(contributions: Sequence[_Array], by_row: bool) -> Gradient:
     """The measures of contributions and of their sum, the gradient."""
     terms = [np.asarray(contribution, np.float64) for contribution in contributions]
     gradient = np.asarray(sum(terms)) if len(terms) > 1 else terms[0]
-    norm = _norm(gradient)
+    norm = two_norm(gradient)
     rms = norm / math.sqrt(max(gradient.size, 1))
     return Gradient(
         norm, rms, numbers(gradient), tuple(_measured(terms, gradient, norm)), _rows(gradient) if by_row else ()
@@ -45,11 +45,11 @@ def _measured(contributions: list[_Array], gradient: _Array, norm: float) -> Ite
     for contribution in contributions:
         gathered = gathered + contribution
         yield Contribution(
-            _norm(contribution), _share(contribution, gradient, norm), _norm(gathered), each(contribution)
+            two_norm(contribution), _share(contribution, gradient, norm), two_norm(gathered), each(contribution)
         )
 
 
-def _norm(x: _Array) -> float:
+def two_norm(x: _Array) -> float:
     """The 2-norm, also of elements whose squares would leave the range of floats."""
     squared = _dot(x, x)
     if _IN_RANGE < squared < math.inf:

@@ -12,6 +12,7 @@ import gc
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import compress
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -168,15 +169,13 @@ def _hooks(graph: Graph, watcher: Watcher[Any, Slotted]) -> Iterator[None]:
 
 def _living_tensors() -> list[torch.Tensor]:
     """All tensors of the program. A node does not know its tensor, which may retain its gradient or have a hook."""
-    kinds: dict[type, bool] = {}
-    found = []
-    for thing in gc.get_objects():
-        kind = type(thing)
-        if kind not in kinds:
-            kinds[kind] = issubclass(kind, torch.Tensor)
-        if kinds[kind]:
-            found.append(thing)
-    return found
+    kinds, new = {torch.Tensor}, [torch.Tensor]
+    while new:
+        subclasses = [kind for kind in new.pop().__subclasses__() if kind not in kinds]
+        kinds.update(subclasses)
+        new += subclasses
+    things = gc.get_objects()
+    return list(compress(things, map(kinds.__contains__, map(type, things))))  # there may be millions
 
 
 @contextmanager

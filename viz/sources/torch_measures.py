@@ -1,8 +1,11 @@
 """The measures of PyTorch tensors, taken in float64 where the tensor lives.
 
 A node may have several results, each with a gradient; they count as one long gradient. So a contribution comes with the
-number of the result that it flows into. On a device nothing here waits: what is measured stays there, and all of it is
-read at the end.
+number of the result that it flows into.
+
+The time goes into moving memory. So a gradient is measured in pieces, and all figures of a piece are taken while it and
+its copy in float64 are in the processor's cache. A device has whole tensors as pieces, and nothing here waits for it:
+the figures stay there, and all are read at the end.
 
 Read next: `viz/sources/torch_scopes.py`, which module made what.
 """
@@ -12,16 +15,20 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from itertools import islice
-from typing import NamedTuple
+from itertools import islice, repeat
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from viz.data import Numbers
-from viz.sources.measures import MOST_ELEMENTS_LISTED
+from viz.sources.measures import MOST_ELEMENTS_LISTED, two_norm
 from viz.sources.records import Contribution, Gradient
 
-_PIECE = 1 << 17  # elements; a copy in float64 that stays in the processor's cache
+_PIECE = 1 << 15  # elements; PyTorch shares more among threads, which wait for one another longer than the work takes
+_OF_THE_GRADIENT = 5  # figures of a piece
+_LEAST_PRODUCT = 1e-100  # less than the product of any two norms of float32 but 0
 
 Slotted = tuple[int, torch.Tensor]
 
@@ -30,8 +37,9 @@ class Pending(NamedTuple):
     """Measures that may still be on their device.
 
     Fields:
-        figures: all of them in one tensor: five of the gradient (see `_summary`), three of each contribution (norm,
-            share, norm of the sum so far) unless there is only one, then the elements listed, then the norms of rows.
+        figures: all of them in one tensor: those of each piece (see `_figures`), then the elements listed, then the
+            norms of rows.
+        pieces: how many there are.
         size: the number of elements of the gradient.
         contributions: how many there are.
         listed: how many elements of the gradient are listed, and of each contribution if there are several.
@@ -39,6 +47,7 @@ class Pending(NamedTuple):
     """
 
     figures: torch.Tensor
+    pieces: int
     size: int
     contributions: int
     listed: tuple[int, ...]
@@ -48,28 +57,22 @@ class Pending(NamedTuple):
 def measure(contributions: Sequence[Slotted], by_row: bool) -> Pending:
     """The measures of contributions and of their sum, the gradient."""
     terms = [(slot, _real(tensor)) for slot, tensor in contributions]
-    sums: dict[int, torch.Tensor] = {}
-    if len(terms) == 1:
-        sums = dict(terms)
-    else:
-        terms = [(slot, tensor.to(_precise(tensor))) for slot, tensor in terms]
-        for slot, tensor in terms:
-            sums[slot] = sums[slot] + tensor if slot in sums else tensor
-    parts = list(sums.values())
-    size = sum(part.numel() for part in parts)
-    figures = [_summary(parts)]
-    shown = parts if len(terms) == 1 else [*parts, *(tensor for _, tensor in terms)]
-    if len(terms) > 1:
-        figures += _of_each(terms, sums, figures[0][0])
-    listed = (size, *(tensor.numel() for _, tensor in terms)) if len(terms) > 1 else (size,)
-    listed = tuple(count if size <= MOST_ELEMENTS_LISTED else 0 for count in listed)
-    if any(listed):
-        figures += [tensor.reshape(-1).to(figures[0].dtype) for tensor in shown]
-    width = parts[0].shape[-2] if by_row else 0
-    if by_row:
-        figures.append(torch.linalg.vector_norm(parts[0], dim=-1, dtype=figures[0].dtype).reshape(-1))
-    home = figures[0].device
-    return Pending(torch.cat([figure.to(home) for figure in figures]), size, len(terms), listed, width)
+    first, several = terms[0][1], len(terms) > 1
+    results = dict(terms)  # a tensor into each result that has a gradient
+    size = sum(tensor.numel() for tensor in results.values())
+    pieces = [_figures(parts) for slot in results for parts in _pieces(slot, terms)]
+    home, precise = first.device, _precise(first)
+    shown: list[torch.Tensor] = []
+    if size <= MOST_ELEMENTS_LISTED:
+        shown = [tensor for _, tensor in terms] if several else []
+        shown = [torch.cat([_sum(slot, terms).reshape(-1) for slot in results]), *shown]
+    listed = tuple(tensor.numel() for tensor in shown) or (0,) * (1 + several * len(terms))
+    rows = [torch.linalg.vector_norm(_sum(terms[0][0], terms), dim=-1)] if by_row else []
+    width = rows[0].shape[-1] if by_row else 0
+    rest = [tensor.reshape(-1).to(home, precise) for tensor in [*shown, *rows]]
+    figures = [figure.to(home) for piece in pieces for figure in piece]
+    joined = torch.cat([torch.stack(figures), *rest] if figures else rest)  # an empty gradient has no figures
+    return Pending(joined, len(pieces), size, len(terms), listed, width)
 
 
 def read(pending: Sequence[Pending]) -> Sequence[Gradient]:
@@ -77,28 +80,47 @@ def read(pending: Sequence[Pending]) -> Sequence[Gradient]:
     on: dict[torch.device, list[int]] = defaultdict(list)
     for number, one in enumerate(pending):
         on[one.figures.device].append(number)
-    figures: dict[int, list[float]] = {}
+    gradients: dict[int, Gradient] = {}
     for numbers in on.values():
-        transferred = iter(torch.cat([pending[number].figures for number in numbers]).tolist())
-        for number in numbers:
-            figures[number] = list(islice(transferred, len(pending[number].figures)))
-    return [_gradient(one, iter(figures[number])) for number, one in enumerate(pending)]
+        transferred = torch.cat([pending[number].figures for number in numbers]).cpu().numpy()
+        ends = np.cumsum([len(pending[number].figures) for number in numbers])
+        for number, figures in zip(numbers, np.split(transferred, ends[:-1]), strict=True):
+            gradients[number] = _gradient(pending[number], figures)
+    return [gradients[number] for number in range(len(pending))]
 
 
-def _gradient(pending: Pending, figures: Iterator[float]) -> Gradient:
-    size = pending.size
-    norm, mean, least, greatest, zeros = (next(figures) for _ in range(5))
-    several = pending.contributions > 1
-    measured = [(next(figures), next(figures), next(figures)) for _ in range(pending.contributions if several else 0)]
-    each, *each_of = (tuple(next(figures) for _ in range(count)) or None for count in pending.listed)
+def _gradient(pending: Pending, figures: NDArray[Any]) -> Gradient:
+    size, several = pending.size, pending.contributions > 1
+    width = _OF_THE_GRADIENT + 3 * several * pending.contributions
+    of_pieces = figures[: pending.pieces * width].reshape(pending.pieces, width).astype(np.float64)
+    norm = two_norm(of_pieces[:, 0])
     rms = norm / math.sqrt(max(size, 1))
-    if not several:
-        measured, each_of = [(norm, 1.0 if norm > 0 else math.nan, norm)], [each]
-    numbers = Numbers(mean, _deviation(rms, mean, size), least, greatest, each, zeros) if size else None
-    rest = list(figures)
-    rows = tuple(tuple(rest[k : k + pending.width]) for k in range(0, len(rest), pending.width or 1))
+    rest = iter(figures[pending.pieces * width :].tolist())
+    each, *each_of = (tuple(islice(rest, count)) or None for count in pending.listed)
+    measured = [(norm, 1.0 if norm > 0 else math.nan, norm)]
+    if several:
+        measured = [_contribution(of_pieces, column, norm) for column in range(_OF_THE_GRADIENT, width, 3)]
+    else:
+        each_of = [each]
+    numbers = None
+    if size:
+        mean = float(of_pieces[:, 1].sum()) / size
+        least, greatest = float(of_pieces[:, 2].min()), float(of_pieces[:, 3].max())
+        zeros = 1 - float(of_pieces[:, 4].sum()) / size
+        numbers = Numbers(mean, _deviation(rms, mean, size), least, greatest, each, zeros)
+    rows = tuple(iter(lambda: tuple(islice(rest, pending.width)), ()))
     contributions = tuple(Contribution(*three, each) for three, each in zip(measured, each_of, strict=True))
     return Gradient(norm, rms, numbers, contributions, rows)
+
+
+def _contribution(of_pieces: NDArray[Any], column: int, norm: float) -> tuple[float, float, float]:
+    """Norm, share and norm of the sum so far: three columns of the figures of pieces, put together."""
+    own, gathered, cosine = of_pieces[:, column : column + 3].T
+    share = math.nan
+    if norm > 0:
+        with np.errstate(all="ignore"):
+            share = float((cosine * (own / norm) * (of_pieces[:, 0] / norm)).sum())
+    return two_norm(own), share, two_norm(gathered)
 
 
 def _deviation(rms: float, mean: float, size: int) -> float:
@@ -106,55 +128,64 @@ def _deviation(rms: float, mean: float, size: int) -> float:
     return math.sqrt(max(rms * rms - mean * mean, 0.0)) if size > 1 else 0.0
 
 
-def _of_each(terms: Sequence[Slotted], sums: dict[int, torch.Tensor], norm: torch.Tensor) -> Iterator[torch.Tensor]:
-    """For each contribution its norm, its share <c, g> / |g|^2, and the norm of the sum up to it."""
-    gathered: dict[int, torch.Tensor] = {}
-    for slot, tensor in terms:
-        gathered[slot] = gathered[slot] + tensor if slot in gathered else tensor
-        own = _norm([tensor])
-        share = _dot(tensor, sums[slot], own, norm) * (own / norm)
-        yield torch.stack([own, share.to(own.device), _norm(list(gathered.values())).to(own.device)])
+def _pieces(slot: int, terms: Sequence[Slotted]) -> Iterator[Sequence[torch.Tensor | None]]:
+    """The pieces of one result's gradient: of each contribution a part, or None of one into another result.
+
+    They are taken in the order of memory. An empty gradient has none.
+    """
+    here = [tensor if into == slot else None for into, tensor in terms]
+    shape = next(tensor for tensor in here if tensor is not None)
+    if not shape.numel():
+        return
+    order = sorted(range(shape.ndim), key=lambda axis: -shape.stride(axis))
+    length = _PIECE if shape.device.type == "cpu" else shape.numel()
+    flat = (None if tensor is None else tensor.permute(order).reshape(-1) for tensor in here)
+    yield from zip(*(repeat(None) if tensor is None else tensor.split(length) for tensor in flat))
 
 
-def _summary(parts: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Norm, mean, smallest and largest element of one long gradient, and the fraction of zeros."""
-    size = sum(part.numel() for part in parts)
-    if not size:
-        return torch.zeros(5, dtype=torch.float64)
-    rows = [_figures(piece) for part in parts for piece in _pieces(part)]
-    home = rows[0][0].device
-    norms, sums, least, greatest, nonzero = (torch.stack([row[k].to(home) for row in rows]) for k in range(5))
-    return torch.stack([_together(norms), sums.sum() / size, least.amin(), greatest.amax(), 1 - nonzero.sum() / size])
+def _figures(pieces: Sequence[torch.Tensor | None]) -> list[torch.Tensor]:
+    """The figures of one piece of a gradient, given that piece of each contribution.
+
+    Norm, sum, least and greatest element, and how many are not zero; if there are several contributions, also three of
+    each: its norm, the norm of the sum up to it, and its cosine with the gradient.
+    """
+    given = [piece for piece in pieces if piece is not None]
+    precise = _precise(given[0])
+    wide = any(piece.dtype == precise for piece in given)
+    terms = [None if piece is None else piece.to(precise) for piece in pieces]
+    zero = torch.zeros((), dtype=precise, device=given[0].device) if len(terms) > len(given) else None
+    total: Any = None
+    norm: Any = zero
+    norms = []  # of each term, and of the sum up to it
+    for term in terms:
+        if term is None:
+            norms.append((zero, norm))
+        else:
+            own = _norm(term, wide)
+            total = term if total is None else total + term
+            norm = own if total is term else _norm(total, wide)
+            norms.append((own, norm))
+    seen = given[0] if len(given) == 1 else total
+    figures = [norm, total.sum(), *torch.aminmax(seen), torch.count_nonzero(seen)]
+    if len(terms) > 1:
+        for term, (own, gathered) in zip(terms, norms, strict=True):
+            figures += [own, gathered, zero if term is None else _cosine(term, total, own, norm, wide)]
+    return figures
 
 
-def _figures(piece: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    precise = piece.to(_precise(piece))
-    least, greatest = torch.aminmax(piece)
-    nonzero = torch.count_nonzero(piece).to(precise)
-    return _norm_of_piece(precise, least, greatest), precise.sum(), least.to(precise), greatest.to(precise), nonzero
+def _norm(x: torch.Tensor, wide: bool) -> torch.Tensor:
+    """The 2-norm. What was wide before is scaled first, because its squares may leave the range of floats."""
+    if not wide:
+        return torch.linalg.vector_norm(x)
+    scale = _scale(torch.linalg.vector_norm(x, math.inf))
+    return torch.linalg.vector_norm(x / scale) * scale
 
 
-def _norm(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
-    found = []
-    for piece in (piece for tensor in tensors for piece in _pieces(tensor)):
-        least, greatest = torch.aminmax(piece)
-        found.append(_norm_of_piece(piece.to(_precise(piece)), least, greatest))
-    if not found:
-        return torch.zeros((), dtype=torch.float64)
-    return _together(torch.stack([norm.to(found[0].device) for norm in found]))
-
-
-def _norm_of_piece(piece: torch.Tensor, least: torch.Tensor, greatest: torch.Tensor) -> torch.Tensor:
-    """The 2-norm; float64 is scaled first, because its squares may leave the range of floats."""
-    if least.dtype != torch.float64:
-        return torch.dot(piece, piece).sqrt()
-    scale = _scale(torch.maximum(greatest.abs(), least.abs()))
-    return torch.linalg.vector_norm(piece / scale) * scale
-
-
-def _together(norms: torch.Tensor) -> torch.Tensor:
-    scale = _scale(norms.amax())
-    return torch.linalg.vector_norm(norms / scale) * scale
+def _cosine(x: torch.Tensor, y: torch.Tensor, norm_x: torch.Tensor, norm_y: torch.Tensor, wide: bool) -> torch.Tensor:
+    """<x, y> / |x| |y|; 0 if one is zero. Not by BLAS, which wakes threads for a small product too."""
+    if not wide:
+        return (x * y).sum() / (norm_x * norm_y).clamp_min(_LEAST_PRODUCT)
+    return ((x / _scale(norm_x)) * (y / _scale(norm_y))).sum()
 
 
 def _scale(largest: torch.Tensor) -> torch.Tensor:
@@ -162,19 +193,9 @@ def _scale(largest: torch.Tensor) -> torch.Tensor:
     return torch.where((largest > 0) & torch.isfinite(largest), largest, torch.ones_like(largest))
 
 
-def _dot(x: torch.Tensor, y: torch.Tensor, norm_x: torch.Tensor, norm_y: torch.Tensor) -> torch.Tensor:
-    """The cosine of two gradients of one shape."""
-    x, y = x / _scale(norm_x.to(x.device)), y / _scale(norm_y.to(y.device))
-    return torch.dot(x.reshape(-1), y.reshape(-1))
-
-
-def _pieces(tensor: torch.Tensor) -> Sequence[torch.Tensor]:
-    """The elements in one dimension and in the order of memory, on a processor in pieces; none of an empty tensor."""
-    if not tensor.numel():
-        return ()
-    order = sorted(range(tensor.ndim), key=lambda axis: -tensor.stride(axis))
-    flat = tensor.permute(order).reshape(-1)
-    return flat.split(_PIECE) if flat.device.type == "cpu" else (flat,)
+def _sum(slot: int, terms: Sequence[Slotted]) -> torch.Tensor:
+    """The gradient of one result."""
+    return sum(tensor.to(_precise(tensor)) for into, tensor in terms if into == slot)
 
 
 def _real(tensor: torch.Tensor) -> torch.Tensor:
