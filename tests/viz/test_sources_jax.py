@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 import viz
-from tests.test_docs import ROOT, run_snippets
 from tests.viz.jax_models import (
     CELL,
     IDS,
@@ -33,7 +32,7 @@ from tests.viz.jax_models import (
 )
 
 
-@pytest.fixture(params=[False, True], ids=["float32", "x64"])
+@pytest.fixture(params=[pytest.param(False, id="float32", marks=pytest.mark.deep), pytest.param(True, id="x64")])
 def exact(request: pytest.FixtureRequest) -> Iterator[bool]:
     """Whether JAX computes in float64."""
     before = jax.config.jax_enable_x64
@@ -283,10 +282,6 @@ def test_the_function_runs_its_effects_once(capsys: pytest.CaptureFixture[str]) 
     viz.trace(loss, 1.0)
     jax.effects_barrier()
     assert capsys.readouterr().out == "seen 1.0\n"
-
-
-def test_the_page_on_other_engines_says_what_it_shows() -> None:
-    run_snippets(ROOT / "docs" / "other-engines.md", "python jax")
 
 
 def aux(x: Any) -> Any:
