@@ -10,7 +10,7 @@ import pytest
 
 import viz
 from tests.viz.pytorch.models import MODELS, Pair, torch
-from viz.sources.torch import op_name
+from viz.sources.torch_values import op_name
 
 nn: Any = torch.nn
 
