@@ -1,7 +1,7 @@
 """What PyTorch's graph tells only by private names, all of which are in this file.
 
 A node of PyTorch's graph is the backward function of an operation, in `Tensor.grad_fn`. These functions were tried with
-PyTorch 2.4 and later; tests/viz/test_torch_private.py says which of them a new version breaks.
+PyTorch 2.4 and later; tests/viz/pytorch/test_private.py says which of them a new version breaks.
 
 Read next: `viz/sources/torch_measures.py`, norms and shares where a tensor lives.
 """
