@@ -63,7 +63,7 @@ def run(names: Sequence[str], jobs: int) -> bool:
     return not (false_alarms or survivors or stale_entries)
 
 
-OUTCOMES = ("check_op", "another seed", "the traps", "other tests", "equivalent", "survived")
+OUTCOMES = ("check_op", "another seed", "the traps", "the faults", "other tests", "equivalent", "survived")
 
 
 def _outcome(verdict: Verdict) -> str:

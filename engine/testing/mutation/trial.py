@@ -1,7 +1,7 @@
 """Whether a mutant is found: by `check_op` with its defaults, or else by tests of exact values, if they are installed.
 
 The examples of an op avoid kinks and ties, where numerical derivatives are not reliable. Tests of the awkward cases
-state a rule's exact values there, so these tests are part of the checker. If the mutated function is part of a forward
+state a rule's exact values there, so these tests are part of the checker, as are those of the range and the tails. If the mutated function is part of a forward
 pass or of the sweeps too, the other tests of values may also find it.
 
 Every error counts as found, also one raised inside the rule, and a check that does not end. hypothesis draws the usual
@@ -33,6 +33,7 @@ from engine.testing.mutation.mutant import CONTROL, Mutant
 from engine.testing.profiles import Options, choosing
 
 TIME_LIMIT = 20.0  # seconds of processor time for one check, which takes about one second
+LIMIT_OF_TESTS = 60.0  # the same for tests, which take up to fifteen
 ROOT = Path(engine.__file__).parent.parent
 
 
@@ -41,6 +42,7 @@ def _tests(names: str) -> tuple[Path, ...]:
 
 
 TRAPS = _tests("traps_values traps_shapes traps_between fused_empty zero_cotangent")
+FAULTS = _tests("faults_values faults_half faults_tails")
 OTHERS = _tests("primitive traps_graph sweeps backward transforms tensor elementwise reductions shapes linalg")
 _OPTIONS = ["-x", "-c", str(ROOT / "pyproject.toml"), "-p", "no:cacheprovider"]
 _OPTIONS += ["--assert=plain", "-p", "no:hypothesispytest"]  # these must be set up before modules are imported
@@ -71,7 +73,7 @@ def judge(mutant: Mutant) -> Verdict:
         error = _found_by_check(mutant, draws)
         if error is not None:
             return Verdict(mutant.name, judges, f"{type(error).__name__}: {error}".partition("\n")[0])
-    for judges, files in (("the traps", TRAPS), ("other tests", OTHERS)):
+    for judges, files in (("the traps", TRAPS), ("the faults", FAULTS), ("other tests", OTHERS)):
         if mutant.kind == CONTROL or (files is OTHERS and not mutant.shared):
             break
         if available(files):
@@ -145,7 +147,7 @@ def _pass(files: tuple[Path, ...]) -> bool:
     """Whether all of these tests pass, run in this process."""
     pytest = importlib.import_module("pytest")  # installed wherever the tests are
     try:
-        with time_limit(TIME_LIMIT), silenced(), _reimported("tests"):
+        with time_limit(LIMIT_OF_TESTS), silenced(), _reimported("tests"):
             status = pytest.ExitCode(pytest.main([*_OPTIONS, *map(str, files)]))
     except TimeoutError:
         return False
