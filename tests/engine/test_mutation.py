@@ -95,7 +95,7 @@ def test_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     some = ["sign", "--kind", "zero", "--kind", CONTROL]
     monkeypatch.setattr("engine.testing.mutation.run.judged", lambda names, jobs: [Verdict(name, "") for name in names])
     assert main(some) == 0
-    assert capsys.readouterr().out.splitlines()[-1].split() == ["total", "2", "0", "0", "0", "0", "2", "0"]
+    assert capsys.readouterr().out.splitlines()[-1].split() == ["total", "2", "0", "0", "0", "0", "0", "2", "0"]
     monkeypatch.delitem(EQUIVALENT, "sign.jvp(x): zero")
     assert main(some) == 1
     assert capsys.readouterr().out.endswith("\nsurvived:\n  sign.jvp(x): zero\n")

@@ -39,7 +39,7 @@ def model_and_flow() -> tuple[nn.Module, viz.BlameFlow]:
 
 def test_a_stage_has_the_bytes_of_its_module_also_when_the_flow_is_folded() -> None:
     _, flow = model_and_flow()
-    expected = {"0": 16 * 4 * 4, "2": 16 * 8 * 4}  # the input of each linear layer
+    expected = {"0": 16 * 4 * 4, "2": 0}  # the input of each linear layer; that of the second counts for the gelu
     for view in (flow, flow.fold(1), flow.prune(0.5)):
         assert {stage.name: stage.saved for stage in view.stages()} == expected
         assert view.text(1) == flow.text(1)
@@ -51,12 +51,12 @@ def test_the_column_of_the_table_adds_up_with_a_row_for_what_has_no_parameters()
     assert rows == {
         "stage": "kept",
         "0": "256 B",
-        "1": "1.02 kB",  # gelu, which has no parameters: its input and its slope
-        "2": "512 B",
+        "1": "1.54 kB",  # gelu, which has no parameters: its input, its result and a gate
+        "2": "0 B",
         "(no": "64 B",  # the square of the loss
         "all": "1.86 kB",
     }
-    assert re.search(r"^1 +0 +1.02 kB$", flow.text(1), re.MULTILINE)  # and no share
+    assert re.search(r"^1 +0 +1.54 kB$", flow.text(1), re.MULTILINE)  # and no share
 
 
 def test_a_module_with_inner_modules_has_a_row_for_what_it_keeps_itself() -> None:

@@ -155,7 +155,7 @@ because(
 because(
     "the number of an evaluation, or of an assignment, is never a node's",
     "sweeps.reverse_sweep: if ⟦node.serial < oldest → node.serial <= oldest⟧:",
-    "sweeps.reverse_sweep: if saved is None or create_graph or (not node.plan.direct) or"
+    "sweeps.reverse_sweep: if saved is None or create_graph or (not plan.direct) or"
     " ⟦versions.last_assigned > node.serial → versions.last_assigned >= node.serial⟧:",
 )
 because(

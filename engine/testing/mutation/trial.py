@@ -1,8 +1,9 @@
 """Whether a mutant is found: by `check_op` with its defaults, or else by tests of exact values, if they are installed.
 
 The examples of an op avoid kinks and ties, where numerical derivatives are not reliable. Tests of the awkward cases
-state a rule's exact values there, so these tests are part of the checker, as are those of the range and the tails. If the mutated function is part of a forward
-pass or of the sweeps too, the other tests of values may also find it.
+state a rule's exact values there, so these tests are part of the checker, as are those of the range, the tails and
+float16. If the mutated function is part of a forward pass or of the sweeps too, the other tests of values may also find
+it.
 
 Every error counts as found, also one raised inside the rule, and a check that does not end. hypothesis draws the usual
 number of examples but does not shrink. A mutant that the first examples miss is tried with others and counted
