@@ -23,9 +23,9 @@ from viz.sources import torch_measures
 from viz.sources.assemble import assembled
 from viz.sources.records import Recording, Sent
 from viz.sources.torch_derivative import local_derivative
-from viz.sources.torch_graph import Graph
+from viz.sources.torch_graph import Graph, Kinds
 from viz.sources.torch_measures import Slotted
-from viz.sources.torch_private import has_hook, is_leaf
+from viz.sources.torch_private import has_hook, is_leaf, is_whole
 from viz.sources.torch_values import absent, is_embedding, key_of, names_of, values_of
 from viz.sources.watch import Watcher
 
@@ -42,14 +42,16 @@ def record(loss: torch.Tensor, names: Mapping[str, Any], model: torch.nn.Module 
         raise NothingToTrace("trace: no blame can flow: no tensor that requires a gradient leads to the loss")
     watcher: Watcher[Any, Slotted] = Watcher(torch_measures)
     watcher.start(start.node, (start.output_nr, torch.ones_like(loss)))
+    kinds: Kinds = {start.node: {start.output_nr: (tuple(loss.shape), loss.dtype)}}
     alive = _living_tensors()
     hooked = {key_of(tensor) for tensor in alive if tensor.requires_grad and has_hook(tensor)}
-    with _hooks(graph, watcher), _unchanged_gradients(alive):
+    with _hooks(graph, watcher, kinds), _unchanged_gradients(alive):
         _run(loss, [leaf.variable for leaf in graph.leaves])
     watcher.finish()
+    watcher.edges = [_with_derivative(sent, graph, kinds) for sent in watcher.edges]
     ordered = [node for node in graph.ordered if node in watcher.gradients]
-    embedded = next((node for node in ordered if is_embedding(node)), None)
-    values = values_of(ordered, graph, watcher, loss, names_of(names), model, hooked)
+    embedded = next((node for node in ordered if is_embedding(node, kinds)), None)
+    values = values_of(ordered, graph, watcher, loss, kinds, names_of(names), model, hooked)
     return assembled(
         loss.item(),
         values,
@@ -58,6 +60,12 @@ def record(loss: torch.Tensor, names: Mapping[str, Any], model: torch.nn.Module 
         unknown_line="compute the loss under viz.scopes(model, lines=True)",
         absent=list(absent(graph, model)),
     )
+
+
+def _with_derivative(sent: Sent[Any], graph: Graph, kinds: Kinds) -> Sent[Any]:
+    assert sent.argument is not None
+    route = graph.routes[sent.source][sent.argument]
+    return sent._replace(local=local_derivative(sent.source, sent.argument, route, kinds))
 
 
 def _check(loss: torch.Tensor, model: Any) -> None:
@@ -101,25 +109,20 @@ def _run(loss: torch.Tensor, leaves: Sequence[torch.Tensor]) -> None:
 
 
 @contextmanager
-def _hooks(graph: Graph, watcher: Watcher[Any, Slotted]) -> Iterator[None]:
-    """Hooks on all nodes that tell the watcher of every contribution; removed at the end."""
+def _hooks(graph: Graph, watcher: Watcher[Any, Slotted], kinds: Kinds) -> Iterator[None]:
+    """Hooks on all nodes that tell the watcher of every contribution, and note its kind; removed at the end."""
     missing = dict(graph.incoming)
-    local = {
-        (node, argument): local_derivative(node, argument, route)
-        for node, routes in graph.routes.items()
-        for argument, route in routes.items()
-    }
     lock = Lock()  # PyTorch runs the nodes of each device on a thread of its own
 
     def deliver(node: Any, argument: int, contribution: torch.Tensor | None) -> None:
         target, result, _ = graph.routes[node][argument]
         with lock:
             if contribution is not None:
-                sent = Sent(node, target, argument, node.name(), local[node, argument])
-                watcher.arrive(sent, (result, contribution))
+                watcher.arrive(Sent(node, target, argument, node.name(), ""), (result, contribution))
+                kinds.setdefault(target, {})[result] = tuple(contribution.shape), contribution.dtype
             missing[target] -= 1
             if not missing[target]:
-                watcher.settle(target, by_row=is_embedding(target))
+                watcher.settle(target, by_row=is_embedding(target, kinds))
 
     def on_node(node: Any) -> Any:
         direct = [argument for argument, route in graph.routes[node].items() if not route.views]
@@ -158,7 +161,7 @@ def _living_tensors() -> list[torch.Tensor]:
         kinds.update(subclasses)
         new += subclasses
     things = gc.get_objects()
-    return list(compress(things, map(kinds.__contains__, map(type, things))))  # there may be millions
+    return list(filter(is_whole, compress(things, map(kinds.__contains__, map(type, things)))))  # there may be millions
 
 
 @contextmanager

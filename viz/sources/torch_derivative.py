@@ -10,25 +10,23 @@ from typing import Any
 import torch
 
 from viz.sources.derivative import derivative, is_small
-from viz.sources.torch_graph import Route
-from viz.sources.torch_private import can_be_run_alone, outputs, unit_cotangents
+from viz.sources.torch_graph import Kinds, Route
+from viz.sources.torch_private import can_be_run_alone, results, unit_cotangents
 
 
-def local_derivative(node: Any, argument: int, route: Route) -> str:
+def local_derivative(node: Any, argument: int, route: Route, kinds: Kinds) -> str:
     """The derivative of a node in one argument, through the views on the way; empty if it is large, or not known.
 
     A function of the user is not run: it may do more than compute.
     """
-    (shape, dtype), *others = outputs(node)
-    inputs, its_dtype = outputs(route.target)[route.result]
+    if results(node) != 1:
+        return ""
+    (shape, dtype), (inputs, its_dtype) = kinds[node][0], kinds[route.target][route.result]
     real = dtype.is_floating_point and its_dtype.is_floating_point
-    if others or not real or not is_small(inputs, shape) or not all(map(can_be_run_alone, [node, *route.views])):
+    if not real or not is_small(inputs, shape) or not all(map(can_be_run_alone, [node, *route.views])):
         return ""
-    try:
-        with torch.no_grad():
-            pulled = [_pulled(node, unit, argument, route) for unit in unit_cotangents(node)]
-    except RuntimeError:  # a tensor was changed in place, or freed: the backward pass says so
-        return ""
+    with torch.no_grad():
+        pulled = [_pulled(node, unit, argument, route) for unit in unit_cotangents(node)]
     return derivative(pulled, inputs, shape)
 
 

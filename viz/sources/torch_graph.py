@@ -25,6 +25,9 @@ _VIEWS = re.compile(
 )
 
 
+Kinds = dict[Any, dict[int, tuple[tuple[int, ...], Any]]]  # for each node, shape and dtype of each of its results
+
+
 class Route(NamedTuple):
     """Where the gradient of one argument of a node goes: a target, one of its results, and the views on the way."""
 

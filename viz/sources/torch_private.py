@@ -33,9 +33,14 @@ def sequence_number(node: Any) -> int:
     return node._sequence_nr()
 
 
-def outputs(node: Any) -> tuple[tuple[tuple[int, ...], torch.dtype], ...]:
-    """Shape and dtype of each result of the operation."""
-    return tuple((tuple(output.shape), output.dtype) for output in node._input_metadata)
+def results(node: Any) -> int | None:
+    """The number of results of the operation; None where PyTorch does not tell, as before version 2.5."""
+    return len(node._input_metadata) if hasattr(node, "_input_metadata") else None
+
+
+def tells_what_is_saved() -> bool:
+    """Whether this version of PyTorch shows what a node keeps without unpacking it."""
+    return hasattr(torch._C._autograd.SavedTensor, "data")
 
 
 def unit_cotangents(node: Any) -> Iterator[torch.Tensor]:
@@ -89,6 +94,14 @@ def _names(kind: type) -> tuple[str, ...]:
 def can_be_run_alone(node: Any) -> bool:
     """Whether a node is one of PyTorch's own operations and keeps its tensors as they are: to run it has no effects."""
     return callable(node) and node.name()[-1].isdigit() and all(kept.unpack_hook is None for _, kept in _kept(node))
+
+
+def is_whole(tensor: torch.Tensor) -> bool:
+    """Whether a tensor can be asked anything. PyTorch up to 2.4 leaves some behind without their memory."""
+    try:
+        return isinstance(tensor.requires_grad, bool)
+    except RuntimeError:
+        return False
 
 
 def has_hook(tensor: torch.Tensor) -> bool:

@@ -18,15 +18,15 @@ from viz.sources.assemble import first_uses
 from viz.sources.lines import line_at
 from viz.sources.names import named
 from viz.sources.records import Value
-from viz.sources.torch_graph import Graph
+from viz.sources.torch_graph import Graph, Kinds
 from viz.sources.torch_measures import Slotted
 from viz.sources.torch_private import (
     is_leaf,
-    outputs,
     recorded_traceback,
     saved_tensors,
     sequence_number,
     small_saved_tensors,
+    tells_what_is_saved,
 )
 from viz.sources.torch_scopes import OUTSIDE, Place, unwrapped
 from viz.sources.watch import Watcher
@@ -41,6 +41,7 @@ def values_of(
     graph: Graph,
     watcher: Watcher[Any, Slotted],
     loss: torch.Tensor,
+    kinds: Kinds,
     names: Mapping[Any, str],
     model: torch.nn.Module | None,
     hooked: Collection[Any],
@@ -58,7 +59,7 @@ def values_of(
         path = parameters.get(key, "")
         if path and not place.scope and model is not None:
             place = Place(_scope_of(path, model), ())
-        (shape, dtype), *_ = outputs(node)
+        shape, dtype = kinds[node][min(kinds[node])]
         values.append(
             Value(
                 key=node,
@@ -71,7 +72,7 @@ def values_of(
                 is_leaf=leaf is not None,
                 value=known.get(node),
                 hooked=key in hooked,
-                saved=bytes_of[node],
+                saved=bytes_of.get(node),
                 line=None if leaf is not None else _line(node),
             )
         )
@@ -144,9 +145,9 @@ def _scope_of(path: str, model: torch.nn.Module) -> tuple[str, ...]:
     return tuple(scope)
 
 
-def is_embedding(node: Any) -> bool:
+def is_embedding(node: Any, kinds: Kinds) -> bool:
     """Whether a node holds one vector for each position of a text."""
-    return node.name() == "EmbeddingBackward0" and len(outputs(node)[0][0]) > 1
+    return node.name() == "EmbeddingBackward0" and len(kinds[node][0][0]) > 1
 
 
 def _small_values(ordered: Sequence[Any], loss: torch.Tensor) -> dict[Any, Numbers | None]:
@@ -165,7 +166,12 @@ def _small_values(ordered: Sequence[Any], loss: torch.Tensor) -> dict[Any, Numbe
 
 
 def _saved_bytes(ordered: Sequence[Any], graph: Graph) -> dict[Any, int]:
-    """The bytes that each node keeps; memory that several keep counts for the oldest, that of parameters not at all."""
+    """The bytes that each node keeps; memory that several keep counts for the oldest, that of parameters not at all.
+
+    Empty where PyTorch does not tell.
+    """
+    if not tells_what_is_saved():
+        return {}
     seen = {_storage(leaf.variable)[0] for leaf in graph.leaves}
     found = {}
     for node in ordered:

@@ -10,10 +10,13 @@ import pytest
 torch: Any = pytest.importorskip(
     "torch", reason="PyTorch is not installed; `pip install 'blameflow[torch]'` installs it"
 )
+from viz.sources.torch_private import tells_what_is_saved  # noqa: E402 (it imports PyTorch)
+
 nn: Any = torch.nn
 functional: Any = torch.nn.functional
 
 Made = tuple[Any, Callable[[], Any]]
+tells_all = pytest.mark.skipif(not tells_what_is_saved(), reason="this PyTorch does not tell what its nodes keep")
 
 
 def perceptron() -> Made:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import viz
-from tests.viz.pytorch.models import MODELS, Pair, torch
+from tests.viz.pytorch.models import MODELS, Pair, tells_all, torch
 from viz.sources.torch_values import op_name
 
 nn: Any = torch.nn
@@ -119,6 +119,7 @@ def test_views_are_joined_to_what_they_are_views_of() -> None:
     assert sum(edge.share for edge in flow.edges if edge.target == flow.nodes[3].id) == pytest.approx(1)
 
 
+@tells_all
 def test_small_graphs_show_their_values() -> None:
     a, b = torch.tensor(2.0, requires_grad=True), torch.tensor(-3.0, requires_grad=True)
     c = a * b
@@ -142,6 +143,7 @@ def test_a_value_that_was_changed_in_place_since_is_told() -> None:
         viz.trace(loss)
 
 
+@tells_all
 def test_local_derivatives_of_small_operations() -> None:
     a, b = torch.tensor(2.0, requires_grad=True), torch.tensor(-3.0, requires_grad=True)
     flow = viz.trace((a * b).sin(), names={"a": a, "b": b})
@@ -200,6 +202,7 @@ def test_a_derivative_can_be_traced_too() -> None:
     assert viz.trace((g * g).sum()).nodes[-1].norm == pytest.approx((36 * w.detach() ** 3).norm().item())
 
 
+@tells_all
 def test_the_bytes_that_are_kept() -> None:
     model, x = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2)), torch.randn(16, 4)
     saved = {node.op: node.saved for node in viz.trace(model(x).sum()).nodes}
@@ -208,6 +211,7 @@ def test_the_bytes_that_are_kept() -> None:
     assert sum(node.saved or 0 for node in flow.nodes) == (16 * 8 + 16 * 4) * 4
 
 
+@tells_all
 def test_a_checkpoint_keeps_its_input_only() -> None:
     from torch.utils.checkpoint import checkpoint
 
