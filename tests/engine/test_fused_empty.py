@@ -24,6 +24,17 @@ def test_softmax_along_an_empty_axis_is_empty(op: Any, axis: int) -> None:
     assert out.shape == x.shape == x.grad.shape
 
 
+@pytest.mark.parametrize(("op", "value"), [(engine.softmax, 1.0), (engine.log_softmax, 0.0)])
+@pytest.mark.parametrize("axis", [0, -1])
+def test_softmax_of_one_number_without_axes_is_constant_to_any_order(op: Any, value: float, axis: int) -> None:
+    x = Tensor(0.7, requires_grad=True)
+    for out in (op(x, axis=axis), op.reference(x, axis=axis)):
+        assert out.item() == value
+    first = engine.grad(lambda x: engine.sin(op(x, axis=axis)))
+    assert (first(0.7).item(), engine.grad(first)(0.7).item()) == (0.0, 0.0)
+    assert engine.grad(lambda x: engine.sin(op.reference(x, axis=axis)))(0.7).item() == 0.0
+
+
 @pytest.mark.parametrize("op", [engine.layer_norm, engine.rms_norm])
 def test_a_row_without_values_has_no_norm(op: Any) -> None:
     with pytest.raises(
