@@ -95,9 +95,9 @@ def _with(reached: _Reached, place: int, nodes: Sequence[Node], ratio: Callable[
     norm = nodes[place].norm
     if not 0 < norm < math.inf:
         return reached
-    if reached.most is None or ratio(nodes[reached.most].norm, norm) >= 1:
+    here = 1.0 if reached.most is None else ratio(nodes[reached.most].norm, norm)
+    if reached.most is None or here >= 1:
         return reached._replace(most=place)
-    here = ratio(nodes[reached.most].norm, norm)
     return reached if here >= reached.ratio else _Reached(reached.most, here, reached.most, place)
 
 

@@ -70,8 +70,8 @@ def measure(contributions: Sequence[Slotted], by_row: bool) -> Pending:
     rows = [torch.linalg.vector_norm(_sum(terms[0][0], terms), dim=-1)] if by_row else []
     width = rows[0].shape[-1] if by_row else 0
     rest = [tensor.reshape(-1).to(home, precise) for tensor in [*shown, *rows]]
-    figures = [figure.to(home) for piece in pieces for figure in piece]
-    joined = torch.cat([torch.stack(figures), *rest] if figures else rest)  # an empty gradient has no figures
+    figures = [torch.stack(piece).to(home) for piece in pieces]
+    joined = torch.cat([*figures, *rest])
     return Pending(joined, len(pieces), size, len(terms), listed, width)
 
 

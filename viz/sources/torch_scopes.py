@@ -124,8 +124,10 @@ class Scopes:
             return
         path = self._paths.get(id(module))
         if path is not None:
-            record = self._running.setdefault(threading.get_ident(), Record(self._parameters))
-            record.enter(module, path, next(_calls))
+            thread = threading.get_ident()
+            if thread not in self._running:
+                self._running[thread] = Record(self._parameters)
+            self._running[thread].enter(module, path, next(_calls))
 
     def _leave(self, module: torch.nn.Module, _: Any, output: Any) -> None:
         if torch.compiler.is_compiling():
