@@ -137,6 +137,15 @@ def test_05_masked_keys_and_values(mask: str, bad: float, recorded: bool) -> Non
         assert not grad_of(key).any()
 
 
+def test_05_any_number_of_keys_may_be_masked() -> None:
+    bad = leaf([[1.0], [nan], [2.0]])
+    out = engine.scaled_dot_product_attention(
+        np.zeros((2, 1)), np.zeros((3, 1)), bad, mask=np.array([True, False, True])
+    )
+    out.sum().backward(create_graph=True)
+    same(grad_of(bad), [[1.0], [0.0], [1.0]])
+
+
 def test_05_a_query_that_sees_nothing_reads_nothing() -> None:
     mask = np.array([[False, False], [True, True]])
     out = engine.scaled_dot_product_attention(np.eye(2), np.eye(2), np.array([[1.0], [nan]]), mask=mask)
@@ -178,6 +187,8 @@ RANGE: list[tuple[Function, list[float], Any, list[float]]] = [
     (lambda x: engine.rms_norm(x, [1.0, 0.0]).sum(), [3e30, 4e30], 0.84852815, [1.8101933e-31, -1.3576451e-31]),
     (lambda x: engine.gelu(x, approximate="tanh").sum(), [1e30, -1e30], 1e30, [1.0, 0.0]),
     (lambda x: engine.gelu(x).sum(), [1e30, -1e30], 1e30, [1.0, 0.0]),
+    (lambda x: engine.gelu(x * [1e30, 1.0], approximate="tanh")[1], [1.0, 0.5], 0.34571401, [0.0, 0.86737012]),
+    (lambda x: engine.cumprod(x, axis=0)[2], [1e30, 1e30, 1e-30], 1e30, [1.0, 1.0, inf]),
 ]
 
 
@@ -190,6 +201,10 @@ def test_06_and_13_no_intermediate_leaves_the_range_of_float32(case: Any) -> Non
     out.backward()
     np.testing.assert_allclose(out.array, value, rtol=1e-5)
     np.testing.assert_allclose(grad_of(moved), slope, rtol=1e-5, atol=1e-36)
+    for direction, expected in zip(np.eye(len(x), dtype=float32), slope, strict=True):
+        with np.errstate(all="ignore"):
+            pushed = engine.jvp(f, Tensor(np.array(x, float32)), direction)[1]
+        np.testing.assert_allclose(pushed.array, expected, rtol=1e-5, atol=1e-36)
 
 
 DEGREES: list[tuple[str, Function, float]] = [  # scaling x by s scales the value by s to this power
@@ -272,6 +287,12 @@ def test_08_an_array_without_axes_has_axis_0(op: str, axis: int) -> None:
     assert grad_of(x) == (0.0 if op in constant else 1.0)
     pushed = engine.jvp(lambda x: getattr(engine, op)(x, axis=axis), Tensor(2.0), 1.0)[1]
     assert pushed.item() == grad_of(x)
+
+
+@pytest.mark.parametrize("op", ["sum", "max", "flip"])
+def test_08_but_no_axis_1(op: str) -> None:
+    with pytest.raises(ValueError, match="axis 1 is out of bounds"):
+        getattr(engine, op)(Tensor(2.0), axis=1).backward()
 
 
 @pytest.mark.parametrize("op", ["argmax", "argmin", "argsort"])

@@ -35,6 +35,14 @@ def test_softmax_of_one_number_without_axes_is_constant_to_any_order(op: Any, va
     assert engine.grad(lambda x: engine.sin(op.reference(x, axis=axis)))(0.7).item() == 0.0
 
 
+@pytest.mark.parametrize("op", [engine.softmax, engine.log_softmax])
+def test_softmax_of_impossible_scores_is_nan(op: Any) -> None:
+    x = np.array([[-np.inf, -np.inf], [-np.inf, 0.5]])
+    with np.errstate(all="ignore"):
+        for out in (op(x), op.reference(x, axis=-1)):
+            assert np.isnan(out).any(axis=-1).tolist() == [True, False]
+
+
 @pytest.mark.parametrize("op", [engine.layer_norm, engine.rms_norm])
 def test_a_row_without_values_has_no_norm(op: Any) -> None:
     with pytest.raises(

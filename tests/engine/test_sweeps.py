@@ -167,3 +167,11 @@ def test_an_input_that_wants_no_gradient_changes_no_other(call: Call, seed: int,
         assert (after.node in found) == (after.requires_grad and before.node in full)
         if after.node in found:
             close(found[after.node], full[node_of(before)])
+
+
+def test_a_nan_is_an_error_only_where_anomalies_are_detected() -> None:
+    x = Tensor([-1.0], requires_grad=True)
+    with np.errstate(all="ignore"), engine.keep_values():
+        engine.sqrt(x).backward([1.0])
+    assert x.grad is not None
+    assert np.isnan(x.grad.numpy()).all()

@@ -87,7 +87,12 @@ def _check(loss: torch.Tensor, model: Any) -> None:
 
 
 def _run(loss: torch.Tensor, leaves: Sequence[torch.Tensor]) -> None:
-    """PyTorch's backward pass, with errors that say what to do."""
+    """PyTorch's backward pass, with errors that say what to do.
+
+    Its results would be the gradients of all leaves, which were measured on the way. So each is replaced by a number in
+    the same shape, and its memory serves the next one.
+    """
+    forgetful = [leaf.register_hook(_of_equal_elements) for leaf in leaves]
     try:
         torch.autograd.grad(loss, leaves, torch.ones_like(loss), retain_graph=True, allow_unused=True)
     except RuntimeError as error:
@@ -106,6 +111,14 @@ def _run(loss: torch.Tensor, leaves: Sequence[torch.Tensor]) -> None:
                 "trace: a reentrant checkpoint cannot be watched; give torch.utils.checkpoint use_reentrant=False"
             ) from error
         raise
+    finally:
+        for handle in forgetful:
+            handle.remove()
+
+
+def _of_equal_elements(gradient: torch.Tensor) -> torch.Tensor:
+    """A tensor of the same kind and shape that keeps a single element; a sparse one stays as it is."""
+    return gradient if gradient.layout is not torch.strided else gradient.new_zeros(()).expand_as(gradient)
 
 
 @contextmanager

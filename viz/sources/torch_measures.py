@@ -3,9 +3,9 @@
 A node may have several results, each with a gradient; they count as one long gradient. So a contribution comes with the
 number of the result that it flows into.
 
-The time goes into moving memory. So a gradient is measured in pieces, and all figures of a piece are taken while it and
-its copy in float64 are in the processor's cache. A device has whole tensors as pieces, and nothing here waits for it:
-the figures stay there, and all are read at the end.
+The time goes into moving memory. So a gradient on the CPU is measured in pieces, by NumPy, and all figures of a piece
+are taken while its copy in float64 is in the processor's cache. On another device a piece is a whole tensor, and
+nothing here waits for it: the figures stay there, and all are read at the end.
 
 Read next: `viz/sources/torch_scopes.py`, which module made what.
 """
@@ -23,11 +23,12 @@ import torch
 from numpy.typing import NDArray
 
 from viz.data import Numbers
-from viz.sources.measures import MOST_ELEMENTS_LISTED, two_norm
+from viz.sources.measures import MOST_ELEMENTS_LISTED, cosine, two_norm
 from viz.sources.records import Contribution, Gradient
 
-_PIECE = 1 << 15  # elements; PyTorch shares more among threads, which wait for one another longer than the work takes
+_PIECE = 1 << 17  # elements, of all contributions together
 _OF_THE_GRADIENT = 5  # figures of a piece
+_KNOWN_TO_NUMPY = (torch.float32, torch.float64)
 _LEAST_PRODUCT = 1e-100  # less than the product of any two norms of float32 but 0
 
 Slotted = tuple[int, torch.Tensor]
@@ -37,8 +38,8 @@ class Pending(NamedTuple):
     """Measures that may still be on their device.
 
     Fields:
-        figures: all of them in one tensor: those of each piece (see `_figures`), then the elements listed, then the
-            norms of rows.
+        figures: all of them in one tensor: those of each piece (see `_figures_of_piece`), then the elements listed,
+            then the norms of rows.
         pieces: how many there are.
         size: the number of elements of the gradient.
         contributions: how many there are.
@@ -60,8 +61,8 @@ def measure(contributions: Sequence[Slotted], by_row: bool) -> Pending:
     first, several = terms[0][1], len(terms) > 1
     results = dict(terms)  # a tensor into each result that has a gradient
     size = sum(tensor.numel() for tensor in results.values())
-    pieces = [_figures(parts) for slot in results for parts in _pieces(slot, terms)]
     home, precise = first.device, _precise(first)
+    figures = torch.cat([_figures(slot, terms) for slot in results])
     shown: list[torch.Tensor] = []
     if size <= MOST_ELEMENTS_LISTED:
         shown = [tensor for _, tensor in terms] if several else []
@@ -70,9 +71,8 @@ def measure(contributions: Sequence[Slotted], by_row: bool) -> Pending:
     rows = [torch.linalg.vector_norm(_sum(terms[0][0], terms), dim=-1)] if by_row else []
     width = rows[0].shape[-1] if by_row else 0
     rest = [tensor.reshape(-1).to(home, precise) for tensor in [*shown, *rows]]
-    figures = [torch.stack(piece).to(home) for piece in pieces]
-    joined = torch.cat([*figures, *rest])
-    return Pending(joined, len(pieces), size, len(terms), listed, width)
+    pieces = len(figures) // (_OF_THE_GRADIENT + 3 * several * len(terms))
+    return Pending(torch.cat([figures, *rest]), pieces, size, len(terms), listed, width)
 
 
 def read(pending: Sequence[Pending]) -> Sequence[Gradient]:
@@ -128,49 +128,88 @@ def _deviation(rms: float, mean: float, size: int) -> float:
     return math.sqrt(max(rms * rms - mean * mean, 0.0)) if size > 1 else 0.0
 
 
-def _pieces(slot: int, terms: Sequence[Slotted]) -> Iterator[Sequence[torch.Tensor | None]]:
-    """The pieces of one result's gradient: of each contribution a part, or None of one into another result.
-
-    They are taken in the order of memory. An empty gradient has none.
-    """
+def _figures(slot: int, terms: Sequence[Slotted]) -> torch.Tensor:
+    """The figures of one result's gradient, piece after piece; an empty gradient has no piece."""
     here = [tensor if into == slot else None for into, tensor in terms]
-    shape = next(tensor for tensor in here if tensor is not None)
-    if not shape.numel():
-        return
-    order = sorted(range(shape.ndim), key=lambda axis: -shape.stride(axis))
-    length = _PIECE if shape.device.type == "cpu" else shape.numel()
+    first = next(tensor for tensor in here if tensor is not None)
+    if not first.numel():
+        return torch.empty(0, dtype=_precise(first), device=first.device)
+    return _in_pieces(here) if first.device.type == "cpu" else _figures_on_device(here)
+
+
+def _in_pieces(here: Sequence[torch.Tensor | None]) -> torch.Tensor:
+    """The figures of a gradient in the processor's memory, given each contribution, or None of one to another result.
+
+    Pieces are taken in the order of memory, and are so short that the rows of one fit into the cache.
+    """
+    first = next(tensor for tensor in here if tensor is not None)
+    rows = len(here) + (len(here) > 1)
+    length = max(_PIECE // rows, 1)
+    scratch = np.empty((rows, min(length, first.numel())))
+    order = sorted(range(first.ndim), key=lambda axis: -first.stride(axis))
     flat = (None if tensor is None else tensor.permute(order).reshape(-1) for tensor in here)
-    yield from zip(*(repeat(None) if tensor is None else tensor.split(length) for tensor in flat))
+    pieces = zip(*(repeat(None) if tensor is None else tensor.split(length) for tensor in flat))
+    return torch.tensor(
+        [number for piece in pieces for number in _figures_of_piece(piece, scratch)], dtype=torch.float64
+    )
 
 
-def _figures(pieces: Sequence[torch.Tensor | None]) -> list[torch.Tensor]:
+def _figures_of_piece(pieces: Sequence[torch.Tensor | None], scratch: NDArray[Any]) -> Iterator[float]:
     """The figures of one piece of a gradient, given that piece of each contribution.
 
     Norm, sum, least and greatest element, and how many are not zero; if there are several contributions, also three of
-    each: its norm, the norm of the sum up to it, and its cosine with the gradient.
+    each: its norm, the norm of the sum up to it, and its cosine with the gradient. `scratch` has a row for each
+    contribution and for the sum.
     """
-    given = [piece for piece in pieces if piece is not None]
-    precise = _precise(given[0])
-    wide = any(piece.dtype == precise for piece in given)
-    terms = [None if piece is None else piece.to(precise) for piece in pieces]
-    zero = torch.zeros((), dtype=precise, device=given[0].device) if len(terms) > len(given) else None
+    terms = [None if piece is None else _copied(piece, row) for piece, row in zip(pieces, scratch, strict=False)]
     total: Any = None
-    norm: Any = zero
+    norm = 0.0
     norms = []  # of each term, and of the sum up to it
-    for term in terms:
-        if term is None:
-            norms.append((zero, norm))
-        else:
-            own = _norm(term, wide)
-            total = term if total is None else total + term
-            norm = own if total is term else _norm(total, wide)
+    with np.errstate(all="ignore"):  # inf - inf
+        for term in terms:
+            own = 0.0
+            if term is not None:
+                own = two_norm(term)
+                total = term if total is None else np.add(total, term, out=scratch[-1, : term.size])
+                norm = own if total is term else two_norm(total)
             norms.append((own, norm))
-    seen = given[0] if len(given) == 1 else total
-    figures = [norm, total.sum(), *torch.aminmax(seen), torch.count_nonzero(seen)]
-    if len(terms) > 1:
-        for term, (own, gathered) in zip(terms, norms, strict=True):
-            figures += [own, gathered, zero if term is None else _cosine(term, total, own, norm, wide)]
-    return figures
+        first = pieces[0]
+        exact = first is not None and len(pieces) == 1 and first.dtype in _KNOWN_TO_NUMPY
+        seen = first.numpy() if first is not None and exact else total  # in float32, half the memory
+        yield from (norm, np.add.reduce(total), np.minimum.reduce(seen), np.maximum.reduce(seen))
+        yield float(np.count_nonzero(seen != 0))
+        if len(terms) > 1:
+            for term, (own, gathered) in zip(terms, norms, strict=True):
+                yield from (own, gathered, 0.0 if term is None else cosine(term, total, own, norm))
+
+
+def _copied(piece: torch.Tensor, row: NDArray[Any]) -> NDArray[Any]:
+    """A copy in the first elements of a row."""
+    copy = row[: piece.numel()]
+    torch.from_numpy(copy).copy_(piece)
+    return copy
+
+
+def _figures_on_device(here: Sequence[torch.Tensor | None]) -> torch.Tensor:
+    """The figures of a gradient in one piece, where it lives."""
+    given = [tensor for tensor in here if tensor is not None]
+    precise = _precise(given[0])
+    wide = any(tensor.dtype == precise for tensor in given)
+    zero = torch.zeros((), dtype=precise, device=given[0].device)
+    total, norm = zero, zero
+    norms = []
+    for tensor in here:
+        own = zero
+        if tensor is not None:
+            own = _norm(tensor.to(precise), wide)
+            total = total + tensor.to(precise)
+            norm = own if tensor is given[0] else _norm(total, wide)
+        norms.append((own, norm))
+    figures = [norm, total.sum(), *torch.aminmax(total), torch.count_nonzero(total)]
+    if len(here) > 1:
+        for tensor, (own, gathered) in zip(here, norms, strict=True):
+            figures += [own, gathered, zero if tensor is None else _cosine(tensor.to(precise), total, own, norm, wide)]
+    return torch.stack([figure.to(precise) for figure in figures])
 
 
 def _norm(x: torch.Tensor, wide: bool) -> torch.Tensor:
@@ -182,7 +221,7 @@ def _norm(x: torch.Tensor, wide: bool) -> torch.Tensor:
 
 
 def _cosine(x: torch.Tensor, y: torch.Tensor, norm_x: torch.Tensor, norm_y: torch.Tensor, wide: bool) -> torch.Tensor:
-    """<x, y> / |x| |y|; 0 if one is zero. Not by BLAS, which wakes threads for a small product too."""
+    """<x, y> / |x| |y|; 0 if one is zero."""
     if not wide:
         return (x * y).sum() / (norm_x * norm_y).clamp_min(_LEAST_PRODUCT)
     return ((x / _scale(norm_x)) * (y / _scale(norm_y))).sum()

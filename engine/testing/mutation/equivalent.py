@@ -196,3 +196,40 @@ because(
     "concat.jvp(tensors): wrong on a strided value",
     "concat.jvp(tensors): writes a value",
 )
+because(
+    "the other factor is in float64, and so is the product",
+    "scans._cumprod_backward: later = _recurrence(delayed(backward, axis, fill=0.0),"
+    " flip(⟦in_wider_range(g) → g⟧, axis=axis), axis)",
+    "scans._cumprod_forward: return _recurrence(wide, ⟦in_wider_range(t) → t⟧ * _products_before(wide, axis), axis)"
+    ".astype(x.dtype)",
+    "reductions._prod_backward: return (⟦in_wider_range(restore_axes(g, x.shape, axis))"
+    " → restore_axes(g, x.shape, axis)⟧ * _product_of_others(x, axis)).astype(x.dtype)",
+    "reductions._prod_forward: return sum(⟦in_wider_range(t) → t⟧ * _product_of_others(x, axis), axis=axis,"
+    " keepdims=keepdims).astype(x.dtype)",
+)
+because(
+    "a placeholder for a key or value that no query reads, or for what belongs to a query whose cotangent is zero",
+    "attention._without_unused: kept = [np.where(np.isfinite(x), x, ⟦0 → 1⟧).astype(x.dtype) for x in by_key]",
+    "attention._without_unused: return kept + [np.where(used, x, ⟦0 → 1⟧).astype(x.dtype) for x in by_query]",
+    "attention._reference: key, value = (where(unread, ⟦0.0 → 1.0⟧, key), where(unread, 0.0, value))",
+    "attention._reference: key, value = (where(unread, 0.0, key), where(unread, ⟦0.0 → 1.0⟧, value))",
+)
+because(
+    "placeholders for unread keys and values are put in without need, and have no effect",
+    "attention._reference: if ⟦bias is not None and (not (_is_finite(key) and _is_finite(value)))"
+    " → bias is not None or not (_is_finite(key) and _is_finite(value))⟧:",
+)
+because(
+    "equality is symmetric",
+    "attention._reference: masked = ⟦np.equal(bias, -np.inf) → np.equal(-np.inf, bias)⟧"
+    " & np.ones((query.shape[-2], 1), bool)",
+)
+because(
+    "a truth of NumPy serves as one of Python",
+    "attention._is_finite: return ⟦bool(np.isfinite(np.vdot(as_operand(x), as_operand(x))))"
+    " → np.isfinite(np.vdot(as_operand(x), as_operand(x)))⟧",
+)
+because(
+    "a placeholder for an infinite shift of values that are all -inf, and stay -inf",
+    "softmax._below_top: below = where(is_top, 0.0, subtract(x, where(finite, largest, ⟦0.0 → 1.0⟧)))",
+)

@@ -51,6 +51,8 @@ def source_mutants(ops: Sequence[Primitive]) -> Iterator[Mutant]:
         seen: Counter[str] = Counter()
         for place in places(subject.tree):
             for kind, node in changes(place.node, place.parent):
+                if _text(node) == _text(place.node):  # such as the arguments of f(x, x), exchanged
+                    continue
                 text = f"{subject.name}: {described(place, node)}"
                 seen[text] += 1
                 if seen[text] > 1:

@@ -1,4 +1,4 @@
-"""Tensors are measured in pieces; the measures are those that NumPy takes of whole arrays."""
+"""Tensors are measured in pieces, or on their device; the measures are those that NumPy takes of whole arrays."""
 
 from __future__ import annotations
 
@@ -13,7 +13,16 @@ from viz.sources.records import Gradient
 
 torch: Any = pytest.importorskip("torch", reason="PyTorch is not installed")
 
-SHAPE = (300, 400)  # more than three pieces, the last one shorter
+SHAPE = (300, 700)  # several pieces, the last one shorter
+
+
+@pytest.fixture(params=["in pieces", "as on a device"], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways in which a tensor is measured, here on the CPU."""
+    from viz.sources import torch_measures
+
+    if request.param != "in pieces":
+        monkeypatch.setattr(torch_measures, "_in_pieces", lambda here: torch_measures._figures_on_device(here))
 
 
 def of_torch(*contributions: tuple[int, Any]) -> Gradient:
