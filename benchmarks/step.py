@@ -2,13 +2,17 @@
 
     python benchmarks/step.py [--model calculator|w1|w2|w3] [--rounds 7] [--steps 20]
 
-Both start from the same parameters and the first losses must agree. PyTorch runs as installed.
+Ours three times: as the command line trains, in two processes; as a script that begins with `engine.tune()`; and as the
+same script without that line. All start from the same parameters and the first losses must agree. PyTorch runs as
+installed.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,15 +42,40 @@ def batch(name: str) -> tuple[Any, Any]:
     return text[:, :-1], text[:, 1:]
 
 
-def ours(name: str) -> Callable[[], float]:
-    from gpt.machine import keep_memory, prepare_blas
-
-    prepare_blas()
-    keep_memory()
+def command_line(name: str) -> Callable[[], float]:
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     import numpy as np
 
-    from gpt import GPT, GPTConfig
+    import engine
     from gpt.parallel import Parallel
+
+    engine.tune()
+    ids, labels = batch(name)
+    pieces = list(zip(np.array_split(ids, 2), np.array_split(labels, 2), strict=True))
+    return stepping(name, lambda model: partial(Parallel(model, parts=2).backward, pieces))
+
+
+def tuned(name: str) -> Callable[[], float]:
+    import engine
+
+    engine.tune()
+    return script(name)
+
+
+def script(name: str) -> Callable[[], float]:
+    ids, labels = batch(name)
+
+    def backward(model: Any) -> float:
+        loss = model.loss(ids, labels)
+        loss.backward()
+        return float(loss.item())
+
+    return stepping(name, lambda model: partial(backward, model))
+
+
+def stepping(name: str, backward_of: Callable[[Any], Callable[[], float]]) -> Callable[[], float]:
+    """A step of a new model, given what makes the function that computes its loss and gradients."""
+    from gpt import GPT, GPTConfig
     from gpt.training import new_model
     from nn import clip_grad_norm
     from nn.optim import AdamW
@@ -54,12 +83,10 @@ def ours(name: str) -> Callable[[], float]:
     model = new_model(lambda: GPT(GPTConfig(**MODELS[name][0])), seed=0)
     parameters = model.parameters()
     optimizer = AdamW(parameters, **SETTINGS)
-    parallel = Parallel(model, parts=2)
-    ids, labels = batch(name)
-    pieces = list(zip(np.array_split(ids, 2), np.array_split(labels, 2), strict=True))
+    backward = backward_of(model)
 
     def step() -> float:
-        loss = parallel.backward(pieces)
+        loss = backward()
         clip_grad_norm(parameters, 1.0)
         optimizer.step()
         optimizer.zero_grad()
@@ -94,7 +121,7 @@ def pytorch(name: str) -> Callable[[], float]:
     return step
 
 
-CONTESTANTS = {"blameflow": ours, "pytorch": pytorch}
+CONTESTANTS = {"command-line": command_line, "tuned": tuned, "script": script, "pytorch": pytorch}
 
 
 def main() -> None:

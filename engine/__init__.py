@@ -20,6 +20,7 @@ from engine.primitive import Primitive
 from engine.recording import detect_anomaly, enable_grad, keep_lines, keep_values, no_grad, scope
 from engine.tensor import Tensor
 from engine.transforms import grad, hvp, jvp, value_and_grad, vjp
+from engine.tune import tune
 
 vars(namespace.ops).update({name: getattr(ops, name) for name in ops.names}, backward=backward.backward)
 
@@ -45,6 +46,7 @@ __all__ = [
     "random",
     "scope",
     "set_default_dtype",
+    "tune",
     "value_and_grad",
     "vjp",
     *ops.names,

@@ -8,7 +8,7 @@ parameters are in memory anyway.
 The invariant: the bytes of all nodes add up to what a backward pass without `retain_graph` lets go, if nothing else
 holds these arrays.
 
-Read next: `engine/ops/__init__.py`.
+Read next: `engine/blas.py`.
 """
 
 from __future__ import annotations

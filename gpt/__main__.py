@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import sys
 from collections.abc import Callable
 from typing import NoReturn
-
-from gpt.machine import keep_memory, prepare_blas
 
 
 class _Parser(argparse.ArgumentParser):
@@ -98,11 +97,22 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def prepare() -> None:
+    """The settings of this process, and of those it starts.
+
+    Training splits each batch over processes, which is faster than threads inside each product. Both would compete for
+    the cores, so products get one thread, unless the user has said otherwise.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    import engine
+
+    engine.tune()
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     args = parser().parse_args(argv)
-    prepare_blas()  # must run before NumPy is imported, so what imports NumPy is imported below
-    keep_memory()
+    prepare()  # before NumPy is imported, so what imports NumPy is imported below
     from rich.console import Console
 
     from gpt import commands

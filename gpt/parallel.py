@@ -7,7 +7,7 @@ each worker. The main process computes the first piece, so one part needs no oth
 The invariant: the number of parts alone decides the order of the sums and so the last bits of the result; the order in
 which workers finish does not.
 
-Read next: `gpt/machine.py`.
+Read next: `gpt/runs.py`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from engine import Tensor
 from engine.arrays import Array
 from engine.backward import gradients
 from gpt.errors import TrainingError
-from gpt.machine import keep_memory
 from gpt.model import GPT, IGNORED
 
 Piece = tuple[Array, Array]  # ids and labels, (batch, time)
@@ -116,7 +115,7 @@ def _split(flat: Array, parameters: list[Tensor]) -> list[Array]:
 def _serve(model: GPT, connection: Connection, memory: Any, dtype: Any, seed: int) -> None:
     """A worker's loop: receive a piece, compute, answer; return when the main process has closed the connection."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process, which saves
-    keep_memory()
+    engine.tune()
     engine.random.seed(seed)
     values, gradient = (np.frombuffer(raw, dtype) for raw in memory)
     parameters = model.parameters()

@@ -41,8 +41,7 @@ def one_line(printed: str) -> str:
 @pytest.fixture
 def error_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """Runs a command in this process, whose settings it leaves alone; returns its error message."""
-    monkeypatch.setattr("gpt.__main__.prepare_blas", lambda: None)
-    monkeypatch.setattr("gpt.__main__.keep_memory", lambda: None)
+    monkeypatch.setattr("gpt.__main__.prepare", lambda: None)
 
     def run(*args: str | Path) -> str:
         assert main([*map(str, args)]) == 2
