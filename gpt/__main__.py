@@ -1,4 +1,4 @@
-"""The command line: `blameflow` or `python -m gpt`, with the commands train, sample, eval, blame and report.
+"""The command line: `blameflow` or `python -m gpt`, with the commands train, sample, eval, blame, report and doctor.
 
 An error of the user is one line and exit status 2; an interrupted training is exit status 130.
 
@@ -59,7 +59,9 @@ def _above_zero(text: str) -> float:
 def parser() -> argparse.ArgumentParser:
     """All commands and their options."""
     top = _Parser(prog="blameflow", description="Train a small transformer and see who was to blame.")
-    commands = top.add_subparsers(dest="command", required=True, metavar="train | sample | eval | blame | report")
+    commands = top.add_subparsers(
+        dest="command", required=True, metavar="train | sample | eval | blame | report | doctor"
+    )
 
     train = commands.add_parser("train", help="train on the calculator, then ask it a question and trace the blame")
     train.add_argument("--out", default="runs/calculator", help="folder for the run (default: %(default)s)")
@@ -94,6 +96,8 @@ def parser() -> argparse.ArgumentParser:
 
     report = commands.add_parser("report", help="write report.html into a run's folder again")
     report.add_argument("run", help="folder of a run")
+
+    commands.add_parser("doctor", help="measure this machine, and say what to do if it is slow")
     return top
 
 
@@ -125,6 +129,7 @@ def main(argv: list[str] | None = None) -> int:
         "eval": commands.evaluate,
         "blame": commands.blame,
         "report": commands.write_report,
+        "doctor": commands.doctor,
     }
     console = Console(soft_wrap=True)
     try:

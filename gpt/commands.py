@@ -18,6 +18,7 @@ from rich.progress import Progress as ProgressBar
 
 from gpt import calculator, report, runs
 from gpt.blame import blame as blame_for
+from gpt.doctor import examine
 from gpt.errors import DataError
 from gpt.model import GPT, GPTConfig
 from gpt.sampling import accuracy_by, exactly_right, generate
@@ -185,6 +186,16 @@ def blame(args: Namespace, console: Console) -> int:
 def write_report(args: Namespace, console: Console) -> int:
     """Write the report of a run again."""
     console.print(f"report: {report.write(args.run)}")
+    return 0
+
+
+def doctor(_: Namespace, console: Console) -> int:
+    """Measure this machine, and say what to do where it is slow."""
+    health = examine()
+    for line in health.lines():
+        console.print(line, markup=False, highlight=False)
+    for sentence in health.advice():
+        console.print(f"advice     {sentence}", markup=False, highlight=False)
     return 0
 
 

@@ -7,7 +7,7 @@ each worker. The main process computes the first piece, so one part needs no oth
 The invariant: the number of parts alone decides the order of the sums and so the last bits of the result; the order in
 which workers finish does not.
 
-Read next: `gpt/runs.py`.
+Read next: `gpt/doctor.py`.
 """
 
 from __future__ import annotations

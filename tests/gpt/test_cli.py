@@ -50,6 +50,11 @@ def error_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     return run
 
 
+def test_doctor_measures_the_machine() -> None:
+    printed = blameflow("doctor").splitlines()
+    assert {line.split()[0] for line in printed} >= {"python", "processor", "memory", "products", "threads", "measured"}
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "calculator"
