@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import engine
 from engine import Node, Tensor
 from engine.graph import between, reachable
+from engine.primitive import Primitive
 from engine.sweeps import reverse_sweep
 from engine.tensor import wrap
 from engine.testing.numeric import directional
@@ -175,3 +176,13 @@ def test_a_nan_is_an_error_only_where_anomalies_are_detected() -> None:
         engine.sqrt(x).backward([1.0])
     assert x.grad is not None
     assert np.isnan(x.grad.numpy()).all()
+
+
+def test_a_rule_of_another_dtype_is_a_mistake_where_nothing_was_promoted() -> None:
+    def passed_on(x: Any) -> Any:
+        return x + 0
+
+    op = Primitive(passed_on, vjp=(lambda g: g.astype(np.float64),))
+    x = Tensor(np.ones(2, np.float32), requires_grad=True)
+    with pytest.raises(RuntimeError, match=r"it sent shape \(2,\), float64, to argument 0 of shape \(2,\), float32"):
+        op(x).backward([1.0, 1.0])

@@ -233,3 +233,16 @@ because(
     "a placeholder for an infinite shift of values that are all -inf, and stay -inf",
     "softmax._below_top: below = where(is_top, 0.0, subtract(x, where(finite, largest, ⟦0.0 → 1.0⟧)))",
 )
+because(
+    "the array is empty, and so is the result, or it is one number, which is its own sum",
+    "softmax._below_top: return (x - values, ⟦sum(exp(x - values), axis=axis, keepdims=True) → exp(x - values)⟧ - 1.0)",
+    "softmax._below_top: return (x - values, ⟦sum(exp(x - values), axis=axis, keepdims=True)"
+    " → sum(exp(x - values), axis=axis - 1, keepdims=True)⟧ - 1.0)",
+)
+because(
+    "the rule is run again without need, and returns the same",
+    "zero_cotangent.mended: possible = ⟦saved and (op.pointwise or op.along is not None)"
+    " → saved or (op.pointwise or op.along is not None)⟧",
+    "zero_cotangent.mended: unused = _Unused.under(node, g, result, np.isnan) if ⟦possible and _has_nan(result)"
+    " → possible or _has_nan(result)⟧ else None",
+)
