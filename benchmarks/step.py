@@ -2,9 +2,9 @@
 
     python benchmarks/step.py [--model calculator|w1|w2|w3] [--rounds 7] [--steps 20]
 
-Ours three times: as the command line trains, in two processes; as a script that begins with `engine.tune()`; and as the
-same script without that line. All start from the same parameters and the first losses must agree. PyTorch runs as
-installed.
+Ours four times: as the command line trains, in two processes; as a script that begins with `engine.tune()`, with and
+without kernels of Numba; and as the same script without that line. All start from the same parameters and the first
+losses must agree. PyTorch runs as installed.
 """
 
 from __future__ import annotations
@@ -60,6 +60,13 @@ def tuned(name: str) -> Callable[[], float]:
 
     engine.tune()
     return script(name)
+
+
+def fast(name: str) -> Callable[[], float]:
+    import engine
+
+    engine.kernels.use("numba")
+    return tuned(name)
 
 
 def script(name: str) -> Callable[[], float]:
@@ -121,7 +128,7 @@ def pytorch(name: str) -> Callable[[], float]:
     return step
 
 
-CONTESTANTS = {"command-line": command_line, "tuned": tuned, "script": script, "pytorch": pytorch}
+CONTESTANTS = {"command-line": command_line, "fast": fast, "tuned": tuned, "script": script, "pytorch": pytorch}
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ behind them, the transforms, all other ops, and `engine.testing`.
 Read next: `engine/graph.py`.
 """
 
-from engine import backward, namespace, ops, random
+from engine import backward, kernels, namespace, ops, random
 from engine.arrays import set_default_dtype
 from engine.checkpoint import checkpoint
 from engine.declare import primitive
@@ -41,6 +41,7 @@ __all__ = [
     "jvp",
     "keep_lines",
     "keep_values",
+    "kernels",
     "no_grad",
     "primitive",
     "random",

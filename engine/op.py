@@ -86,6 +86,12 @@ class Op:
         self._plans: dict[tuple[bool, bool, int], Plan] = {}
         Plan(self.signature, vjp, jvp, abs(self.arity), -1)  # a rule that asks for an unknown name fails here
 
+    def implement(self, forward: Callable[..., Any], vjp: Sequence[Rule | None] | Joint) -> None:
+        """Compute with these functions from now on. Nodes recorded before keep their rules."""
+        self.forward = forward
+        self.vjp = vjp
+        self._plans.clear()
+
     def plan(self, forward_mode: bool, count: int, wanted: int, half: bool = False) -> Plan:
         """The plan for a call with so many arguments, of which those in the bit mask `wanted` require a derivative.
 

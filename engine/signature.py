@@ -36,7 +36,11 @@ class Names(NamedTuple):
 
     @classmethod
     def of(cls, function: Any) -> Names:
-        """The parameters of a Python function. TypeError for any other callable: a rule is a def or a lambda."""
+        """The parameters of a Python function, or of the one it wraps (`functools.wraps`).
+
+        TypeError for any other callable: a rule is a def or a lambda.
+        """
+        function = inspect.unwrap(function)
         code = getattr(function, "__code__", None)
         if code is None:
             raise TypeError(

@@ -11,7 +11,7 @@ the next step, page by page, which is a quarter of the time of a small model's s
 Matrix products. On AMD processors with AVX-512 OpenBLAS chooses kernels that do not use it; with those for Intel's
 processors large products are up to 1.8 times as fast.
 
-Read next: `engine/ops/__init__.py`.
+Read next: `engine/kernels/__init__.py`.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ ROWS = {
         primitive -> shortcuts -> declare
         ops/
         zero_cotangent -> rules -> sweeps -> backward
-        transforms -> jacobians -> explain checkpoint values memory
+        transforms -> jacobians -> explain checkpoint values memory kernels/
         testing/
     """,
     "viz": """

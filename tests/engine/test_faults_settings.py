@@ -66,7 +66,9 @@ NO_GRADIENT = {  # only its shape or dtype is read, or what is returned is no te
     **dict.fromkeys(["Tensor.detach", "Tensor.item", "Tensor.numpy", "Tensor.zero_grad"], ("self",)),  # the ways out
     "set_default_dtype": ("dtype",),
 }
-OTHERS = {  # the parts of an op; decorators and transforms, which are given functions; contexts; what has its own tests
+# The parts of an op; decorators and transforms, which are given functions; contexts; what has its own tests.
+OTHERS = {
+    *("kernels", "tune"),
     *("LINEAR", "Joint", "Node", "Primitive", "Tensor", "primitive", "random"),
     *("checkpoint", "explain", "grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"),
 }

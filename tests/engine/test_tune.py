@@ -27,7 +27,7 @@ def test_it_says_what_it_did_and_may_be_called_again() -> None:
     assert first.startswith("memory    ")
 
 
-@pytest.mark.parametrize("threads", [0, -1, 1.5, True, "2"])
+@pytest.mark.parametrize("threads", [0, -1, 1.5, True, "2", engine.Tensor(2.0, requires_grad=True)])
 def test_threads_must_be_a_whole_number(threads: object) -> None:
     with pytest.raises(ValueError, match=r"^tune: threads must be a whole number from 1, not "):
         engine.tune(threads=threads)  # type: ignore[arg-type]
