@@ -11,7 +11,7 @@ import pytest
 
 from tests.test_docs import PAGES, run_snippets
 
-FRAMEWORKS = {"torch": "PyTorch", "jax": "JAX"}
+FRAMEWORKS = {"torch": "PyTorch", "jax": "JAX", "numba": "Numba"}
 FENCES = {page: set(re.findall(r"^```python (\w+)$", page.read_text(encoding="utf-8"), re.MULTILINE)) for page in PAGES}
 
 
@@ -34,6 +34,13 @@ def jax(request: pytest.FixtureRequest) -> Iterator[Any]:
     jax.config.update("jax_enable_x64", request.param)
     yield jax
     jax.config.update("jax_enable_x64", before)
+
+
+@pages("numba")
+def test_numba(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed("numba")
+    monkeypatch.chdir(tmp_path)
+    run_snippets(page, "python numba")
 
 
 @pages("torch")
