@@ -58,8 +58,8 @@ def scalings(signature: Signature, degree: Degree | None, together: Collection[s
 
     Raises TypeError for a name that the op does not have.
     """
-    if degree is None:
-        return ()
+    if degree is None or not (together or isinstance(degree, Mapping)):
+        return ()  # without any rule there is nothing to scale together
     declared = degree if isinstance(degree, Mapping) else {", ".join(together): degree}
     found = tuple(Scaling(dict(map(_power, scaled.split(","))), one) for scaled, one in declared.items())
     known = [*signature.arguments, *signature.metadata]

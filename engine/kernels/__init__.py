@@ -63,7 +63,7 @@ def use(name: str) -> None:
     for op_name, kernels in _compiled().KERNELS.items():
         op = registry[op_name]
         _plain[op] = own = _Implementation(op.forward, op.vjp)
-        forward = own.forward if kernels.forward is None else _or(kernels.forward, own.forward)
+        forward = _or(kernels.forward, own.forward)
         if isinstance(own.vjp, Joint):
             op.implement(forward, Joint(_or(kernels.rule, own.vjp.rule)))
         else:

@@ -22,19 +22,32 @@ from engine.arrays import Array
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_BLOCK = 1024  # elements that are in the fastest cache together
 _SLOPE = np.float32(math.sqrt(2 / math.pi))
 _CUBIC = np.float32(0.044715)
 _FAR = np.float32(100.0)
 _ZERO, _ONE, _TWO, _SIX = (np.float32(number) for number in (0, 1, 2, 6))
 
+# exp(u) = 2^n exp(r) with n the whole number next to u / log 2, and so |r| <= log(2) / 2, where a polynomial is as
+# exact as float32 is (Cephes, expf). To add and subtract 1.5 * 2^23 rounds to a whole number. 2^(n - 1) is written as
+# the bits of a float; its exponent is n - 1, not n, so that 2^128 times a number below 1 does not overflow.
+_LEAST, _GREATEST = np.float32(-87), np.float32(89)
+_PER_LOG2, _ROUNDS = np.float32(1 / math.log(2)), np.float32(1.5 * 2**23)
+_LOG2_HIGH, _LOG2_LOW = np.float32(0.693359375), np.float32(-2.12194440e-4)
+_P5, _P4, _P3, _P2, _P1, _P0 = (
+    np.float32(number)
+    for number in (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1)
+)
+_BIAS, _EXPONENT_AT = np.int32(126), np.int32(23)
+
 
 class Kernels(NamedTuple):
-    """The kernels of one op: of its function, if there is one, and of its vjp rule.
+    """The kernels of one op: of its function, and of its vjp rule.
 
     They have the parameters of the op's own functions, and return None for a call that they do not take.
     """
 
-    forward: Callable[..., Any] | None
+    forward: Callable[..., Any]
     rule: Callable[..., Any]
 
 
@@ -56,6 +69,35 @@ def _say_that_nothing_is_kept() -> None:
 
 
 # ---- gelu ------------------------------------------------------------------------------------------------------------
+
+
+@_compile
+def _gelu(x: Array, out: Array, gate: Array, bits: Array, power: Array) -> None:
+    """`bits` and `power` are one block of memory, as whole numbers and as the floats with these bits."""
+    for start in range(0, x.size, bits.size):
+        size = min(bits.size, x.size - start)
+        x_here, gate_here, out_here = x[start : start + size], gate[start : start + size], out[start : start + size]
+        for k in range(size):
+            u = -_TWO * _SLOPE * x_here[k] * (_ONE + _CUBIC * x_here[k] * x_here[k])
+            u = min(max(u, _LEAST), _GREATEST)
+            whole = u * _PER_LOG2 + _ROUNDS - _ROUNDS
+            r = u - whole * _LOG2_HIGH - whole * _LOG2_LOW
+            p = ((((_P5 * r + _P4) * r + _P3) * r + _P2) * r + _P1) * r + _P0
+            gate_here[k] = p * r * r + r + _ONE
+            bits[k] = (np.int32(whole) + _BIAS) << _EXPONENT_AT
+        for k in range(size):
+            gate_here[k] = _ONE / (_ONE + gate_here[k] * power[k] * _TWO)
+            out_here[k] = x_here[k] * gate_here[k]
+
+
+def gelu(x: Array, *, approximate: str) -> tuple[Array, Array] | None:
+    """x * gate and the gate, of the tanh form alone."""
+    if approximate != "tanh":
+        return None
+    out, gate = np.empty_like(x), np.empty_like(x)
+    bits = np.empty(_BLOCK, np.int32)
+    _gelu(x.reshape(-1), out.reshape(-1), gate.reshape(-1), bits, bits.view(np.float32))
+    return out, gate
 
 
 @_compile
@@ -169,4 +211,4 @@ def layer_norm_rule(
     )
 
 
-KERNELS = {"gelu": Kernels(None, gelu_rule), "layer_norm": Kernels(layer_norm, layer_norm_rule)}
+KERNELS = {"gelu": Kernels(gelu, gelu_rule), "layer_norm": Kernels(layer_norm, layer_norm_rule)}

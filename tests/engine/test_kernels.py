@@ -124,6 +124,28 @@ def test_far_values_and_values_that_are_not_used() -> None:
 
 
 @NEEDS_NUMBA
+def test_gelu_is_as_exact_as_numpy_s_over_the_whole_range() -> None:
+    """Relative to float64, where the true value is a normal float32; beyond, it is zero or nearly so."""
+    x = np.concatenate([np.linspace(-11, 11, 20001), np.geomspace(1e-38, 1e38, 999), -np.geomspace(1e-38, 1e38, 999)])
+    x = x.astype(np.float32)
+    with np.errstate(all="ignore"):
+        exact = engine.gelu(x.astype(np.float64), approximate="tanh")
+        plain = engine.gelu(x, approximate="tanh")
+        engine.kernels.use("numba")
+        try:
+            compiled = engine.gelu(x, approximate="tanh")
+        finally:
+            engine.kernels.use("numpy")
+    normal = np.abs(exact) > np.finfo(np.float32).tiny
+
+    def worst(found: Any) -> float:
+        return float((np.abs(found - exact)[normal] / np.abs(exact)[normal]).max())
+
+    assert worst(compiled) < 2 * worst(plain)
+    assert np.abs(compiled - exact)[~normal].max() < 1e-37
+
+
+@NEEDS_NUMBA
 @pytest.mark.usefixtures("numba")
 @pytest.mark.parametrize("op", SERVED)
 def test_what_does_not_fit_is_left_to_numpy(op: str) -> None:

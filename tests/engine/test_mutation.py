@@ -121,3 +121,10 @@ def test_a_rule_without_an_end_is_found(monkeypatch: pytest.MonkeyPatch) -> None
     (endless,) = [m for name, m in mutants().items() if name.startswith("scans._recurrence: ⟦by *= 2 → pass⟧")]
     assert isinstance(endless, Mutant)
     assert "no end" in judge(endless).how
+
+
+def test_every_mutant_can_be_planted() -> None:
+    for mutant in mutants().values():
+        if not mutant.shared:  # those in what all ops use may break the tests themselves
+            with mutant.planted():
+                pass
