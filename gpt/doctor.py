@@ -35,6 +35,7 @@ class Health:
 
     Fields:
         tuned: what `engine.tune` did.
+        kernels: what serves the heaviest ops, as `engine.kernels.active` says.
         processor: its name, and how many cores this process may use.
         products: billions of operations a second in products of float32 matrices, by the number of threads; the
             number is 0 where the library does not say.
@@ -45,6 +46,7 @@ class Health:
     """
 
     tuned: Tuned
+    kernels: str
     processor: str
     products: dict[int, float]
     spread: float
@@ -59,6 +61,7 @@ class Health:
         for line in str(self.tuned).splitlines():
             name, _, text = line.partition(" ")
             yield f"{name:<11}{text.lstrip()}"
+        yield f"kernels    {self.kernels}"
         for threads, rate in self.products.items():
             who = f"{threads} thread{'s' if threads > 1 else ''}" if threads else "all threads"
             yield f"measured   {rate:.0f} billion operations a second in products of matrices, {who}"
@@ -94,6 +97,7 @@ def examine() -> Health:
     moved = 3 * x.nbytes / 1e9
     return Health(
         tuned=tuned,
+        kernels=engine.kernels.active(),
         processor=f"{_processor()}, {_cores()} cores",
         products=products,
         spread=spread,

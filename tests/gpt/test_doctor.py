@@ -12,6 +12,7 @@ from gpt.doctor import Health
 
 WELL = Health(
     tuned=Tuned("kept", "OpenBLAS with its kernels for Zen", "2 for each large product"),
+    kernels="numpy",
     processor="a processor, 2 cores",
     products={1: 100.0, 2: 190.0},
     spread=1.2,
@@ -28,6 +29,7 @@ def test_a_machine_that_is_well_needs_no_advice() -> None:
         "memory     kept",
         "products   OpenBLAS with its kernels for Zen",
         "threads    2 for each large product",
+        "kernels    numpy",
         "measured   100 billion operations a second in products of matrices, 1 thread",
         "measured   190 billion operations a second in products of matrices, 2 threads",
         "measured   21.0 GB a second in an addition, 20.0 with a new array for the result",
