@@ -15,6 +15,7 @@ from engine.testing.mutation import EQUIVALENT, Mutant, Verdict, judge, mutants,
 from engine.testing.mutation.__main__ import main
 from engine.testing.mutation.mutant import CONTROL
 from engine.testing.mutation.run import judged
+from engine.testing.mutation.sites import rebuilt
 
 SAMPLE = ("sign", "zero", "a thousandth off", "ignores g", "rolled", "writes g", "wrong on tensors", "detached factor")
 SAMPLED = [f"{rule}: {kind}" for rule in ("multiply.vjp(y)", "exp.vjp(x)", "prod.vjp(x)") for kind in SAMPLE]
@@ -128,3 +129,12 @@ def test_every_mutant_can_be_planted() -> None:
         if not mutant.shared:  # those in what all ops use may break the tests themselves
             with mutant.planted():
                 pass
+
+
+def test_a_mutant_differs_from_the_op_in_nothing_else() -> None:
+    for op in registry.values():
+        again = rebuilt(op)
+        assert all(
+            value == vars(op)[name] or name.startswith(("_", "first", "second", "both", "signature", "scalings"))
+            for name, value in vars(again).items()
+        ), op.name
