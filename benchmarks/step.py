@@ -9,7 +9,6 @@ losses must agree. PyTorch runs as installed.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -43,13 +42,13 @@ def batch(name: str) -> tuple[Any, Any]:
 
 
 def command_line(name: str) -> Callable[[], float]:
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from gpt.__main__ import prepare
+
+    prepare()  # before NumPy is imported
     import numpy as np
 
-    import engine
     from gpt.parallel import Parallel
 
-    engine.tune()
     ids, labels = batch(name)
     pieces = list(zip(np.array_split(ids, 2), np.array_split(labels, 2), strict=True))
     return stepping(name, lambda model: partial(Parallel(model, parts=2).backward, pieces))

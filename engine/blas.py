@@ -12,7 +12,6 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -64,7 +63,7 @@ def openblas() -> OpenBLAS | None:
     """The OpenBLAS that NumPy uses; None if it uses another library, or one that cannot be found."""
     for path in _candidates():
         try:
-            library = ctypes.CDLL(str(path))
+            library = ctypes.CDLL(path)
         except OSError:
             continue
         for prefix, suffix in _BUILDS:
@@ -73,20 +72,24 @@ def openblas() -> OpenBLAS | None:
     return None
 
 
-def _candidates() -> Iterator[Path]:
+def _candidates() -> Iterator[str]:
     """Where NumPy's OpenBLAS may be: beside a wheel, or among the libraries that this process has loaded (Linux)."""
+    from pathlib import Path  # not needed to import the engine, and slow to load
+
     package = Path(np.__file__).parent
     for folder in (package.parent / "numpy.libs", package / ".dylibs"):
-        yield from folder.glob("*openblas*")
+        yield from map(str, folder.glob("*openblas*"))
     try:
         loaded = Path("/proc/self/maps").read_text()
     except OSError:
         return
-    yield from {Path(line.split(maxsplit=5)[5]) for line in loaded.splitlines() if "openblas" in line}
+    yield from {line.split(maxsplit=5)[5] for line in loaded.splitlines() if "openblas" in line}
 
 
 def unused_avx512() -> bool:
     """Whether this is an AMD processor with AVX-512, which OpenBLAS does not recognise: it uses kernels for AVX2."""
+    from pathlib import Path
+
     try:
         flags = Path("/proc/cpuinfo").read_text()
     except OSError:

@@ -58,9 +58,9 @@ class Health:
         """The findings, a line each."""
         yield f"python     {platform.python_version()}, NumPy {np.__version__}"
         yield f"processor  {self.processor}"
-        for line in str(self.tuned).splitlines():
-            name, _, text = line.partition(" ")
-            yield f"{name:<11}{text.lstrip()}"
+        yield f"memory     {self.tuned.memory}"
+        yield f"products   {self.tuned.products}"
+        yield f"threads    {self.tuned.threads}"
         yield f"kernels    {self.kernels}"
         for threads, rate in self.products.items():
             who = f"{threads} thread{'s' if threads > 1 else ''}" if threads else "all threads"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
@@ -24,11 +25,20 @@ OPS: dict[str, Any] = {
 }
 
 
+@contextmanager
+def compiled() -> Iterator[None]:
+    """A context in which kernels serve."""
+    engine.kernels.use("numba")
+    try:
+        yield
+    finally:
+        engine.kernels.use("numpy")
+
+
 @pytest.fixture
 def numba() -> Iterator[None]:
-    engine.kernels.use("numba")
-    yield
-    engine.kernels.use("numpy")
+    with compiled():
+        yield
 
 
 def grown(f: Any, values: Any, g: Any) -> tuple[Any, Any]:
@@ -81,12 +91,9 @@ def test_kernels_and_numpy_agree(op: str) -> None:
     rng = np.random.default_rng(0)
     x, g = rng.standard_normal((2, 50, 33)) * 4, rng.standard_normal((2, 50, 33))
     plain = grown(OPS[op], x, g)
-    engine.kernels.use("numba")
-    try:
-        compiled = grown(OPS[op], x, g)
-    finally:
-        engine.kernels.use("numpy")
-    for ours, theirs in zip(compiled, plain, strict=True):
+    with compiled():
+        found = grown(OPS[op], x, g)
+    for ours, theirs in zip(found, plain, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
         assert ours.dtype == np.float32
 
@@ -131,18 +138,15 @@ def test_gelu_is_as_exact_as_numpy_s_over_the_whole_range() -> None:
     with np.errstate(all="ignore"):
         exact = engine.gelu(x.astype(np.float64), approximate="tanh")
         plain = engine.gelu(x, approximate="tanh")
-        engine.kernels.use("numba")
-        try:
-            compiled = engine.gelu(x, approximate="tanh")
-        finally:
-            engine.kernels.use("numpy")
+        with compiled():
+            found = engine.gelu(x, approximate="tanh")
     normal = np.abs(exact) > np.finfo(np.float32).tiny
 
-    def worst(found: Any) -> float:
-        return float((np.abs(found - exact)[normal] / np.abs(exact)[normal]).max())
+    def worst(values: Any) -> float:
+        return float((np.abs(values - exact)[normal] / np.abs(exact)[normal]).max())
 
-    assert worst(compiled) < 2 * worst(plain)
-    assert np.abs(compiled - exact)[~normal].max() < 1e-37
+    assert worst(found) < 2 * worst(plain)
+    assert np.abs(found - exact)[~normal].max() < 1e-37
 
 
 @NEEDS_NUMBA

@@ -65,21 +65,16 @@ def two_norm(x: _Array) -> float:
 
 def _share(contribution: _Array, gradient: _Array, norm: float) -> float:
     """<c, g> / |g|^2; nan where the gradient is zero."""
-    if not norm > 0:
-        return math.nan
-    if norm * norm < _IN_RANGE or math.isinf(norm * norm):
-        with np.errstate(all="ignore"):
-            contribution, gradient = contribution / norm, gradient / norm
-        return _dot(contribution, gradient)
-    return _dot(contribution, gradient) / (norm * norm)
+    return inner(contribution, gradient, norm, norm) if norm > 0 else math.nan
 
 
-def cosine(x: _Array, y: _Array, norm_x: float, norm_y: float) -> float:
-    """<x, y> / |x| |y|; 0 if one is zero."""
-    product = norm_x * norm_y
+def inner(x: _Array, y: _Array, of_x: float, of_y: float) -> float:
+    """<x, y> / (of_x of_y), also where that product would leave the range of floats; 0 if a divisor is zero."""
+    product = of_x * of_y
     if _IN_RANGE < product < math.inf:
         return _dot(x, y) / product
-    return _dot(x / norm_x, y / norm_y) if norm_x > 0 and norm_y > 0 else 0.0
+    with np.errstate(all="ignore"):
+        return _dot(x / of_x, y / of_y) if of_x > 0 and of_y > 0 else 0.0
 
 
 @np.errstate(all="ignore")  # the caller sees what leaves the range of floats

@@ -87,12 +87,7 @@ def _check(loss: torch.Tensor, model: Any) -> None:
 
 
 def _run(loss: torch.Tensor, leaves: Sequence[torch.Tensor]) -> None:
-    """PyTorch's backward pass, with errors that say what to do.
-
-    Its results would be the gradients of all leaves, which were measured on the way. So each is replaced by a number in
-    the same shape, and its memory serves the next one.
-    """
-    forgetful = [leaf.register_hook(_of_equal_elements) for leaf in leaves]
+    """PyTorch's backward pass, with errors that say what to do."""
     try:
         torch.autograd.grad(loss, leaves, torch.ones_like(loss), retain_graph=True, allow_unused=True)
     except RuntimeError as error:
@@ -111,9 +106,6 @@ def _run(loss: torch.Tensor, leaves: Sequence[torch.Tensor]) -> None:
                 "trace: a reentrant checkpoint cannot be watched; give torch.utils.checkpoint use_reentrant=False"
             ) from error
         raise
-    finally:
-        for handle in forgetful:
-            handle.remove()
 
 
 def _of_equal_elements(gradient: torch.Tensor) -> torch.Tensor:
@@ -123,7 +115,11 @@ def _of_equal_elements(gradient: torch.Tensor) -> torch.Tensor:
 
 @contextmanager
 def _hooks(graph: Graph, watcher: Watcher[Any, Slotted], kinds: Kinds) -> Iterator[None]:
-    """Hooks on all nodes that tell the watcher of every contribution, and note its kind; removed at the end."""
+    """Hooks on all nodes that tell the watcher of every contribution, and note its kind; removed at the end.
+
+    The pass returns the gradients of all leaves, which were measured on the way. So hooks on the leaves replace each by
+    a number in the same shape, and its memory serves the next one.
+    """
     missing = dict(graph.incoming)
     lock = Lock()  # PyTorch runs the nodes of each device on a thread of its own
 
@@ -154,6 +150,8 @@ def _hooks(graph: Graph, watcher: Watcher[Any, Slotted], kinds: Kinds) -> Iterat
 
     handles = []
     try:
+        for leaf in graph.leaves:
+            handles.append(leaf.variable.register_hook(_of_equal_elements))
         for node, routes in graph.routes.items():
             if not is_leaf(node):
                 handles.append(node.register_hook(on_node(node)))

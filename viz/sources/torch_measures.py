@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import islice, repeat
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 
 from viz.data import Numbers
-from viz.sources.measures import MOST_ELEMENTS_LISTED, cosine, two_norm
+from viz.sources.measures import MOST_ELEMENTS_LISTED, inner, two_norm
 from viz.sources.records import Contribution, Gradient
 
 _PIECE = 1 << 17  # elements, of all contributions together
@@ -71,7 +71,7 @@ def measure(contributions: Sequence[Slotted], by_row: bool) -> Pending:
     rows = [torch.linalg.vector_norm(_sum(terms[0][0], terms), dim=-1)] if by_row else []
     width = rows[0].shape[-1] if by_row else 0
     rest = [tensor.reshape(-1).to(home, precise) for tensor in [*shown, *rows]]
-    pieces = len(figures) // (_OF_THE_GRADIENT + 3 * several * len(terms))
+    pieces = len(figures) // _figures_per_piece(len(terms))
     return Pending(torch.cat([figures, *rest]), pieces, size, len(terms), listed, width)
 
 
@@ -91,7 +91,7 @@ def read(pending: Sequence[Pending]) -> Sequence[Gradient]:
 
 def _gradient(pending: Pending, figures: NDArray[Any]) -> Gradient:
     size, several = pending.size, pending.contributions > 1
-    width = _OF_THE_GRADIENT + 3 * several * pending.contributions
+    width = _figures_per_piece(pending.contributions)
     of_pieces = figures[: pending.pieces * width].reshape(pending.pieces, width).astype(np.float64)
     norm = two_norm(of_pieces[:, 0])
     rms = norm / math.sqrt(max(size, 1))
@@ -128,6 +128,10 @@ def _deviation(rms: float, mean: float, size: int) -> float:
     return math.sqrt(max(rms * rms - mean * mean, 0.0)) if size > 1 else 0.0
 
 
+def _figures_per_piece(contributions: int) -> int:
+    return _OF_THE_GRADIENT + (3 * contributions if contributions > 1 else 0)
+
+
 def _figures(slot: int, terms: Sequence[Slotted]) -> torch.Tensor:
     """The figures of one result's gradient, piece after piece; an empty gradient has no piece."""
     here = [tensor if into == slot else None for into, tensor in terms]
@@ -154,7 +158,7 @@ def _in_pieces(here: Sequence[torch.Tensor | None]) -> torch.Tensor:
     )
 
 
-def _figures_of_piece(pieces: Sequence[torch.Tensor | None], scratch: NDArray[Any]) -> Iterator[float]:
+def _figures_of_piece(pieces: Sequence[torch.Tensor | None], scratch: NDArray[Any]) -> list[float]:
     """The figures of one piece of a gradient, given that piece of each contribution.
 
     Norm, sum, least and greatest element, and how many are not zero; if there are several contributions, also three of
@@ -162,25 +166,35 @@ def _figures_of_piece(pieces: Sequence[torch.Tensor | None], scratch: NDArray[An
     contribution and for the sum.
     """
     terms = [None if piece is None else _copied(piece, row) for piece, row in zip(pieces, scratch, strict=False)]
-    total: Any = None
-    norm = 0.0
-    norms = []  # of each term, and of the sum up to it
     with np.errstate(all="ignore"):  # inf - inf
-        for term in terms:
-            own = 0.0
-            if term is not None:
-                own = two_norm(term)
-                total = term if total is None else np.add(total, term, out=scratch[-1, : term.size])
-                norm = own if total is term else two_norm(total)
-            norms.append((own, norm))
-        first = pieces[0]
-        exact = first is not None and len(pieces) == 1 and first.dtype in _KNOWN_TO_NUMPY
-        seen = first.numpy() if first is not None and exact else total  # in float32, half the memory
-        yield from (norm, np.add.reduce(total), np.minimum.reduce(seen), np.maximum.reduce(seen))
-        yield float(np.count_nonzero(seen != 0))
+
+        def add(total: Any, term: Any) -> Any:
+            return np.add(total, term, out=scratch[-1, : term.size])
+
+        total, norm, norms = _gathered(terms, add, two_norm, 0.0)
+        seen = total
+        if len(pieces) == 1 and pieces[0] is not None and pieces[0].dtype in _KNOWN_TO_NUMPY:
+            seen = pieces[0].numpy()  # in float32, half the memory
+        figures = [norm, np.add.reduce(total), np.minimum.reduce(seen), np.maximum.reduce(seen)]
+        figures.append(np.count_nonzero(seen != 0))
         if len(terms) > 1:
             for term, (own, gathered) in zip(terms, norms, strict=True):
-                yield from (own, gathered, 0.0 if term is None else cosine(term, total, own, norm))
+                figures += [own, gathered, 0.0 if term is None else inner(term, total, own, norm)]
+    return figures
+
+
+def _gathered(terms: Sequence[Any], add: Any, norm_of: Any, zero: Any) -> tuple[Any, Any, list[tuple[Any, Any]]]:
+    """The sum of the contributions, its norm, and for each contribution its own norm and that of the sum up to it."""
+    total, norm = None, zero
+    norms = []
+    for term in terms:
+        own = zero
+        if term is not None:
+            own = norm_of(term)
+            total = term if total is None else add(total, term)
+            norm = own if total is term else norm_of(total)
+        norms.append((own, norm))
+    return total, norm, norms
 
 
 def _copied(piece: torch.Tensor, row: NDArray[Any]) -> NDArray[Any]:
@@ -196,19 +210,13 @@ def _figures_on_device(here: Sequence[torch.Tensor | None]) -> torch.Tensor:
     precise = _precise(given[0])
     wide = any(tensor.dtype == precise for tensor in given)
     zero = torch.zeros((), dtype=precise, device=given[0].device)
-    total, norm = zero, zero
-    norms = []
-    for tensor in here:
-        own = zero
-        if tensor is not None:
-            own = _norm(tensor.to(precise), wide)
-            total = total + tensor.to(precise)
-            norm = own if tensor is given[0] else _norm(total, wide)
-        norms.append((own, norm))
-    figures = [norm, total.sum(), *torch.aminmax(total), torch.count_nonzero(total)]
-    if len(here) > 1:
-        for tensor, (own, gathered) in zip(here, norms, strict=True):
-            figures += [own, gathered, zero if tensor is None else _cosine(tensor.to(precise), total, own, norm, wide)]
+    terms = [None if tensor is None else tensor.to(precise) for tensor in here]
+    total, norm, norms = _gathered(terms, torch.add, lambda term: _norm(term, wide), zero)
+    seen = given[0] if len(given) == 1 else total
+    figures = [norm, total.sum(), *torch.aminmax(seen), torch.count_nonzero(seen)]
+    if len(terms) > 1:
+        for term, (own, gathered) in zip(terms, norms, strict=True):
+            figures += [own, gathered, zero if term is None else _cosine(term, total, own, norm, wide)]
     return torch.stack([figure.to(precise) for figure in figures])
 
 

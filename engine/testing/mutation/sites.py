@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from engine.op import Op
 from engine.plan import LINEAR, Joint, Rule
 from engine.primitive import Primitive
 from engine.signature import Names
@@ -73,20 +74,7 @@ def sites(op: Primitive) -> Iterator[Site]:
 
 def rebuilt(op: Primitive, **other: Any) -> Primitive:
     """An op of the same class that differs in the given attributes; it is not registered."""
-    attributes: dict[str, Any] = {
-        "vjp": op.vjp,
-        "jvp": op.jvp,
-        "examples": op.examples,
-        "broadcasts": op.broadcasts,
-        "pointwise": op.pointwise,
-        "along": op.along,
-        "moves": op.moves,
-        "selects": op.selects,
-        "degree": op.degree,
-        "residuals": op.residuals,
-        "reference": op.reference,
-        "name": op.name,
-    }
+    attributes = {name: getattr(op, name) for name in Names.of(Op.__init__).keywords}
     return type(op)(op.forward, **{**attributes, **other})
 
 

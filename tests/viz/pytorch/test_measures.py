@@ -13,7 +13,7 @@ from viz.sources.records import Gradient
 
 torch: Any = pytest.importorskip("torch", reason="PyTorch is not installed")
 
-SHAPE = (300, 700)  # several pieces, the last one shorter
+SHAPE = (300, 1400)  # more than three pieces, the last one shorter
 
 
 @pytest.fixture(params=["in pieces", "as on a device"], autouse=True)
