@@ -5,7 +5,7 @@
 >>> engine.random.normal((2,)).shape
 (2,)
 
-Read next: `engine/ops/fused/attention.py`.
+Read next: `engine/ops/fused/attention_weights.py`.
 """
 
 from __future__ import annotations

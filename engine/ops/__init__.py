@@ -24,6 +24,7 @@ from engine.ops.fused.gelu import *
 from engine.ops.fused.layer_norm import *
 from engine.ops.fused.linear import *
 from engine.ops.fused.rms_norm import *
+from engine.ops.fused.rotary import *
 from engine.ops.fused.softmax import *
 from engine.ops.indexing import *
 from engine.ops.linalg import *

@@ -74,11 +74,12 @@ because(
 )
 because(
     "softmax does not change if the same number is added to all scores that a row may attend to",
-    "attention._bias: given = np.where(mask, ⟦0 → 1⟧, -np.inf) if mask.dtype == bool else mask",
+    "attention_weights.bias_of: given = np.where(mask, ⟦0 → 1⟧, -np.inf) if mask.dtype == bool else mask",
 )
 because(
     "without channels all scores are zero, and scaling does not change them",
-    "attention._default_scale: return 1 / math.sqrt(query.shape[-1] or ⟦1 → 2⟧) if scale is None else float(scale)",
+    "attention_weights.default_scale: return 1 / math.sqrt(query.shape[-1] or ⟦1 → 2⟧)"
+    " if scale is None else float(scale)",
 )
 because(
     "a recurrence is zero before its first value, so the factor there has no effect",
@@ -127,8 +128,7 @@ because(
 )
 because(
     "the slice goes to the end in both forms",
-    "attention._rotary_reference: a, b = (getitem(pairs, (..., slice(0, 1))),"
-    " getitem(pairs, (..., slice(1, ⟦2 → 3⟧))))",
+    "rotary._rotary_reference: a, b = (getitem(pairs, (..., slice(0, 1))), getitem(pairs, (..., slice(1, ⟦2 → 3⟧))))",
 )
 because(
     "NumPy accepts any negative number for the unknown side",
@@ -178,7 +178,7 @@ because(
 )
 because(
     "softmax does not change if the same number is added to all scores of a row",
-    "attention._bias: bias = np.where(np.tri(queries, keys, dtype=bool), ⟦0 → 1⟧, -np.inf).astype(dtype)",
+    "attention_weights.bias_of: bias = np.where(allowed, ⟦0 → 1⟧, -np.inf).astype(dtype)",
 )
 because(
     "the rule itself sums over the batch, so the sweep has no axis left to sum over",
@@ -210,7 +210,8 @@ because(
 because(
     "a placeholder for a key or value that no query reads, or for what belongs to a query whose cotangent is zero",
     "attention._without_unused: kept = [np.where(np.isfinite(x), x, ⟦0 → 1⟧).astype(x.dtype) for x in by_key]",
-    "attention._without_unused: return kept + [np.where(used, x, ⟦0 → 1⟧).astype(x.dtype) for x in by_query]",
+    "attention._without_unused: return kept + [None if x is None else np.where(used, x, ⟦0 → 1⟧).astype(x.dtype)"
+    " for x in by_query]",
     "attention._reference: key, value = (where(unread, ⟦0.0 → 1.0⟧, key), where(unread, 0.0, value))",
     "attention._reference: key, value = (where(unread, 0.0, key), where(unread, ⟦0.0 → 1.0⟧, value))",
 )
