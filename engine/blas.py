@@ -4,7 +4,7 @@ NumPy's wheels bring OpenBLAS along. OpenBLAS picks its kernels and its number o
 from environment variables and the processor. Afterwards only its own functions change them, so they are called here by
 `ctypes`. Their names carry a prefix and a suffix that say how a wheel was built.
 
-Read next: `engine/tune.py`.
+Read next: `engine/threads.py`.
 """
 
 from __future__ import annotations
@@ -21,16 +21,26 @@ _CORE_TYPE = "OPENBLAS_CORETYPE"
 
 
 class OpenBLAS:
-    """The OpenBLAS that NumPy has loaded; make one with `openblas()`."""
+    """The OpenBLAS that NumPy has loaded; make one with `openblas()`.
+
+    Fields:
+        wide: whether its functions take sizes of 64 bits, not 32.
+    """
 
     def __init__(self, library: Any, prefix: str, suffix: str) -> None:
         self._library = library
-        self._names = f"{prefix}openblas_{{}}{suffix}"
+        self._names = f"{prefix}{{}}{suffix}"
+        self.wide = bool(suffix)
 
     def _call(self, name: str, *arguments: Any, returns: Any = None) -> Any:
-        function = getattr(self._library, self._names.format(name))
+        function = getattr(self._library, self._names.format(f"openblas_{name}"))
         function.restype = returns
         return function(*arguments)
+
+    def address(self, name: str) -> int | None:
+        """Where a function of this name begins, for code that calls it without Python; None if there is none."""
+        function = getattr(self._library, self._names.format(name), None)
+        return None if function is None else ctypes.cast(function, ctypes.c_void_p).value
 
     @property
     def core(self) -> str:

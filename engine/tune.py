@@ -8,6 +8,9 @@ A library must not choose them, because they hold for everything else in the pro
 Memory. The C library of Linux (glibc) returns a large array to the system when it is freed, and requests it again for
 the next step, page by page, which is a quarter of the time of a small model's step. After `tune` it keeps them.
 
+Threads. Large products and, where Numba is installed, kernels are computed by several threads; see
+`engine/threads.py`.
+
 Matrix products. On AMD processors with AVX-512 OpenBLAS chooses kernels that do not use it; with those for Intel's
 processors large products are up to 1.8 times as fast.
 
@@ -21,6 +24,7 @@ import sys
 from dataclasses import dataclass
 
 from engine.blas import openblas, unused_avx512
+from engine.threads import choose, of_kernels
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 _GIGABYTE = 1 << 30
@@ -34,7 +38,7 @@ class Tuned:
     Fields:
         memory: about freed arrays.
         products: about the library for matrix products, and its kernels.
-        threads: about how many threads share a product.
+        threads: about how many threads compute, and what they share.
     """
 
     memory: str
@@ -49,7 +53,8 @@ def tune(*, threads: int | None = None) -> Tuned:
     """Make this process faster at training, and say what was done. Call it before other threads compute.
 
     Args:
-        threads: how many threads share a matrix product; by default as many as the library has chosen.
+        threads: how many threads share a large matrix product, and a call of a kernel; by default as many as the
+            library for products has chosen.
 
     Raises ValueError for fewer than one thread. It may be called again; nothing is undone.
     """
@@ -80,6 +85,6 @@ def _prepare_products(threads: int | None) -> tuple[str, str]:
             products = f"OpenBLAS with its kernels for {_AVX512_CORE}; it had chosen others, without AVX-512"
         else:
             products += f"; too late for those with AVX-512: set OPENBLAS_CORETYPE={_AVX512_CORE} before Python starts"
-    if threads is not None:
-        library.threads = threads
-    return products, f"{library.threads} for each large product"
+    count = choose(threads)
+    shared = "large product and kernel of this engine" if of_kernels() > 1 else "large product"
+    return products, f"{count} for each {shared}"

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from engine import kernels
 from engine.arrays import Array
 from nn.optimizer import Optimizer, State
 from nn.settings import decay, not_negative, positive
@@ -89,18 +90,33 @@ class Adam(Optimizer):
     ) -> None:
         if weight_decay:
             g = g + weight_decay * value
-        if not state:
-            state |= {"mean": np.zeros_like(value), "square": np.zeros_like(value), "steps": np.zeros(())}
-        mean, square, steps = state["mean"], state["square"], state["steps"]
-        steps += 1
-        mean += (1 - betas[0]) * (g - mean)
-        square += (1 - betas[1]) * (g * g - square)
-        scale = np.asarray(np.sqrt(square))  # of an array without axes, NumPy makes a number
-        scale *= 1 / math.sqrt(1 - betas[1] ** float(steps))
-        scale += eps
-        np.divide(mean, scale, out=scale)
-        scale *= lr / (1 - betas[0] ** float(steps))
-        value -= scale
+        _adam_step(value, g, state, lr=lr, betas=betas, eps=eps, keep=1.0)
+
+
+def _adam_step(
+    value: Array, g: Array, state: State, *, lr: float, betas: tuple[float, float], eps: float, keep: float
+) -> None:
+    """The step from keep * value: without weight decay, or with the decoupled one."""
+    if not state:
+        state |= {"mean": np.zeros_like(value), "square": np.zeros_like(value), "steps": np.zeros(())}
+    mean, square, steps = state["mean"], state["square"], state["steps"]
+    steps += 1
+    rate = lr / (1 - betas[0] ** float(steps))
+    correction = 1 / math.sqrt(1 - betas[1] ** float(steps))
+    if kernels.update(
+        "adam", value, g, mean, square, keep=keep, betas=betas, rate=rate, correction=correction, eps=eps
+    ):
+        return
+    mean += (1 - betas[0]) * (g - mean)
+    square += (1 - betas[1]) * (g * g - square)
+    scale = np.asarray(np.sqrt(square))  # of an array without axes, NumPy makes a number
+    scale *= correction
+    scale += eps
+    np.divide(mean, scale, out=scale)
+    scale *= rate
+    if keep != 1:
+        value *= keep
+    value -= scale
 
 
 class AdamW(Adam):
@@ -121,6 +137,4 @@ class AdamW(Adam):
         super().__init__(parameters, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
 
     def update(self, value: Array, g: Array, state: State, *, lr: float, weight_decay: float, **settings: Any) -> None:
-        if weight_decay:
-            value *= 1 - lr * weight_decay
-        super().update(value, g, state, lr=lr, weight_decay=0.0, **settings)
+        _adam_step(value, g, state, lr=lr, keep=1 - lr * weight_decay, **settings)

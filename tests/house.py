@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("engine", "nn", "viz", "gpt")
 ROWS = {
     "engine": """
-        arrays generators half origins blas -> tune recording signature examples trees
+        arrays generators half origins blas -> threads -> tune recording signature examples trees
         namespace
         plan degree -> op -> describe graph
         versions anomaly operators -> tensor

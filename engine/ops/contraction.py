@@ -26,6 +26,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from engine.declare import primitive
 from engine.examples import REAL, Arguments, Draw
 from engine.operands import setting
+from engine.ops.linalg import matmul
 from engine.ops.shapes import convert_operands, reshape
 from engine.plan import LINEAR
 
@@ -70,7 +71,7 @@ def contract(x: Any, y: Any, *, left: Labels, right: Labels, result: Labels) -> 
     y = y.transpose([right.index(label) for label in batch + summed + columns])
     x = x.reshape(sizes(batch), sizes(rows), sizes(summed))
     y = y.reshape(sizes(batch), sizes(summed), sizes(columns))
-    out = np.matmul(x, y) if summed else x * y  # with nothing to sum, broadcasting alone is much faster
+    out = matmul(x, y) if summed else x * y  # with nothing to sum, broadcasting alone is much faster
     order = batch + rows + columns
     return out.reshape([side[label] for label in order]).transpose([order.index(label) for label in result])
 

@@ -56,8 +56,8 @@ def _forward_tangent(tangents: Any, x: Any, weight: Any, bias: Any) -> Any:
 
 @primitive(
     vjp=(
-        written("g @ weight", lambda g, weight: (rows(g) @ weight).reshape(*g.shape[:-1], weight.shape[1])),
-        written("g.T @ x", lambda g, x: rows(g).T @ rows(x)),
+        written("g @ weight", lambda g, weight: matmul(rows(g), weight).reshape(*g.shape[:-1], weight.shape[1])),
+        written("g.T @ x", lambda g, x: matmul(rows(g).T, rows(x))),
         written("the sum of g over all rows", lambda g: np.ones(rows(g).shape[0], g.dtype) @ rows(g)),
     ),
     jvp=Joint(_forward_tangent),
@@ -77,7 +77,7 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
         )
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ValueError(f"linear: bias of shape {bias.shape} does not fit weight of shape {weight.shape}, (out, in)")
-    product = rows(x) @ weight.T
+    product = matmul(rows(x), weight.T)
     if bias is not None:
         product += bias
     return product.reshape(*x.shape[:-1], weight.shape[0])
