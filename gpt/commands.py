@@ -77,7 +77,7 @@ def train(args: Namespace, console: Console) -> int:
         metrics = metrics.replace(out / metrics.name)
         with suppress(OSError):  # what an earlier training left there stays
             place.rmdir()
-    runs.save(metrics.parent, model, tokenizer, asdict(settings))
+    runs.save(metrics.parent, model, tokenizer, asdict(settings), trainer.parallel.states())
     if stopped is not None:
         return _end_early(stopped, trainer.optimizer.steps, metrics, console)
     accuracy = trainer.accuracy()

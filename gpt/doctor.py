@@ -7,7 +7,6 @@ Read next: `gpt/runs.py`.
 
 from __future__ import annotations
 
-import os
 import platform
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ import engine
 from engine import Tensor
 from engine.blas import OpenBLAS, openblas
 from engine.tune import Tuned
+from gpt.processes import cores
 
 _SIDE = 1024  # of the matrices multiplied
 _NUMBERS = 1 << 20  # of the arrays added, 4 MB each in float32
@@ -98,7 +98,7 @@ def examine() -> Health:
     return Health(
         tuned=tuned,
         kernels=engine.kernels.active(),
-        processor=f"{_processor()}, {_cores()} cores",
+        processor=f"{_processor()}, {cores()} cores",
         products=products,
         spread=spread,
         fresh=moved / min(_seconds(lambda: x + y)),
@@ -115,7 +115,7 @@ def _products(library: OpenBLAS | None) -> tuple[dict[int, float], float]:
         times = _seconds(lambda: a @ a)
         return {0: operations / min(times)}, max(times) / min(times)
     rates, spread, chosen = {}, 1.0, library.threads
-    for threads in sorted({1, _cores()}):
+    for threads in sorted({1, cores()}):
         library.threads = threads
         times = _seconds(lambda: a @ a)
         rates[threads] = operations / min(times)
@@ -145,11 +145,6 @@ def _seconds(work: Callable[[], Any]) -> list[float]:
         work()
         times.append(time.perf_counter() - began)
     return times[1:]
-
-
-def _cores() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _processor() -> str:

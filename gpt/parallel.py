@@ -1,138 +1,106 @@
-"""Data parallelism: each process computes loss and gradient of a piece of the batch; the gradients are added.
+"""Data parallelism: each process computes loss and gradient of parts of the batch; the gradients are added.
 
 Threads would wait for Python's global lock, which a small model holds half of the time; processes keep every core busy.
-They share flat arrays with the main process: the parameters' values, written before each batch, and one gradient for
-each worker. The main process computes the first piece, so one part needs no other process.
+They share an array with the main process: the parameters' values, written before each batch, and a gradient for each
+part. The main process computes the first part, so one part needs no other process.
 
-The invariant: the number of parts alone decides the order of the sums and so the last bits of the result; the order in
-which workers finish does not.
+The invariant: the number of parts alone decides the result, to its last bit. Gradients are added in the order of parts,
+and each part has random numbers of its own; how many processes there are, and which of them is done first, changes
+nothing.
 
 Read next: `gpt/doctor.py`.
 """
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
-from typing import Any
-from weakref import finalize
 
 import numpy as np
 
-import engine
 from engine import Tensor
 from engine.arrays import Array
-from engine.backward import gradients
-from gpt.errors import TrainingError
 from gpt.model import GPT, IGNORED
-
-Piece = tuple[Array, Array]  # ids and labels, (batch, time)
-
-
-@dataclass
-class _Worker:
-    connection: Connection
-    gradient: Array
+from gpt.processes import Workers, cores
+from gpt.worker import Done, Piece, State, Task, split, work
 
 
 class Parallel:
-    """Computes a model's loss and gradient piece by piece, the first here, each other one in a process of its own.
+    """Computes a model's loss and gradient part by part, the first here, others in processes of their own.
+
+    A script needs no main guard for it. Every process computes its matrix products with as many threads as this one,
+    and together they should not have more than there are cores: call `engine.tune(threads=1)` before.
 
     Args:
         model: copied into each process once; afterwards only its parameters' values are sent.
         parts: into how many pieces a batch is split at most.
-        seed: of the workers' random numbers (dropout).
+        seed: of the random numbers (dropout), of which each part draws its own.
+        processes: how many share the work, this one included; by default one for each part, but no more than cores.
+
+    Fields:
+        workers: the other processes, and the memory shared with them.
+
+    Raises TrainingError for a model that cannot be sent to another process.
     """
 
-    def __init__(self, model: GPT, parts: int, seed: int = 0) -> None:
+    def __init__(self, model: GPT, parts: int, seed: int = 0, *, processes: int | None = None) -> None:
         self.model = model
         self.parameters = model.parameters()
         self._dtype = np.result_type(*[p.dtype for p in self.parameters])
-        self._context = get_context("spawn")  # works on every system, and inherits no state of this process
-        self._values = self._shared()
-        self._workers = [self._start(seed + number) for number in range(1, parts)]
-        finalize(self, _close, [worker.connection for worker in self._workers])
+        self._size = sum(p.size for p in self.parameters)
+        streams = np.random.SeedSequence(seed).spawn(parts)
+        self._states: list[State] = [np.random.default_rng(own).bit_generator.state for own in streams]
+        self._processes = min(parts, processes or cores())
+        self.workers = self._started()
 
-    def _shared(self) -> Any:
-        """Memory shared with other processes, for one number per parameter value."""
-        return self._context.RawArray("b", sum(p.size for p in self.parameters) * self._dtype.itemsize)
+    def _started(self) -> Workers:
+        return Workers(self.model, self._processes - 1, (len(self._states), self._size), self._dtype)
 
-    def _start(self, seed: int) -> _Worker:
-        ours, theirs = self._context.Pipe()
-        memory = self._values, self._shared()
-        arguments = (self.model, theirs, memory, self._dtype, seed)
-        self._context.Process(target=_serve, args=arguments, daemon=True).start()
-        theirs.close()
-        return _Worker(ours, np.frombuffer(memory[1], self._dtype))
+    def states(self) -> list[State]:
+        """The state of each part's random numbers, as NumPy's generators give it: names and whole numbers."""
+        return list(self._states)
+
+    def restore(self, states: Sequence[State]) -> None:
+        """Let the random numbers go on from `states()` of an earlier training; ValueError if it had other parts."""
+        if len(states) != len(self._states):
+            raise ValueError(f"Parallel: random numbers of {len(states)} parts given for {len(self._states)} parts")
+        for state in states:
+            try:
+                np.random.default_rng().bit_generator.state = state
+            except (TypeError, ValueError, KeyError) as error:
+                raise ValueError(f"Parallel: not the state of a NumPy generator: {error!r}") from None
+        self._states = list(states)
 
     def backward(self, pieces: Sequence[Piece]) -> float:
         """The loss of a batch given in pieces; its gradient is put into the parameters' `.grad`.
 
         Pieces are weighted by their number of labels, so the loss is the mean over the whole batch. There may be fewer
-        pieces than parts.
+        pieces than parts. An error of a part is raised here; the next batch is computed as if there had been none.
         """
-        if len(pieces) > 1 + len(self._workers):
-            raise ValueError(f"Parallel: {len(pieces)} pieces given for {1 + len(self._workers)} parts")
+        if not 1 <= len(pieces) <= len(self._states):
+            raise ValueError(f"Parallel: {len(pieces)} pieces given for {len(self._states)} parts")
         counts = np.array([(labels != IGNORED).sum() for _, labels in pieces])
-        (own, *others), (own_weight, *weights) = pieces, (counts / counts.sum()).tolist()
-        try:
-            if others:
-                values = np.frombuffer(self._values, self._dtype)
-                np.concatenate([p.array.reshape(-1) for p in self.parameters], out=values)
-            for worker, piece, weight in zip(self._workers, others, weights, strict=False):
-                worker.connection.send((piece, weight))
-            loss, gradient = _loss_and_gradient(self.model, self.parameters, own, own_weight)
-            answers = [worker.connection.recv() for worker, _ in zip(self._workers, others, strict=False)]
-        except (EOFError, ConnectionError):
-            raise TrainingError("a worker process ended unexpectedly; was the machine out of memory?") from None
-        for worker, answer in zip(self._workers, answers, strict=False):
+        weights = (counts / counts.sum()).tolist()
+        tasks = [Task(part, *own) for part, own in enumerate(zip(pieces, weights, self._states, strict=False))]
+        gradient = np.empty(self._size, self._dtype)
+        done, others = self._computed(tasks, gradient)
+        for other in others:
+            gradient += other
+        for parameter, g in zip(self.parameters, split(gradient, self.parameters), strict=True):
+            parameter.grad = Tensor(g)
+        self._states[: len(done)] = [part.state for part in done]
+        return sum(part.loss for part in done)
+
+    def _computed(self, tasks: Sequence[Task], first: Array) -> tuple[list[Done], Array]:
+        """What comes of each part, and the gradients of all but the first, which is put into `first`."""
+        if self.workers.ended:
+            self.workers = self._started()
+        memory, n = self.workers.memory, self._processes
+        own, *shares = [tasks[k::n] for k in range(min(n, len(tasks)))]
+        if shares:
+            np.concatenate([p.array.reshape(-1) for p in self.parameters], out=memory[0])
+        rows = [first, *memory[1:]]
+        answers = self.workers.compute(shares, lambda: work(self.model, self.parameters, own, rows))
+        for answer in answers:
             if isinstance(answer, Exception):
                 raise answer
-            loss += answer
-            gradient += worker.gradient
-        for parameter, g in zip(self.parameters, _split(gradient, self.parameters), strict=True):
-            parameter.grad = Tensor(g)
-        return loss
-
-
-@np.errstate(all="ignore")  # what leaves the range of floats shows in the loss
-def _loss_and_gradient(model: GPT, parameters: list[Tensor], piece: Piece, weight: float) -> tuple[float, Array]:
-    """The weighted loss of one piece and its gradient in all parameters, as one flat array."""
-    loss = model.loss(*piece)
-    found = gradients(loss, parameters, np.full((), weight, loss.dtype))
-    return weight * loss.item(), np.concatenate([g.reshape(-1) for g in found])
-
-
-def _split(flat: Array, parameters: list[Tensor]) -> list[Array]:
-    """Views of a flat array in the shapes of the parameters."""
-    ends = np.cumsum([p.size for p in parameters])
-    return [flat[end - p.size : end].reshape(p.shape) for end, p in zip(ends.tolist(), parameters, strict=True)]
-
-
-def _serve(model: GPT, connection: Connection, memory: Any, dtype: Any, seed: int) -> None:
-    """A worker's loop: receive a piece, compute, answer; return when the main process has closed the connection."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process, which saves
-    engine.tune()
-    engine.random.seed(seed)
-    values, gradient = (np.frombuffer(raw, dtype) for raw in memory)
-    parameters = model.parameters()
-    while True:
-        try:
-            piece, weight = connection.recv()
-        except EOFError:
-            return
-        for parameter, value in zip(parameters, _split(values, parameters), strict=True):
-            parameter.assign(value)
-        try:
-            loss, gradient[:] = _loss_and_gradient(model, parameters, piece, weight)
-            connection.send(loss)
-        except Exception as error:
-            connection.send(error)
-
-
-def _close(connections: list[Connection]) -> None:
-    for connection in connections:
-        connection.close()
+        return [answers[part % n][part // n] for part in range(len(tasks))], memory[1 : len(tasks)]

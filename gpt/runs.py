@@ -2,7 +2,8 @@
 
     config.json        the model's shape and the training settings
     tokenizer.json     the alphabet
-    model.safetensors  the parameters: plain arrays with names, no code in it
+    model.safetensors  the parameters: plain arrays with names, no code in it; with them, as JSON in the metadata, the
+                       state of the training's random numbers
     metrics.jsonl      one line per measurement; `gpt/report/metrics.py` lists its fields
     report.html        all of this as one page, with examples of what the model does
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,16 +28,24 @@ import safetensors.numpy
 from gpt.errors import CheckpointError
 from gpt.model import GPT, GPTConfig
 from gpt.tokenizer import CharTokenizer
+from gpt.worker import State
+
+_RANDOM = "random"  # the key in the metadata
 
 
 @dataclass(frozen=True)
 class Run:
-    """A loaded run: the model in evaluation mode, its tokenizer, and the content of config.json."""
+    """A loaded run: the model in evaluation mode, its tokenizer, and the content of config.json.
+
+    `random` is the state of each part's random numbers, for `gpt.parallel.Parallel.restore`; empty for a run that was
+    saved without.
+    """
 
     path: Path
     model: GPT
     tokenizer: CharTokenizer
     config: dict[str, Any]
+    random: list[State]
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -52,13 +62,19 @@ def write_whole(path: Path, data: bytes) -> None:
         raise
 
 
-def save(path: Path, model: GPT, tokenizer: CharTokenizer, settings: dict[str, Any]) -> None:
-    """Write config, tokenizer and parameters into the folder `path`."""
+def save(
+    path: Path, model: GPT, tokenizer: CharTokenizer, settings: dict[str, Any], random: Sequence[State] = ()
+) -> None:
+    """Write config, tokenizer, parameters and the state of the random numbers into the folder `path`.
+
+    Parameters and random numbers stand in the same file, so that they are always those of the same step.
+    """
     path.mkdir(parents=True, exist_ok=True)
     config = {"model": asdict(model.config), "training": settings}
+    metadata = {_RANDOM: json.dumps(list(random))}
     write_whole(path / "config.json", json.dumps(config, indent=2).encode())
     write_whole(path / "tokenizer.json", json.dumps({"characters": tokenizer.characters}).encode())
-    write_whole(path / "model.safetensors", safetensors.numpy.save(model.state_dict()))
+    write_whole(path / "model.safetensors", safetensors.numpy.save(model.state_dict(), metadata))
 
 
 def _read(path: Path, run: Path) -> bytes:
@@ -78,6 +94,16 @@ def _read_json(path: Path, run: Path) -> Any:
         raise CheckpointError(f"{path}: not valid JSON: {error}") from None
 
 
+def _random(weights: Path) -> list[State]:
+    with safetensors.safe_open(weights, framework="numpy") as file:
+        metadata = file.metadata() or {}
+    try:
+        states: list[State] = json.loads(metadata.get(_RANDOM, "[]"))
+    except ValueError as error:
+        raise CheckpointError(f"{weights}: the state of the random numbers is not valid JSON: {error}") from None
+    return states
+
+
 def load(path: str | Path) -> Run:
     """Load a run folder. Raises CheckpointError, in one line, if a file is missing, damaged or of another model."""
     run = Path(path)
@@ -91,11 +117,11 @@ def load(path: str | Path) -> Run:
     weights = run / "model.safetensors"
     data = _read(weights, run)
     try:
-        state = safetensors.numpy.load(data)
-        model.load_state_dict(state)
+        model.load_state_dict(safetensors.numpy.load(data))
+        random = _random(weights)
     except safetensors.SafetensorError as error:
         raise CheckpointError(f"{weights}: not a safetensors file: {error}") from None
     except ValueError as error:
         raise CheckpointError(f"{weights}: does not fit the model of config.json: {error}") from None
     model.eval()
-    return Run(run, model, tokenizer, config)
+    return Run(run, model, tokenizer, config, random)

@@ -3,7 +3,7 @@
 One update is `Trainer.step`: loss and gradient, clipping, the optimizer. Everything else here prepares its data or
 measures its result.
 
-Read next: `gpt/parallel.py`, which computes loss and gradient.
+Read next: `gpt/worker.py`, which computes loss and gradient of one part of a batch.
 """
 
 from __future__ import annotations
@@ -124,6 +124,8 @@ def batches(epoch: Array, lengths: Array, size: int, rng: np.random.Generator) -
 class Trainer:
     """A model, its optimizer and its data. `all_steps` yields a Progress after each step.
 
+    `parallel` computes loss and gradient, and holds the state of the random numbers that they draw (dropout).
+
     It remembers the last parameters that gave a finite loss and gradient: where an update has spoiled them, only the
     next loss shows it.
     """
@@ -150,7 +152,7 @@ class Trainer:
             betas=c.betas,
             weight_decay=c.weight_decay,
         )
-        self._parallel = Parallel(self.model, c.parts, c.seed)
+        self.parallel = Parallel(self.model, c.parts, c.seed)
         self.schedule = warmup_cosine(c.learning_rate, warmup=min(c.warmup, c.steps - 1), total=c.steps)
 
     @np.errstate(all="ignore")  # what leaves the range of floats shows in the loss or in the gradient
@@ -163,7 +165,7 @@ class Trainer:
         self.optimizer.lr = self.schedule(self.optimizer.steps)
         parts = np.array_split(rows, self.config.parts)
         pieces = [calculator.take(self._train, part) for part in parts if len(part)]
-        loss = self._parallel.backward(pieces)
+        loss = self.parallel.backward(pieces)
         if not math.isfinite(loss):
             raise FloatingPointError(f"the loss is {loss} at step {self.optimizer.steps + 1}; {_ADVICE}")
         squared = squared_by_stage(self.model) if by_stage else None

@@ -67,7 +67,7 @@ def test_threads_are_as_before_when_a_machine_was_measured(monkeypatch: pytest.M
 
     library = Library()
     used: list[int] = []
-    monkeypatch.setattr(doctor, "_cores", lambda: 2)
+    monkeypatch.setattr(doctor, "cores", lambda: 2)
     monkeypatch.setattr(doctor, "_seconds", seconds)
     rates, spread = doctor._products(library)  # type: ignore[arg-type]
     assert (used, library.threads, spread) == ([1, 2], 5, 2.0)

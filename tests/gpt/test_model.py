@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from typing import Any
 
 import numpy as np
@@ -14,9 +13,7 @@ from engine.backward import gradients
 from engine.primitive import registry
 from gpt import calculator
 from gpt.calculator import Problem
-from gpt.errors import TrainingError
 from gpt.model import GPT, GPTConfig
-from gpt.parallel import Parallel
 from gpt.sampling import exactly_right, generate
 from gpt.training import Trainer, TrainingConfig, new_model
 
@@ -122,21 +119,6 @@ def test_the_parts_of_a_batch_add_up_to_the_whole() -> None:
     one = first_steps(1)
     assert first_steps(1) == one  # the same bits
     assert first_steps(2) == pytest.approx(one, rel=1e-4)
-
-
-def test_a_worker_that_dies_or_fails_ends_the_training_with_a_reason() -> None:
-    data = calculator.encode(calculator.all_problems()[:2], TOKENIZER)
-    pieces = [(data.ids[:1], data.labels[:1]), (data.ids[1:], data.labels[1:])]
-    parallel = Parallel(new_model(lambda: GPT(small()), seed=0), parts=2)
-    parallel.backward(pieces)
-    with pytest.raises(IndexError, match="id 99"):
-        parallel.backward([pieces[0], (np.full((1, 3), 99), np.zeros((1, 3), int))])
-    parallel.backward(pieces)  # works again after an error
-    (worker,) = multiprocessing.active_children()
-    worker.kill()
-    worker.join()
-    with pytest.raises(TrainingError, match="ended unexpectedly"):
-        parallel.backward(pieces)
 
 
 def test_one_pass_over_the_answer_finds_what_generating_finds() -> None:
