@@ -5,12 +5,14 @@ from __future__ import annotations
 import tracemalloc
 
 import numpy as np
+import pytest
 
 import engine
 import nn
 from engine import Tensor
 from engine.graph import reachable
 from engine.memory import kept_bytes
+from engine.sweeps import reverse_sweep
 
 
 def kept(loss: Tensor) -> dict[str, int]:
@@ -79,3 +81,31 @@ def test_a_checkpoint_keeps_its_input_and_its_result() -> None:
     x = leaf(1000) + 1.0
     assert sum(kept(f(x)).values()) == 16000
     assert kept(engine.checkpoint(f)(x))["checkpoint"] == 16000
+
+
+def test_of_the_size_of_the_logits_there_are_only_they_and_their_gradient() -> None:
+    x, weight = Tensor(np.ones((32, 2)), requires_grad=True), Tensor(np.ones((50_000, 2)), requires_grad=True)
+    labels = np.arange(32)
+    labels[::5] = -100
+    one = 32 * 50_000 * x.dtype.itemsize
+    tracemalloc.start()
+    try:
+        loss = engine.cross_entropy(engine.linear(x, weight), labels)
+        loss.backward()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert 1.9 * one < peak < 2.5 * one  # the blocks are small, and so are the gradients of x and weight
+
+
+def test_cross_entropy_hands_out_what_it_saved_and_nobody_can_change_it() -> None:
+    logits = Tensor(np.zeros((2, 3)), requires_grad=True)
+    loss = engine.cross_entropy(logits, np.array([0, 1]))
+    assert loss.node is not None
+    assert logits.node is not None
+    first = reverse_sweep(loss.node, np.ones((), loss.dtype), [logits.node], retain_graph=True)[logits.node]
+    with pytest.raises(ValueError, match="read-only"):
+        first *= 2
+    loss.backward()
+    assert logits.grad is not None
+    np.testing.assert_array_equal(logits.grad.numpy(), first)

@@ -238,6 +238,12 @@ def test_54_every_label_ignored() -> None:
     same(grad_of(logits), np.zeros((2, 3)))
 
 
+@pytest.mark.parametrize("factor", [1.0, 2.0, -3.0])
+def test_a_multiple_of_a_loss_has_that_multiple_of_its_gradient(factor: float) -> None:
+    (slope,) = slopes(lambda x: engine.cross_entropy(x, [0]) * factor, [[0.5, 0.5]])
+    same(slope, [[-0.5 * factor, 0.5 * factor]])
+
+
 def test_55_dropout_at_and_beyond_its_bounds() -> None:
     x = leaf([1.0, 2.0])
     assert nn.Dropout(0.0)(x) is x

@@ -2,7 +2,11 @@
 
 With targets q, which are 1 for the label and 0 for the other classes, or given as probabilities, the loss at a position
 is -sum(q log softmax(logits)), and its gradient in the logits is softmax(logits) - q: the probability given to each
-class, minus the probability it should have. The forward pass saves this difference as `excess`.
+class, minus the probability it should have. The forward pass saves this difference, times the weight of the position in
+the loss, as `excess`. For the cotangent of a loss, which is 1, it is the gradient, and nothing is left to compute.
+
+Where there are many classes, the logits are the largest array of a model. So the forward pass goes through their rows
+in blocks that stay in the cache, and the only other array of this size is `excess`.
 
 Read next: `engine/ops/fused/layer_norm.py`.
 """
@@ -25,6 +29,8 @@ from engine.ops.fused.softmax import log_softmax
 from engine.ops.reductions import sum
 
 __all__ = ["cross_entropy"]
+
+_BLOCK = 1 << 17  # how many logits are in a block: half a megabyte in float32
 
 
 def _are_probabilities(labels: Array) -> bool:
@@ -85,17 +91,15 @@ def _example(draw: Draw) -> Arguments:
     return Arguments([draw.array((*shape, classes), REAL), targets], metadata)
 
 
-def _backward(g: Array, excess: Array, labels: Array, *, ignore_index: int, reduction: str) -> Array:
+def _backward(g: Array, excess: Array, labels: Array) -> Array:
     """g * (softmax(logits) - labels), the labels as probabilities, divided by their number for a mean"""
-    labels = np.asarray(labels)  # it may be one number
-    scale = g.reshape(-1) * _weights(labels, ignore_index, reduction, g.dtype)
-    return (excess * scale[:, None]).reshape(*_positions(labels), excess.shape[-1])
+    contribution = excess if (g == 1).all() else excess * g.reshape(-1, 1)
+    return contribution.reshape(*_positions(np.asarray(labels)), excess.shape[-1])  # labels may be one number
 
 
-def _forward_tangent(t: Array, excess: Array, labels: Array, *, ignore_index: int, reduction: str) -> Array:
-    labels = np.asarray(labels)
-    losses = (excess * t.reshape(excess.shape)).sum(axis=-1) * _weights(labels, ignore_index, reduction, t.dtype)
-    return losses.reshape(_positions(labels)) if reduction == "none" else np.asarray(losses.sum())
+def _forward_tangent(t: Array, excess: Array, labels: Array, *, reduction: str) -> Array:
+    losses = (excess * t.reshape(excess.shape)).sum(axis=-1)
+    return losses.reshape(_positions(np.asarray(labels))) if reduction == "none" else np.asarray(losses.sum())
 
 
 def _surprise(logits: Array, label_smoothing: float) -> Array:
@@ -153,6 +157,37 @@ def _check_labels(logits: Array, labels: Array, ignore_index: int) -> None:
         )
 
 
+def _losses(
+    scores: Array, labels: Array, weights: Array, excess: Array, ignore_index: int, label_smoothing: float
+) -> Array:
+    """The weighted losses of some rows; `excess` is filled.
+
+    Shapes: scores and excess (rows, classes), labels (rows,) or (rows, classes), weights and result (rows,).
+    """
+    kept = _kept(labels, ignore_index)
+    if not kept.all():
+        scores = np.where(kept[:, None], scores, np.zeros((), scores.dtype))  # what is ignored is not read
+    rows, top = np.arange(len(scores)), scores.argmax(axis=-1)
+    scores = scores - scores[rows, top][:, None]
+    np.exp(scores, out=excess)
+    excess[rows, top] = 0  # the largest is 1; without it, a probability near 1 keeps the digits of its distance
+    rest = excess.sum(axis=-1)
+    excess[rows, top] = 1
+    total = 1 + rest
+    if _are_probabilities(labels) or label_smoothing:
+        targets = _targets(labels, scores.shape[-1], ignore_index, label_smoothing, scores.dtype)
+        losses = np.log1p(rest) * targets.sum(axis=-1) - (targets * np.where(targets == 0, 0, scores)).sum(axis=-1)
+        excess *= (targets.sum(axis=-1) / total)[:, None]
+        excess -= targets
+        excess *= weights[:, None]
+    else:
+        chosen = np.where(kept, labels, 0)
+        losses = np.log1p(rest) - scores[rows, chosen]
+        excess[rows, chosen] = np.where(chosen == top, -rest, excess[rows, chosen] - total)
+        excess *= (weights / total)[:, None]
+    return losses * weights
+
+
 @primitive(
     vjp=(_backward, _labels_backward),
     jvp=(_forward_tangent, _labels_forward),
@@ -178,28 +213,15 @@ def cross_entropy(
     """
     labels = np.asarray(labels)
     _check(logits, labels, ignore_index, reduction, label_smoothing)
-    classes = logits.shape[-1]
-    scores = as_floating(logits).reshape(math.prod(_positions(labels)), classes)
-    kept = _kept(labels, ignore_index)
-    if not kept.all():
-        scores = np.where(kept[:, None], scores, np.zeros((), scores.dtype))  # what is ignored is not read
-    rows, top = np.arange(len(scores)), scores.argmax(axis=-1)
-    scores = scores - scores[rows, top][:, None]
-    exponentials = np.exp(scores)
-    exponentials[rows, top] = 0  # the largest is 1; without it, a probability near 1 keeps the digits of its distance
-    rest = exponentials.sum(axis=-1)
-    total = 1 + rest
-    if _are_probabilities(labels) or label_smoothing:
-        targets = _targets(labels, classes, ignore_index, label_smoothing, scores.dtype)
-        losses = np.log1p(rest) * targets.sum(axis=-1) - (targets * np.where(targets == 0, 0, scores)).sum(axis=-1)
-        exponentials[rows, top] = 1
-        excess = exponentials / total[:, None] * targets.sum(axis=-1, keepdims=True) - targets
-    else:
-        chosen = np.where(kept, labels.reshape(-1), 0)
-        losses = np.log1p(rest) - scores[rows, chosen]
-        excess = exponentials
-        excess[rows, top] = 1
-        excess[rows, chosen] = np.where(chosen == top, -rest, excess[rows, chosen] - total)
-        excess /= total[:, None]
-    losses *= _weights(labels, ignore_index, reduction, scores.dtype)
-    return (losses.reshape(_positions(labels)) if reduction == "none" else losses.sum()), excess
+    positions = _positions(labels)
+    count, classes = math.prod(positions), logits.shape[-1]
+    scores = as_floating(logits).reshape(count, classes)
+    targets = labels.reshape(count, *labels.shape[len(positions) :])
+    weights = _weights(labels, ignore_index, reduction, scores.dtype)
+    losses, excess = np.empty(count, scores.dtype), np.empty((count, classes), scores.dtype)
+    rows = max(1, _BLOCK // max(1, classes))
+    for start in range(0, count, rows):
+        at = slice(start, start + rows)
+        losses[at] = _losses(scores[at], targets[at], weights[at], excess[at], ignore_index, label_smoothing)
+    excess.setflags(write=False)  # it may be handed out as the gradient, and asked for again
+    return (losses.reshape(positions) if reduction == "none" else losses.sum()), excess

@@ -116,9 +116,8 @@ because(
     "this is the last axis in both forms",
     "linalg._matmul_right: product = matmul(expand_dims(x, axis=⟦-1 → 1⟧) if x.ndim == 1"
     " else swapaxes(x, axis1=-1, axis2=-2), g)",
-    "cross_entropy._backward: return (excess * scale[:, None]).reshape(*_positions(labels), excess.shape[⟦-1 → 1⟧])",
-    "cross_entropy._forward_tangent: losses = (excess * t.reshape(excess.shape)).sum(axis=⟦-1 → 1⟧)"
-    " * _weights(labels, ignore_index, reduction, t.dtype)",
+    "cross_entropy._backward: return contribution.reshape(*_positions(np.asarray(labels)), excess.shape[⟦-1 → 1⟧])",
+    "cross_entropy._forward_tangent: losses = (excess * t.reshape(excess.shape)).sum(axis=⟦-1 → 1⟧)",
 )
 because(
     "the loss of an ignored position has the weight 0, whatever its target and its scores",
@@ -134,7 +133,7 @@ because(
     "NumPy accepts any negative number for the unknown side",
     "cross_entropy._labels_backward: scale = g.reshape(-⟦1 → 2⟧) * _weights(labels, ignore_index, reduction, g.dtype)",
     "cross_entropy._targets: targets = labels.reshape(-⟦1 → 2⟧, classes).astype(dtype)",
-    "cross_entropy._backward: scale = g.reshape(-⟦1 → 2⟧) * _weights(labels, ignore_index, reduction, g.dtype)",
+    "cross_entropy._backward: contribution = excess if (g == 1).all() else excess * g.reshape(-⟦1 → 2⟧, 1)",
     "cross_entropy._kept: return (labels != ignore_index).reshape(-⟦1 → 2⟧)",
     "cross_entropy._targets: targets[np.arange(labels.size), np.where(labels == ignore_index, 0, labels)"
     ".reshape(-⟦1 → 2⟧)] = 1",
