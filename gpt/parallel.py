@@ -79,6 +79,8 @@ class Parallel:
         if not 1 <= len(pieces) <= len(self._states):
             raise ValueError(f"Parallel: {len(pieces)} pieces given for {len(self._states)} parts")
         counts = np.array([(labels != IGNORED).sum() for _, labels in pieces])
+        if not counts.any():
+            raise ValueError("Parallel: every label of the batch is ignored, so there is no mean; drop the batch")
         weights = (counts / counts.sum()).tolist()
         tasks = [Task(part, *own) for part, own in enumerate(zip(pieces, weights, self._states, strict=False))]
         gradient = np.empty(self._size, self._dtype)

@@ -112,6 +112,9 @@ def work(model: GPT, parameters: Sequence[Tensor], tasks: Sequence[Task], rows: 
 
 @np.errstate(all="ignore")  # what leaves the range of floats shows in the loss
 def _compute(model: GPT, parameters: Sequence[Tensor], task: Task, row: Array) -> Done:
+    if not task.weight:  # all its labels are ignored, so it has no mean of its own
+        row[:] = 0
+        return Done(0.0, task.state)
     numbers = engine.random.generator().bit_generator
     before, numbers.state = numbers.state, task.state
     try:

@@ -120,6 +120,20 @@ def test_states_that_do_not_fit_are_refused_in_one_line() -> None:
     assert parallel.states() == states
 
 
+def test_a_part_whose_labels_are_all_ignored_adds_nothing() -> None:
+    parallel = started(parts=2, dropout=0.0)
+    ids, labels = DATA.ids[:1], DATA.labels[:1]
+    ignored = ids, np.full_like(labels, -100)
+    one = parallel.backward([(ids, labels)]), [p.grad.numpy() for p in parallel.parameters if p.grad is not None]
+    for batch in ([(ids, labels), ignored], [ignored, (ids, labels)]):
+        assert parallel.backward(batch) == one[0]
+        for parameter, gradient in zip(parallel.parameters, one[1], strict=True):
+            assert parameter.grad is not None
+            np.testing.assert_array_equal(parameter.grad.numpy(), gradient)
+    with pytest.raises(ValueError, match="every label of the batch is ignored"):
+        parallel.backward([ignored, ignored])
+
+
 class SaysSettings(GPT):
     """Its loss says under which settings it is computed."""
 
