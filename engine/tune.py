@@ -39,11 +39,13 @@ class Tuned:
         memory: about freed arrays.
         products: about the library for matrix products, and its kernels.
         threads: about how many threads compute, and what they share.
+        advice: what a user can do for faster products, a sentence each; not printed.
     """
 
     memory: str
     products: str
     threads: str
+    advice: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"memory    {self.memory}\nproducts  {self.products}\nthreads   {self.threads}"
@@ -75,16 +77,19 @@ def _keep_memory() -> str:
     return "freed arrays of up to 1 GB are kept for the next ones"
 
 
-def _prepare_products(threads: int | None) -> tuple[str, str]:
+def _prepare_products(threads: int | None) -> tuple[str, str, tuple[str, ...]]:
     library = openblas()
     if library is None:
-        return "left as they are: NumPy's library for them is not OpenBLAS", "left as they are"
+        other = "NumPy's library for products is not OpenBLAS: a NumPy installed by pip brings it along."
+        return "left as they are: NumPy's library for them is not OpenBLAS", "left as they are", (other,)
+    advice: tuple[str, ...] = ()
     products = f"OpenBLAS with its kernels for {library.core}"
     if unused_avx512() and library.core != _AVX512_CORE:
         if library.choose_core(_AVX512_CORE):
             products = f"OpenBLAS with its kernels for {_AVX512_CORE}; it had chosen others, without AVX-512"
         else:
-            products += f"; too late for those with AVX-512: set OPENBLAS_CORETYPE={_AVX512_CORE} before Python starts"
+            products += "; too late for those with AVX-512"
+            advice = (f"For products with AVX-512: set OPENBLAS_CORETYPE={_AVX512_CORE} before Python starts.",)
     count = choose(threads)
     shared = "large product and kernel of this engine" if of_kernels() > 1 else "large product"
-    return products, f"{count} for each {shared}"
+    return products, f"{count} for each {shared}", advice

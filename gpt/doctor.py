@@ -71,10 +71,9 @@ class Health:
 
     def advice(self) -> Iterator[str]:
         """What to do, a sentence each; nothing where all is well."""
-        if "not OpenBLAS" in self.tuned.products:
-            yield "NumPy's library for products is not OpenBLAS: a NumPy installed by pip brings it along."
-        if "too late" in self.tuned.products:
-            yield f"For {self.tuned.products.partition('; too late for ')[2]}."
+        yield from self.tuned.advice
+        if self.kernels == "numpy":
+            yield 'NumPy alone serves; kernels of Numba, which pip install "blameflow[fast]" brings, train faster.'
         counts = sorted(self.products)
         if len(counts) > 1 and self.products[counts[-1]] < _SCALES * self.products[counts[0]]:
             yield (

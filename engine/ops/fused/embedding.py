@@ -18,6 +18,7 @@ from engine.examples import REAL, Arguments, Draw
 from engine.operands import as_operand
 from engine.ops.fused.linear import rows
 from engine.ops.indexing import getitem
+from engine.ops.linalg import matmul
 
 __all__ = ["embedding"]
 
@@ -39,7 +40,7 @@ def _backward(g: Array, ids: Array, weight_shape: tuple[int, int]) -> Array:
     flat, cotangents = np.asarray(ids).reshape(-1), rows(g)
     if size <= _SMALL_TABLE:
         one_hot = (np.arange(size)[:, None] == flat).astype(g.dtype)
-        return one_hot @ cotangents
+        return matmul(one_hot, cotangents)
     table = np.zeros(weight_shape, g.dtype)
     np.add.at(table, flat, cotangents)
     return table
