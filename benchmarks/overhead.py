@@ -4,20 +4,22 @@
 
 1. A chain of small ops, forward and backward, per op: ours and PyTorch eager (one thread) on (4, 4) float32 arrays;
    autograd on the same arrays and micrograd on Python numbers where they are installed.
-2. A chain of additions, ours alone: built, swept and freed, per op, at 100,000 and at 1,000,000 ops.
-3. The import of `engine` against the import of NumPy, in fresh processes.
+2. A chain and a tree of small ops, ours alone: built, swept and freed, per op, at 100,000 and at 1,000,000 ops, with
+   Python's garbage collector running, as it does in a program; once more without it, which shows its part.
+3. The import of `engine` against the import of NumPy, in fresh processes that find compiled bytecode.
 """
 
 from __future__ import annotations
 
 import gc
-import statistics
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -92,34 +94,75 @@ def micrograd(length: int) -> Callable[[], float]:
 CONTESTANTS = {"blameflow": blameflow, "pytorch": pytorch, "autograd": autograd, "micrograd": micrograd}
 
 
-def long_chain(length: int) -> tuple[float, float, float]:
-    """Microseconds per op to build, to sweep and to free a chain of additions without a sweep."""
+def deep(x: Any, half: Any, length: int) -> Any:
+    """A chain: each op takes the result of the one before."""
+    y = x
+    for _ in range(length // 2):
+        y = y * half + x
+    return y
+
+
+def wide(x: Any, half: Any, length: int) -> Any:
+    """A tree: half of the ops take x, the others add two results each; the whole last row is alive at once."""
+    row = [x * half for _ in range(length // 2)]
+    while len(row) > 1:
+        odd = row[-1:] if len(row) % 2 else []
+        row = [a + b for a, b in zip(row[::2], row[1::2], strict=False)] + odd
+    return row[0]
+
+
+def built_swept_freed(graph: Callable[[Any, Any, int], Any], length: int) -> tuple[float, float, float]:
+    """Microseconds of the processor per op to build a graph, to sweep it, and to free one that is not swept."""
+    import numpy as np
+
     from engine import Tensor
 
-    def build() -> Any:
-        y = Tensor(0.0, requires_grad=True)
-        for _ in range(length):
-            y = y + 1.0
-        return y
-
-    marks = [time.perf_counter()]
-    y = build()
-    marks.append(time.perf_counter())
+    x, half = Tensor(np.float32(0.5), requires_grad=True), Tensor(np.float32(0.5))
+    marks = [time.process_time()]
+    y = graph(x, half, length)
+    marks.append(time.process_time())
     y.backward()
-    marks.append(time.perf_counter())
-    y = build()
-    gc.collect()
-    began = time.perf_counter()
+    marks.append(time.process_time())
+    y = graph(x, half, length)
+    began = time.process_time()
     del y
-    freed = time.perf_counter() - began
+    freed = time.process_time() - began
     built, swept = (1e6 * (b - a) / length for a, b in pairwise(marks))
     return built, swept, 1e6 * freed / length
 
 
-def seconds_to_import(module: str) -> float:
-    began = time.perf_counter()
-    subprocess.run([sys.executable, "-c", f"import {module}"], check=True)
-    return time.perf_counter() - began
+def long_graphs(repeats: int = 3) -> None:
+    """Both graphs at both lengths, with the collector and without: the best of a few, and the ratio per op."""
+    for graph, collecting in ((deep, True), (deep, False), (wide, True), (wide, False)):
+        (gc.enable if collecting else gc.disable)()
+        totals = []
+        for length in (100_000, 1_000_000):
+            rows = [built_swept_freed(graph, length) for _ in range(repeats)]
+            built, swept, freed = (min(column) for column in zip(*rows, strict=True))
+            totals.append(built + swept + freed)
+            title = f"{graph.__name__}, {length:,} ops{'' if collecting else ', collector off'}"
+            print(f"{title:>36}: build {built:.2f}, sweep {swept:.2f}, free {freed:.2f}, together {totals[-1]:.2f}")
+        print(f"{'ratio':>36}: {totals[1] / totals[0]:.2f} per op, the long one over the short one")
+    gc.enable()
+
+
+def seconds_to_import(module: str, bytecode: str) -> float:
+    """How long a fresh process takes for one import, with its compiled bytecode in the folder `bytecode`."""
+    settings = {**os.environ, "PYTHONPATH": sys.path[0], "PYTHONPYCACHEPREFIX": bytecode}
+    settings.pop("PYTHONDONTWRITEBYTECODE", None)
+    program = f"import time; began = time.perf_counter(); import {module}; print(time.perf_counter() - began)"
+    command = [sys.executable, "-c", program]
+    return float(subprocess.run(command, env=settings, capture_output=True, text=True, check=True).stdout)
+
+
+def imports(rounds: int) -> None:
+    with TemporaryDirectory() as bytecode:
+        times: dict[str, list[float]] = {"engine": [], "numpy": []}
+        for k in range(rounds + 1):
+            for name, found in times.items():
+                taken = seconds_to_import(name, bytecode)
+                found += [taken] * bool(k)  # the first import compiles
+    report(times, "ms", 1000)
 
 
 def main() -> None:
@@ -135,18 +178,10 @@ def main() -> None:
     contest.rounds(2, 5)
     report(contest.rounds(args.rounds, 5), "us per op", 1e6 / args.length)
     contest.close()
-    print("2. a long chain of additions, microseconds per op (best of 3)")
-    totals = {}
-    for length in (100_000, 1_000_000):
-        built, swept, freed = (min(column) for column in zip(*(long_chain(length) for _ in range(3)), strict=True))
-        totals[length] = built + swept + freed
-        print(f"{length:>10,}: build {built:.2f}, sweep {swept:.2f}, free {freed:.2f}")
-    print(f"     ratio: {totals[1_000_000] / totals[100_000]:.2f} per op, the long one over the short one")
+    print("2. long graphs, microseconds of the processor per op (best of 3)")
+    long_graphs()
     print("3. import, in fresh processes")
-    pairs = [(seconds_to_import("engine"), seconds_to_import("numpy")) for _ in range(args.rounds)]
-    for name, found in zip(("engine", "numpy"), zip(*pairs, strict=True), strict=True):
-        print(f"{name:>10}: median {1000 * statistics.median(found):.0f} ms")
-    print(f"     ratio: median {statistics.median(a / b for a, b in pairs):.2f}")
+    imports(args.rounds)
 
 
 if __name__ == "__main__":

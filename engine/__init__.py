@@ -18,11 +18,12 @@ from engine.ops import *  # noqa: F403 (every op, by its name)
 from engine.plan import LINEAR, Joint
 from engine.primitive import Primitive
 from engine.recording import detect_anomaly, enable_grad, keep_lines, keep_values, no_grad, scope
+from engine.shortcuts import shortest
 from engine.tensor import Tensor
 from engine.transforms import grad, hvp, jvp, value_and_grad, vjp
 from engine.tune import tune
 
-vars(namespace.ops).update({name: getattr(ops, name) for name in ops.names}, backward=backward.backward)
+vars(namespace.ops).update({name: shortest(getattr(ops, name)) for name in ops.names}, backward=backward.backward)
 
 __all__ = [
     "LINEAR",

@@ -8,7 +8,7 @@ Read next: `engine/half.py`.
 
 from __future__ import annotations
 
-import threading
+from _thread import allocate_lock  # threading's Lock, which is slow to load
 from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
@@ -20,7 +20,7 @@ from engine.recording import enable_grad
 from engine.sweeps import reverse_sweep
 from engine.tensor import Tensor, wrap
 
-_accumulating = threading.Lock()  # two threads may share parameters
+_accumulating = allocate_lock()  # two threads may share parameters
 
 
 def backward(tensor: Tensor, gradient: Any, *, retain_graph: bool, create_graph: bool) -> None:

@@ -20,7 +20,7 @@ import numpy as np
 
 from engine import ops, random, trees, versions
 from engine.arrays import Array
-from engine.graph import Node, next_serial, oldest_first, reachable
+from engine.graph import Node, linked, next_serial, oldest_first, reachable
 from engine.origins import origin
 from engine.plan import Joint
 from engine.primitive import Primitive
@@ -77,7 +77,8 @@ def checkpoint(f: Callable[..., Tensor]) -> Callable[..., Tensor]:
             lambda: f(*args, **keywords), began, _values(ends, (args, keywords)), out.array, state, now.scope, ends
         )
         plan = _op.plan(False, len(ends), (1 << len(ends)) - 1)
-        result = recorded(out.array, out.dtype, _op, ends, plan, (replay,), {"replay": replay}, now.scope)
+        links, metadata = linked(ends), {"replay": replay}
+        result = recorded(out.array, out.shape, out.dtype, plan, links, (replay,), metadata, now.scope)
         if now.lines and result.node is not None:
             result.node.note().origin = origin()
         return result

@@ -14,14 +14,12 @@ Read next: `engine/testing/__init__.py`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Domain:
+class Domain(NamedTuple):
     """Values an argument may take: `low <= v <= high`, at least `gap` away from each point in `avoid`.
 
     With `distinct`, the values of an array differ from one another by at least `gap`, as `max` and `sort` require.

@@ -29,7 +29,7 @@ from engine.origins import Origin
 from engine.plan import Plan
 
 next_serial = count(1).__next__
-_FREED: dict[str, Any] = {}
+NO_METADATA: dict[str, Any] = {}  # one for all nodes of ops without any, and for freed nodes; never written
 
 
 class AwaitsGradient(Protocol):
@@ -65,8 +65,8 @@ class Node:
 
     Fields:
         serial: age; every parent's is smaller.
-        primitive: the op applied, None for a leaf.
-        parents: one entry per argument, None where the argument requires no gradient.
+        links: the parents, by argument; the parent itself where only one argument requires a gradient. (A tuple for
+            every node would be as many objects more for Python's garbage collector to walk, again and again.)
         plan: which of the op's rules will run, and which saved values each of them reads (None for a leaf).
         saved: the values those rules asked for; None once a sweep has used and freed them.
         metadata: the op's keyword arguments (`axis`, `shape`, ...).
@@ -78,38 +78,40 @@ class Node:
     __slots__ = (
         "__weakref__",
         "dtype",
+        "links",
         "metadata",
         "notes",
-        "parents",
         "plan",
-        "primitive",
         "saved",
         "scope",
         "serial",
         "shape",
     )
 
-    def __init__(
-        self,
-        primitive: Op | None,
-        parents: Sequence[Node | None],
-        plan: Plan | None,
-        saved: tuple[Any, ...],
-        metadata: dict[str, Any],
-        shape: tuple[int, ...],
-        dtype: np.dtype[Any],
-        scope: tuple[str, ...],
-    ) -> None:
-        self.serial = next_serial()
-        self.primitive = primitive
-        self.parents = parents
-        self.plan = plan
-        self.saved: tuple[Any, ...] | None = saved
-        self.metadata = metadata
-        self.shape = shape
-        self.dtype = dtype
-        self.scope = scope
-        self.notes: Notes | None = None
+    # There is no __init__: a function fills the fields of a new node, because Python would take as long to call it.
+    serial: int
+    links: Node | tuple[Node | None, ...]
+    plan: Plan | None
+    saved: tuple[Any, ...] | None
+    metadata: dict[str, Any]
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    scope: tuple[str, ...]
+    notes: Notes | None
+
+    @property
+    def primitive(self) -> Op | None:
+        """The op applied, None for a leaf."""
+        return None if self.plan is None else self.plan.op
+
+    @property
+    def parents(self) -> tuple[Node | None, ...]:
+        """One entry per argument, None where the argument requires no gradient."""
+        links = self.links
+        if isinstance(links, tuple):
+            return links
+        assert self.plan is not None
+        return tuple([links if wanted else None for wanted in self.plan.wanted])
 
     @property
     def op(self) -> str:
@@ -137,12 +139,6 @@ class Node:
             self.notes = Notes()
         return self.notes
 
-    def free(self) -> None:
-        """Drop the saved values and the parents: no sweep can pass this node again."""
-        self.saved = None
-        self.parents = ()
-        self.metadata = _FREED
-
     def __repr__(self) -> str:
         where = f" in {'.'.join(self.scope)}" if self.scope else ""
         return f"<Node {self.serial}: {self.op}{where}, shape {self.shape}>"
@@ -164,7 +160,23 @@ def freed(node: Node) -> RuntimeError:
 
 def leaf(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Node:
     """A node without an op, for a tensor made by the user: its gradient ends there."""
-    return Node(None, (), None, (), {}, shape, dtype, ())
+    node = Node()
+    node.serial = next_serial()
+    node.links = ()
+    node.plan = None
+    node.saved = ()
+    node.metadata = NO_METADATA
+    node.shape = shape
+    node.dtype = dtype
+    node.scope = ()
+    node.notes = None
+    return node
+
+
+def linked(parents: Sequence[Node | None]) -> Node | tuple[Node | None, ...]:
+    """The links of a node with these parents."""
+    known = [parent for parent in parents if parent is not None]
+    return known[0] if len(known) == 1 else tuple(parents)
 
 
 def oldest_first(nodes: Iterable[Node]) -> list[Node]:
@@ -183,7 +195,8 @@ def reachable(root: Node, oldest: int = 0, also: Collection[Node] = ()) -> list[
         node = stack.pop()
         if node.saved is None:
             raise freed(node)  # its parents are gone
-        for parent in node.parents:
+        links: Any = node.links
+        for parent in links if type(links) is tuple else (links,):
             if parent is not None and parent not in seen and (parent.serial >= oldest or parent in also):
                 seen.add(parent)
                 stack.append(parent)

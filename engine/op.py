@@ -14,7 +14,7 @@ from typing import Any
 
 from engine.degree import Degree, scalings
 from engine.examples import Example
-from engine.plan import Joint, Plan, Rule
+from engine.plan import Joint, Plan, Rule, named_rules
 from engine.signature import Signature
 
 _FEW = 4  # arguments of an op whose plans are kept
@@ -84,7 +84,9 @@ class Op:
         with_rules = [name for k, name in enumerate(self.signature.arguments) if not self.constants >> k & 1]
         self.scalings = scalings(self.signature, degree, with_rules)
         self._plans: dict[tuple[bool, bool, int], Plan] = {}
-        Plan(self.signature, vjp, jvp, abs(self.arity), -1)  # a rule that asks for an unknown name fails here
+        for given in (vjp, jvp):
+            if given is not None:  # a rule that asks for an unknown name fails here
+                named_rules(self.signature, given, (True,) * abs(self.arity))
 
     def implement(self, forward: Callable[..., Any], vjp: Sequence[Rule | None] | Joint) -> None:
         """Compute with these functions from now on. Nodes recorded before keep their rules."""
@@ -101,7 +103,7 @@ class Op:
         known = self._plans.get(key)
         if known is not None:
             return known
-        plan = Plan(self.signature, self.vjp, self.jvp if forward_mode else None, count, wanted, half, self.selects)
+        plan = Plan(self, self.jvp if forward_mode else None, count, wanted, half)
         if count <= _FEW:  # so that the plans of an op of any number of arguments do not pile up
             self._plans[key] = plan
         return plan

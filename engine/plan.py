@@ -16,7 +16,6 @@ Read next: `engine/recording.py`, when ops record.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from types import CodeType
 from typing import Any, NamedTuple
@@ -39,14 +38,14 @@ def written(formula: str, rule: Rule) -> Rule:
     return rule
 
 
-@dataclass(frozen=True)
 class Joint:
     """One rule for all arguments, for ops whose arguments share backward work.
 
     A vjp rule returns one contribution per argument (None where not `wanted`); a jvp rule takes all tangents at once.
     """
 
-    rule: Rule
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
 
 
 BoundRule = tuple[int, Run]
@@ -78,7 +77,9 @@ class Plan:
     """The rules that run when the arguments in the bit mask `wanted` require a derivative.
 
     Fields:
+        op: the op (an `Op`; its file imports this one).
         wanted: for each argument, whether it requires a derivative.
+        single: whether that is one argument only, so that a node's `links` is one parent.
         half: whether the rules compute in float32 on values in float16.
         direct: whether a sweep may run the rules at once on what the node saved; not so if they are one joint rule, or
             if the op selects.
@@ -89,23 +90,30 @@ class Plan:
         quick_save: the same from the arguments and the result alone; None where a rule reads more than these.
     """
 
-    __slots__ = ("direct", "half", "joint", "keep", "pulls", "pushes", "quick_save", "save", "signature", "wanted")
+    __slots__ = (
+        "direct",
+        "half",
+        "joint",
+        "keep",
+        "op",
+        "pulls",
+        "pushes",
+        "quick_save",
+        "save",
+        "signature",
+        "single",
+        "wanted",
+    )
 
-    def __init__(
-        self,
-        signature: Signature,
-        vjp: Any,
-        jvp: Any,
-        count: int,
-        wanted: int,
-        half: bool = False,
-        selects: bool = False,
-    ) -> None:
-        self.signature = signature
+    def __init__(self, op: Any, jvp: Any, count: int, wanted: int, half: bool = False) -> None:
+        vjp, signature = op.vjp, op.signature
+        self.op = op
+        self.signature: Signature = signature
         self.half = half
         self.wanted = tuple(bool(wanted >> k & 1) for k in range(count))
-        pulls = self._named(vjp, count)
-        pushes = [] if jvp is None else self._named(jvp, count)
+        self.single = sum(self.wanted) == 1
+        pulls = named_rules(signature, vjp, self.wanted)
+        pushes = [] if jvp is None else named_rules(signature, jvp, self.wanted)
         read = {signature.slots[name] for named in (*pulls, *pushes) for name in (*named.values, *named.metadata)}
         if signature.keep_arguments and pulls:
             read |= {signature.slots[name] for name in signature.arguments}
@@ -113,19 +121,11 @@ class Plan:
         names = list(signature.slots)
         few = signature.slots["out"] + 1
         self.save = _picking(names, self.keep)
-        self.quick_save = _picking(names[:few], self.keep) if all(slot < few for slot in read) else None
+        self.quick_save: Any = _picking(names[:few], self.keep) if all(slot < few for slot in read) else None
         self.joint = isinstance(vjp, Joint)
-        self.direct = not (self.joint or selects)
+        self.direct = not (self.joint or op.selects)
         self.pulls = tuple(self._bound(named) for named in pulls)
         self.pushes = None if jvp is None else tuple(self._bound(named) for named in pushes)
-
-    def _named(self, given: Any, count: int) -> list[_Named]:
-        """The rules of the arguments that require a derivative, with the names each asks for."""
-        return [
-            _names(self.signature, rule, argument)
-            for argument, rule in _rules(self.signature, given, count)
-            if self.wanted[argument] or isinstance(given, Joint)
-        ]
 
     def _bound(self, named: _Named) -> BoundRule:
         if named.rule is LINEAR:
@@ -159,6 +159,18 @@ class Plan:
         """The node that each saved value belongs to: a parent, the node itself, or None for shapes and metadata."""
         owners = self.signature.owners(parents, node)
         return tuple(owners[slot] for slot in self.keep)
+
+
+def named_rules(signature: Signature, given: Any, wanted: Sequence[bool]) -> list[_Named]:
+    """The rules of the arguments that require a derivative, with the names each asks for.
+
+    Raises TypeError for a name that the op does not have, and for another number of rules than arguments.
+    """
+    return [
+        _names(signature, rule, argument)
+        for argument, rule in _rules(signature, given, len(wanted))
+        if wanted[argument] or isinstance(given, Joint)
+    ]
 
 
 def _rules(signature: Signature, given: Any, count: int) -> list[tuple[int, Rule]]:

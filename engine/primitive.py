@@ -39,7 +39,7 @@ import numpy as np
 
 from engine.anomaly import inspect_result
 from engine.describe import describe
-from engine.graph import Node
+from engine.graph import Node, linked
 from engine.half import HALF, all_half, narrowed, widened
 from engine.op import Op
 from engine.operands import copied, frozen, operand, promote, setting
@@ -121,7 +121,7 @@ class Primitive(Op):
                 metadata = {name: frozen(value) for name, value in metadata.items()}
                 kept = copied(args, arrays) if bare and plan.keep else arrays
                 saved = plan.save(*self.signature.fill(kept, exact if half else out, residuals, metadata))
-                result = recorded(out, out.dtype, self, parents, plan, saved, metadata, now.scope)
+                result = recorded(out, out.shape, out.dtype, plan, linked(parents), saved, metadata, now.scope)
         if result is None:
             result = wrap(out, None)
         if now.anomaly:

@@ -38,7 +38,7 @@ def separated(node: Node, g: Any, saved: tuple[Any, ...], alarm: Alarm) -> list[
     assert node.plan is not None
     ((_, run),) = node.plan.pulls
     contributions = run(g, saved)
-    if alarm.rang or alarm.selected:
+    if alarm.rang:
         contributions = alarm.mended(node, run, g, saved, contributions)
     if len(contributions) != len(node.plan.wanted):
         raise ValueError(f"it sent {len(contributions)} contributions for {len(node.plan.wanted)} arguments")

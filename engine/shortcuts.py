@@ -9,59 +9,89 @@ Read next: `engine/declare.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from engine.graph import NO_METADATA
 from engine.half import HALF
+from engine.plan import Joint, Plan, Rule
 from engine.primitive import REFUSALS, Primitive
 from engine.recording import stack
 from engine.tensor import Tensor, recorded
 
 ndarray, SINGLE, DOUBLE = np.ndarray, np.dtype(np.float32), np.dtype(np.float64)
-_NO_METADATA: dict[str, Any] = {}
-_MISSING: Any = object()
 
 
-class Unary(Primitive):
+class _Shortcut(Primitive):
+    """A primitive with a quick call for the plans in `quick`: the first call of each kind is general, and makes one.
+
+    Fields:
+        quick: the plans for reverse sweeps that read arguments and the result alone, by the bit mask of the arguments
+            that require a gradient.
+    """
+
+    def __init__(self, forward: Callable[..., Any], **knowledge: Any) -> None:
+        self.quick: list[Plan | None] = [None] * 4
+        super().__init__(forward, **knowledge)
+
+    def implement(self, forward: Callable[..., Any], vjp: Sequence[Rule | None] | Joint) -> None:
+        self.quick = [None] * 4
+        super().implement(forward, vjp)
+
+    def plan(self, forward_mode: bool, count: int, wanted: int, half: bool = False) -> Plan:
+        plan = super().plan(forward_mode, count, wanted, half)
+        if plan.quick_save is not None and not (forward_mode or half):
+            self.quick[wanted] = plan
+        return plan
+
+
+class Unary(_Shortcut):
     """A primitive of one array."""
 
-    def __init__(self, forward: Callable[..., Any], **knowledge: Any) -> None:
-        super().__init__(forward, **knowledge)
-        self.first = self.plan(False, 1, 0b1)
+    def __call__(self, *arguments: Any, **metadata: Any) -> Any:
+        if len(arguments) == 1 and not metadata:
+            return self.short(arguments[0])
+        return Primitive.__call__(self, *arguments, **metadata)
 
-    def __call__(self, x: Any = _MISSING, /, *more: Any, **metadata: Any) -> Any:
-        if more or metadata or x is _MISSING:
-            return Primitive.__call__(self, *_given(x), *more, **metadata)
+    def short(self, x: Any) -> Any:
+        """The call with one argument."""
         if type(x) is not Tensor:
-            if type(x) is not ndarray or (x.dtype is not SINGLE and x.dtype is not DOUBLE):
+            dtype = x.dtype if type(x) is ndarray else None
+            if dtype is not SINGLE and dtype is not DOUBLE:
                 return Primitive.__call__(self, x)
-            out = self.forward(x)  # a rule calls an op on an array
+            forward = self.forward
+            out = forward(x)  # a rule calls an op on an array
             return out if type(out) is ndarray else np.asarray(out)
-        now, plan = stack.get(), self.first
-        node, array, save = x.node, x.array, plan.quick_save
-        if node is None or node.dtype is HALF or save is None or not now.plain:
+        now, node, array, plan = stack.get(), x.node, x.array, self.quick[0b1]
+        if node is None or plan is None or node.dtype is HALF or not now.plain:
             return Primitive.__call__(self, x)
+        forward = self.forward
         try:
-            out = self.forward(array)
+            out = forward(array)
         except REFUSALS as error:
-            raise self.explained(error, (array,), _NO_METADATA) from error
+            raise self.explained(error, (array,), NO_METADATA) from error
         if type(out) is not ndarray:
             out = np.asarray(out)
-        return recorded(out, out.dtype, self, (node,), plan, save(array, out), _NO_METADATA, now.scope)
+        shape = out.shape
+        if shape == node.shape:
+            shape = node.shape  # one object for both, as a graph of a million nodes has to be walked by the collector
+        saved = plan.quick_save(array, out) if plan.keep else ()
+        return recorded(out, shape, out.dtype, plan, node, saved, NO_METADATA, now.scope)
 
 
-class Binary(Primitive):
+class Binary(_Shortcut):
     """A primitive of two arrays."""
 
-    def __init__(self, forward: Callable[..., Any], **knowledge: Any) -> None:
-        super().__init__(forward, **knowledge)
-        self.first, self.second, self.both = (self.plan(False, 2, wanted) for wanted in (0b01, 0b10, 0b11))
+    def __call__(self, *arguments: Any, **metadata: Any) -> Any:
+        if len(arguments) == 2 and not metadata:
+            x, y = arguments
+            return self.short(x, y)
+        return Primitive.__call__(self, *arguments, **metadata)
 
-    def __call__(self, x: Any = _MISSING, y: Any = _MISSING, /, *more: Any, **metadata: Any) -> Any:
-        if more or metadata or y is _MISSING:
-            return Primitive.__call__(self, *_given(x, y), *more, **metadata)
+    def short(self, x: Any, y: Any) -> Any:
+        """The call with two arguments."""
         left: Any
         right: Any
         if type(x) is Tensor:
@@ -69,8 +99,11 @@ class Binary(Primitive):
         elif type(x) is float or type(x) is int:
             left, of_x = x, None
         elif type(x) is ndarray and type(y) is ndarray:  # a rule calls an op on arrays
-            if x.dtype is y.dtype and (x.dtype is SINGLE or x.dtype is DOUBLE):
-                return np.asarray(self.forward(x, y))
+            dtype = x.dtype
+            if dtype is y.dtype and (dtype is SINGLE or dtype is DOUBLE):
+                forward = self.forward
+                out = forward(x, y)
+                return out if type(out) is ndarray else np.asarray(out)
             return Primitive.__call__(self, x, y)
         else:
             return Primitive.__call__(self, x, y)
@@ -80,27 +113,34 @@ class Binary(Primitive):
             right, of_y = y, None
         else:
             return Primitive.__call__(self, x, y)
-        if of_x is not None:
-            expected, plan = of_x.dtype, self.first if of_y is None else self.both
-        elif of_y is not None:
-            expected, plan = of_y.dtype, self.second
+        links: Any
+        if of_x is None:
+            node, plan, links = of_y, self.quick[0b10], of_y
+        elif of_y is None:
+            node, plan, links = of_x, self.quick[0b01], of_x
         else:
+            node, plan, links = of_x, self.quick[0b11], (of_x, of_y)
+        now = stack.get()
+        if node is None or plan is None or node.dtype is HALF or not now.plain:
             return Primitive.__call__(self, x, y)
-        now, save = stack.get(), plan.quick_save
-        if save is None or expected is HALF or not now.plain:
-            return Primitive.__call__(self, x, y)
+        forward = self.forward
         try:
-            out = self.forward(left, right)
+            out = forward(left, right)
         except REFUSALS as error:
-            raise self.explained(error, (left, right), _NO_METADATA) from error
+            raise self.explained(error, (left, right), NO_METADATA) from error
         if type(out) is not ndarray:
             out = np.asarray(out)
-        dtype = out.dtype
-        if dtype is not expected:  # the arguments may have to be promoted
+        dtype, shape = out.dtype, out.shape
+        if dtype is not node.dtype:  # the arguments may have to be promoted
             return Primitive.__call__(self, x, y)
-        return recorded(out, dtype, self, (of_x, of_y), plan, save(left, right, out), _NO_METADATA, now.scope)
+        if shape == node.shape:
+            shape = node.shape
+        saved = plan.quick_save(left, right, out) if plan.keep else ()
+        return recorded(out, shape, dtype, plan, links, saved, NO_METADATA, now.scope)
 
 
-def _given(*arguments: Any) -> tuple[Any, ...]:
-    """The arguments without the missing ones."""
-    return tuple(argument for argument in arguments if argument is not _MISSING)
+def shortest(op: Callable[..., Any]) -> Callable[..., Any]:
+    """What to call instead of an op, if the arguments are complete: a method, as Python calls an object by a detour."""
+    if isinstance(op, Unary | Binary):
+        return op.short
+    return op.__call__ if isinstance(op, Primitive) else op

@@ -27,7 +27,7 @@ from typing import Any
 
 from engine import ops, versions
 from engine.anomaly import inspect_contribution
-from engine.graph import Node, between
+from engine.graph import NO_METADATA, Node, between
 from engine.half import HALF, narrowed, widened
 from engine.plan import BoundRule
 from engine.recording import changed, current, stack
@@ -63,58 +63,75 @@ def reverse_sweep(
     allowed = None if inputs is None else set(between(root, inputs, oldest))
     now = stack.get()
     anomaly = not now.plain and current().anomaly
-    collected: dict[Node, Any] = {root: gradient if gradient.dtype == root.dtype else gradient.astype(root.dtype)}
-    results: dict[Node, Any] = {}
-    pending = [(-root.serial, root)]
+    watched = anomaly or observe is not None
     retain = retain_graph or create_graph
+    results: dict[Node, Any] = {}
+    pending: list[tuple[int, Node]] = []  # nodes that a contribution has reached: a heap, the youngest first
+    collected: dict[Node, Any] = {}  # what each of them has received
+    node: Node | None = root
+    g = gradient if gradient.dtype == root.dtype else gradient.astype(root.dtype)
     alarm = Alarm()
     with alarm.listening():
-        while pending:
-            node = heappop(pending)[1]
-            g = collected.pop(node)
+        while node is not None:
+            ahead, sent = None, None  # the first parent reached: nearly always the next node, so it skips the heap
+            notes, plan = node.notes, node.plan
             if node.dtype is HALF:
                 g = narrowed(g)
-            if node.serial < oldest:  # an input made before: its hooks and its parents are for an outer sweep
-                results[node] = g
-                continue
-            notes, plan = node.notes, node.plan
-            if notes is not None and notes.hooks:
-                g = apply_hooks(node, g)
-            if node in inputs if inputs is not None else notes is not None and notes.target is not None:
-                results[node] = g
-            if plan is None:
-                continue
-            saved: tuple[Any, ...] | None = node.saved
-            rules: Sequence[BoundRule] = plan.pulls
-            if saved is None or create_graph or not plan.direct or versions.last_assigned > node.serial:
-                saved, rules = prepared(node, g, alarm, create_graph)
-            for argument, run in rules:
-                parent: Any = node.parents[argument]
-                if allowed is not None and parent not in allowed:
-                    continue
-                try:
-                    contribution = run(g, saved)
-                    if alarm.rang or alarm.selected:
-                        contribution = alarm.mended(node, run, g, saved, contribution)
-                    if contribution.shape != parent.shape or contribution.dtype is not parent.dtype:
-                        contribution = fit(node, argument, contribution, parent)
-                except Exception as error:
-                    raise rule_failed(node, "vjp", error) from error
-                if anomaly:
-                    inspect_contribution(node, argument, g, contribution)
-                if observe is not None:
-                    observe(node, argument, parent, contribution)
-                if parent in collected:
-                    before = collected[parent]
-                    if parent.dtype is HALF:  # added up in float32, and rounded when all contributions have arrived
-                        before = widened(before)
-                    collected[parent] = before + contribution
-                else:
-                    collected[parent] = contribution
-                    heappush(pending, (-parent.serial, parent))
-            if not retain:
-                node.free()
+            if inputs is not None and node.serial < oldest:  # made before: its hooks and parents are for an outer sweep
+                results[node], plan = g, None
+            elif notes is not None or inputs is not None:
+                if notes is not None and notes.hooks:
+                    g = apply_hooks(node, g)
+                if node in inputs if inputs is not None else notes is not None and notes.target is not None:
+                    results[node] = g
+            if plan is not None:
+                saved: tuple[Any, ...] | None = node.saved
+                rules: Sequence[BoundRule] = plan.pulls
+                if saved is None or create_graph or not plan.direct or versions.last_assigned > node.serial:
+                    saved, rules = prepared(node, g, alarm, create_graph)
+                links: Any = node.links
+                for argument, run in rules:
+                    parent = links if plan.single else links[argument]
+                    if allowed is not None and parent not in allowed:
+                        continue
+                    try:
+                        contribution = run(g, saved)
+                        if alarm.rang:
+                            contribution = alarm.mended(node, run, g, saved, contribution)
+                        if contribution.shape != parent.shape or contribution.dtype is not parent.dtype:
+                            contribution = fit(node, argument, contribution, parent)
+                    except Exception as error:
+                        raise rule_failed(node, "vjp", error) from error
+                    if watched:
+                        if anomaly:
+                            inspect_contribution(node, argument, g, contribution)
+                        if observe is not None:
+                            observe(node, argument, parent, contribution)
+                    if parent is ahead:
+                        sent = _added(sent, contribution)
+                    elif parent in collected:
+                        collected[parent] = _added(collected[parent], contribution)
+                    elif ahead is None:
+                        ahead, sent = parent, contribution
+                    else:
+                        collected[parent] = contribution
+                        heappush(pending, (-parent.serial, parent))
+                if not retain:  # free what it saved: no sweep can pass this node again
+                    node.saved, node.links, node.metadata = None, (), NO_METADATA
+            if pending and (ahead is None or -pending[0][0] > ahead.serial):  # one that waits is younger
+                if ahead is not None:
+                    collected[ahead] = sent
+                    heappush(pending, (-ahead.serial, ahead))
+                node = heappop(pending)[1]
+                g = collected.pop(node)
+            else:
+                node, g = ahead, sent
     return results
+
+
+def _added(before: Any, contribution: Any) -> Any:
+    """The sum of two contributions; in half precision in float32, and rounded when all have arrived."""
+    return (widened(before) if contribution.dtype is HALF else before) + contribution
 
 
 def prepared(node: Node, g: Any, alarm: Alarm, create_graph: bool) -> tuple[tuple[Any, ...], Sequence[BoundRule]]:

@@ -15,7 +15,7 @@ Read next: `engine/operators.py`, what can be written with a tensor.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, final
 from weakref import ref
 
@@ -25,7 +25,6 @@ from engine import graph, versions
 from engine.arrays import Array, default_dtype
 from engine.graph import Node, next_serial
 from engine.namespace import ops
-from engine.op import Op
 from engine.operators import Operators
 from engine.plan import Plan
 
@@ -51,7 +50,7 @@ def holds_tensor(values: Any) -> bool:
     return any(isinstance(one, Tensor) or (isinstance(one, list | tuple) and holds_tensor(one)) for one in values)
 
 
-_new = object.__new__
+_new = object.__new__  # makes a tensor without its __init__, which would copy the data
 
 
 def wrap(array: Array, node: Node | None) -> Tensor:
@@ -65,23 +64,22 @@ def wrap(array: Array, node: Node | None) -> Tensor:
 
 def recorded(
     array: Array,
+    shape: tuple[int, ...],
     dtype: np.dtype[Any],
-    primitive: Op,
-    parents: Sequence[Node | None],
     plan: Plan,
+    links: Node | tuple[Node | None, ...],
     saved: tuple[Any, ...],
     metadata: dict[str, Any],
     scope: tuple[str, ...],
 ) -> Tensor:
-    """A tensor on this very array and a new node, as `wrap` and `Node` would make them, in half the time."""
-    node = _new(Node)
+    """A tensor on this very array and a new node: one function makes both, as a call takes as long as the making."""
+    node = Node()
     node.serial = next_serial()
-    node.primitive = primitive
-    node.parents = parents
+    node.links = links
     node.plan = plan
     node.saved = saved
     node.metadata = metadata
-    node.shape = array.shape
+    node.shape = shape
     node.dtype = dtype
     node.scope = scope
     node.notes = None

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from engine.blas import openblas, unused_avx512
 from engine.threads import choose, of_kernels
@@ -31,8 +31,7 @@ _GIGABYTE = 1 << 30
 _AVX512_CORE = "SkylakeX"
 
 
-@dataclass(frozen=True)
-class Tuned:
+class Tuned(NamedTuple):
     """What `tune` did, a sentence each; printed as a table.
 
     Fields:

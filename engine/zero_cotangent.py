@@ -37,7 +37,8 @@ class Alarm:
     """Notices that a rule may have multiplied a zero cotangent by something that is not finite.
 
     Fields:
-        rang: whether NumPy has met an invalid operation (0 * inf, 0 / 0, the square root of -1) in the last rule.
+        rang: whether to look for a nan in what the last rule returned, because NumPy has met an invalid operation
+            (0 * inf, 0 / 0, the square root of -1), or because of `selected`.
         selected: whether the sweep has passed an op that leaves values out.
     """
 
@@ -57,7 +58,7 @@ class Alarm:
         """Take note of a node of the sweep. A fused op saves its arguments: if none is nan, no nan was left out."""
         assert node.primitive is not None
         if node.primitive.selects and (node.primitive.reference is None or _has_nan(saved)):
-            self.selected = True
+            self.selected = self.rang = True
 
     def mended(self, node: Node, run: Run, g: Any, saved: tuple[Any, ...], result: Any) -> Any:
         """What a rule returned, for one argument or jointly for all, with 0 for what a zero cotangent sends."""
@@ -68,7 +69,7 @@ class Alarm:
         if unused is not None:
             again = run(g, unused.replaced(saved))
             result = tuple(map(unused.zeroed, again)) if isinstance(again, tuple | list) else unused.zeroed(again)
-        self.rang = False
+        self.rang = self.selected
         return result
 
     def usable(self, node: Node, g: Any, values: tuple[Any, ...]) -> tuple[Any, ...]:

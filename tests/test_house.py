@@ -66,6 +66,18 @@ def test_viz_imports_no_engine_until_a_loss_arrives() -> None:
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "[]\n"
 
 
+SLOW = {"argparse", "asyncio", "copy", "dataclasses", "hypothesis", "importlib.metadata", "json", "logging", "numba"}
+SLOW |= {"pathlib", "subprocess", "tempfile", "threading", "typing_extensions", "unittest", "engine.testing"}
+
+
+def test_importing_the_engine_loads_nothing_slow_that_numpy_does_not_load() -> None:
+    program = (
+        f"import sys, numpy; before = {{*sys.modules}}; import engine; print(({{*sys.modules}} - before) & {SLOW!r})"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout == "set()\n"
+
+
 def test_no_files_import_one_another_in_a_circle() -> None:
     assert house.circle(house.imports()) == []
 

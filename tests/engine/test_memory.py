@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import tracemalloc
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -109,3 +111,27 @@ def test_cross_entropy_hands_out_what_it_saved_and_nobody_can_change_it() -> Non
     loss.backward()
     assert logits.grad is not None
     np.testing.assert_array_equal(logits.grad.numpy(), first)
+
+
+@pytest.mark.parametrize(
+    ("op", "objects"),
+    [
+        (lambda y, x: y + 1.0, 1),  # the node
+        (lambda y, x: y * 0.5, 1),
+        (lambda y, x: engine.tanh(y), 1),
+        (lambda y, x: y.sum(), 1),
+        (lambda y, x: y * x, 2),  # and the pair of its parents
+    ],
+)
+def test_an_op_adds_few_objects_to_those_that_the_garbage_collector_walks(
+    op: Callable[[Tensor, Tensor], Tensor], objects: int
+) -> None:
+    """Python walks all of them whenever their number has grown by a quarter, which a long graph makes it do."""
+    x = Tensor(0.5, requires_grad=True)
+    y = op(x, x)  # makes the plan
+    gc.collect()
+    before = len(gc.get_objects())
+    for _ in range(1000):
+        y = op(y, x)
+    gc.collect()  # tuples of arrays and numbers are taken off its list
+    assert (len(gc.get_objects()) - before) / 1000 <= objects + 0.01
