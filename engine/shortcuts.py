@@ -76,7 +76,7 @@ class Unary(_Shortcut):
             out = np.asarray(out)
         shape = out.shape
         if shape == node.shape:
-            shape = node.shape  # one object for both, as a graph of a million nodes has to be walked by the collector
+            shape = node.shape  # the same tuple: one object less for each node of a long graph
         saved = plan.quick_save(array, out) if plan.keep else ()
         return recorded(out, shape, out.dtype, plan, node, saved, NO_METADATA, now.scope)
 

@@ -149,17 +149,23 @@ because(
     "embedding._backward: if ⟦size <= _SMALL_TABLE → size >= _SMALL_TABLE⟧:",
     "sweeps.reverse_sweep: allowed = None if inputs is None else"
     " ⟦set(between(root, inputs, oldest)) → between(root, inputs, oldest)⟧",
-    "zero_cotangent.mended: self.rang = ⟦False → True⟧",
 )
 because(
     "the number of an evaluation, or of an assignment, is never a node's",
-    "sweeps.reverse_sweep: if ⟦node.serial < oldest → node.serial <= oldest⟧:",
+    "sweeps.reverse_sweep: if inputs is not None and ⟦node.serial < oldest → node.serial <= oldest⟧:",
     "sweeps.reverse_sweep: if saved is None or create_graph or (not plan.direct) or"
     " ⟦versions.last_assigned > node.serial → versions.last_assigned >= node.serial⟧:",
 )
 because(
-    "there is only one to take at the beginning",
-    "sweeps.reverse_sweep: pending = [(⟦-root.serial → root.serial⟧, root)]",
+    "no two nodes have one number",
+    "sweeps.reverse_sweep: if pending and (ahead is None or ⟦-pending[0][0] > ahead.serial →"
+    " -pending[0][0] >= ahead.serial⟧):",
+)
+because(
+    "a sum",
+    "sweeps.reverse_sweep: sent = ⟦_added(sent, contribution) → _added(contribution, sent)⟧",
+    "sweeps.reverse_sweep: collected[parent] = ⟦_added(collected[parent], contribution) →"
+    " _added(contribution, collected[parent])⟧",
 )
 because(
     "the saved value is an index or a condition: a contiguous copy made by the engine, and not a floating array",
