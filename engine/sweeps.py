@@ -79,7 +79,7 @@ def reverse_sweep(
                 g = narrowed(g)
             if inputs is not None and node.serial < oldest:  # made before: its hooks and parents are for an outer sweep
                 results[node], plan = g, None
-            elif notes is not None or inputs is not None:
+            elif notes is not None or inputs is not None:  # else nobody asks for its gradient
                 if notes is not None and notes.hooks:
                     g = apply_hooks(node, g)
                 if node in inputs if inputs is not None else notes is not None and notes.target is not None:
