@@ -29,10 +29,9 @@ compare: $(VENV)/dev.stamp  ## hold every op against PyTorch's, run the recipes;
 	$(BIN)/python -m pip install --quiet -e '.[compare]'
 	$(BIN)/python -m pytest tests/against tests/engine/test_adapters*.py
 
-bench: $(VENV)/dev.stamp  ## compare with PyTorch, which it downloads; time the pictures
+bench: $(VENV)/dev.stamp  ## compare with PyTorch, JAX and others, which it downloads; time the pictures
 	$(BIN)/python -m pip install --quiet -e '.[bench]'
-	$(BIN)/python benchmarks/step.py
-	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python -m benchmarks
 	$(BIN)/python benchmarks/pictures.py
 
 $(VENV)/engines.stamp: $(VENV)/dev.stamp tests/engines.py

@@ -1,7 +1,8 @@
 """Contestants that take turns: each lives in a process of its own, started from one parent.
 
-A slow moment of the machine then hits all of them, and the median of the ratios is what counts. A contestant whose
-library is not installed is left out, and said so.
+The parent lets one after the other run, round after round, and repeats a turn during which the machine was busy
+(`benchmarks/quiet.py`). A ratio is taken in each round, between turns that are seconds apart, so a slow change of the
+machine hits both sides. A contestant that cannot run here is left out, with its reason.
 """
 
 from __future__ import annotations
@@ -11,16 +12,34 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
+
+from benchmarks.quiet import Watch
+
+Times = dict[str, list[float]]  # by contestant, one figure for every round
+
+BASE = "pytorch"  # the contestant that all others are compared with
+QUICK = 2  # rounds, where one only wants to see that everything runs
+
+
+class NotHereError(Exception):
+    """A contestant cannot run on this machine; the message says why."""
 
 
 def parser(description: str | None, contestants: Iterable[str], rounds: int) -> argparse.ArgumentParser:
     """The options that every contest has: how many rounds, and, for its own use, which contestant to be."""
     made = argparse.ArgumentParser(description=description and description.splitlines()[0])
     made.add_argument("--rounds", type=int, default=rounds)
+    quick = f"{QUICK} rounds: too few to quote, enough to see that everything runs"
+    made.add_argument("--quick", dest="rounds", action="store_const", const=QUICK, help=quick)
     made.add_argument("--worker", choices=list(contestants), help=argparse.SUPPRESS)
     return made
+
+
+def watch_for(rounds: int) -> Watch:
+    """A watch that repeats at most 30 measurements for each round, and none in a quick run."""
+    return Watch(limit=0 if rounds == QUICK else 30 * rounds)
 
 
 def repeat(function: Callable[[], float], times: int) -> float:
@@ -40,24 +59,36 @@ def serve(run: Callable[[int], Any]) -> None:
 
 
 class Contest:
-    """The parent's side: `script --worker NAME` must call `serve`."""
+    """The parent's side: `script --worker NAME` must call `serve`.
 
-    def __init__(self, script: str, names: Sequence[str], options: Sequence[str] = ()) -> None:
+    Fields:
+        first: what each contestant returned from its first run, of the amount 1.
+        last: what each returned from its latest run.
+        left_out: why contestants do not take part, a sentence each.
+    """
+
+    def __init__(
+        self, script: str, names: Sequence[str], options: Sequence[str] = (), watch: Watch | None = None
+    ) -> None:
+        self.watch = watch or Watch()
         self.workers: dict[str, subprocess.Popen[str]] = {}
         for name in names:
             command = [sys.executable, script, "--worker", name, *options]
             pipe = subprocess.PIPE
             self.workers[name] = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
-        self.first: dict[str, float] = {}  # what each returned from its first run
+        self.first: dict[str, float] = {}
+        self.last: dict[str, float] = {}
+        self.left_out: list[str] = []
         for name in names:
             try:
-                self.first[name] = self.ask(name, 1)[1]
-            except ModuleNotFoundError as error:
-                print(f"{name} is left out: {error}")
-                del self.workers[name]
+                self.ask(name, 1)
+            except NotHereError as error:
+                self.left_out.append(f"{name} is left out: {error}")
+                self.workers.pop(name).communicate()
+        self.first |= self.last
 
-    def ask(self, name: str, amount: int) -> tuple[float, float]:
-        """Let one contestant run an amount: the seconds it took for each, and the number it returned."""
+    def ask(self, name: str, amount: int) -> float:
+        """Let one contestant run an amount: the seconds it took for each."""
         worker = self.workers[name]
         assert worker.stdin is not None
         assert worker.stdout is not None
@@ -70,17 +101,27 @@ class Contest:
         answer = worker.stdout.readline().split()
         if len(answer) != 2:
             last = (worker.stderr.read().strip() or "ended early").splitlines()[-1]
-            if "ModuleNotFoundError" in last:
-                raise ModuleNotFoundError(last.partition(": ")[2])
+            kind, _, message = last.partition(": ")
+            if kind.rpartition(".")[2] in ("NotHereError", "ImportError", "ModuleNotFoundError"):
+                raise NotHereError(message)
             raise SystemExit(f"{name}: {last}")
-        return float(answer[0]) / amount, float(answer[1])
+        self.last[name] = float(answer[1])
+        return float(answer[0]) / amount
 
-    def rounds(self, count: int, amount: int) -> dict[str, list[float]]:
+    def amounts(self, seconds: float) -> dict[str, int]:
+        """For each contestant, how much it does in about so many seconds, and at least 1: turns of equal length."""
+        return {name: max(1, round(seconds / self.turn(name, 1))) for name in self.workers}
+
+    def turn(self, name: str, amount: int) -> float:
+        """Seconds for each of the amount, on a quiet machine if that is possible."""
+        return self.watch.quietly(lambda: self.ask(name, amount))
+
+    def rounds(self, count: int, amount: int | Mapping[str, int]) -> Times:
         """Seconds for each of the amount, by contestant, one figure for every round."""
-        times: dict[str, list[float]] = {name: [] for name in self.workers}
+        times: Times = {name: [] for name in self.workers}
         for _ in range(count):
             for name, found in times.items():
-                found.append(self.ask(name, amount)[0])
+                found.append(self.turn(name, amount if isinstance(amount, int) else amount[name]))
         return times
 
     def close(self) -> None:
@@ -88,15 +129,21 @@ class Contest:
             worker.communicate()
 
 
-def report(times: dict[str, list[float]], unit: str, scale: float) -> None:
-    """Print each contestant's times, and the ratio of the first one's to every other's."""
+def ratios(times: Times, base: str = BASE) -> Times:
+    """Each contestant's time over that of the base in the same round; nothing where the base takes no part."""
+    if base not in times:
+        return {}
+    return {name: [a / b for a, b in zip(found, times[base], strict=True)] for name, found in times.items()}
+
+
+def spread(values: Sequence[float]) -> str:
+    """A median, and the range of all rounds."""
+    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
+
+
+def report(times: Times, unit: str, scale: float) -> None:
+    """Print each contestant's time, and its ratio to PyTorch's."""
+    relative = ratios(times)
     for name, found in times.items():
-        print(f"{name:>10}: {_spread([scale * t for t in found])} {unit}")
-    ours, *others = times
-    for other in others:
-        ratios = [a / b for a, b in zip(times[ours], times[other], strict=True)]
-        print(f"{'ratio':>10}: {_spread(ratios)}, {ours} over {other}")
-
-
-def _spread(values: list[float]) -> str:
-    return f"median {statistics.median(values):.2f}, {min(values):.2f} to {max(values):.2f}"
+        ratio = f", ratio {spread(relative[name])}" if name in relative else ""
+        print(f"{name:>10}: {spread([scale * t for t in found])} {unit}{ratio}")

@@ -1,152 +1,118 @@
-"""One training step (forward, backward, clipping, AdamW) of the same model: ours against PyTorch eager.
+"""One training step (forward, backward, clipping, AdamW) of the same model: ours against PyTorch, JAX and autograd.
 
-    python benchmarks/step.py [--model calculator|w1|w2|w3] [--rounds 7] [--steps 20]
+    python benchmarks/step.py [--model w1 w2 w3 calculator] [--only pytorch fast-tuned ...] [--rounds 7] [--quick]
 
-Ours four times: as the command line trains, in two processes; as a script that begins with `engine.tune()`, with and
-without kernels of Numba; and as the same script without that line. All start from the same parameters and the first
-losses must agree. PyTorch runs as installed.
+Contestants take turns of about a second. The first table has medians, and how much of the machine's peak they reach:
+the best rate of a product of two 2048 x 2048 matrices of float32 in NumPy (with `engine.tune()` and without) and
+PyTorch, measured in turns as well. The second has the ratio to PyTorch eager in the same round.
 """
 
 from __future__ import annotations
 
+import statistics
 import sys
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.contest import Contest, parser, repeat, report, serve
+from benchmarks.contest import BASE, Contest, Times, parser, ratios, repeat, serve, spread, watch_for
+from benchmarks.contestants import CONTESTANTS, Step
+from benchmarks.quiet import Watch
+from benchmarks.tables import table
+from benchmarks.workload import WORKLOADS
 
-MODELS: dict[str, tuple[dict[str, Any], int]] = {  # shape, batch size; every text fills the block
-    "calculator": (
-        {"vocab_size": 23, "block_size": 44, "n_layer": 2, "n_head": 8, "n_embd": 64, "positions": "rotary"}
-        | {"rotary_base": 100.0, "activation": "relu2", "tie": False},
-        32,
-    ),
-    "w1": ({"vocab_size": 65, "block_size": 64, "n_layer": 4, "n_head": 4, "n_embd": 128, "bias": False}, 12),
-    "w2": ({"vocab_size": 65, "block_size": 128, "n_layer": 6, "n_head": 6, "n_embd": 192, "bias": False}, 16),
-    "w3": ({"vocab_size": 65, "block_size": 256, "n_layer": 6, "n_head": 6, "n_embd": 384, "bias": False}, 4),
-}
-SETTINGS: dict[str, Any] = {"lr": 1e-3, "betas": (0.9, 0.98), "weight_decay": 0.1}
+SIDE = 2048  # of the matrices whose product gives the peak
+TURN = 1.0  # seconds
+AGREEMENT = 1e-4  # of the first losses
 
 
-def batch(name: str) -> tuple[Any, Any]:
-    """The same random text for both."""
+def product_numpy(tuned: bool) -> Step:
     import numpy as np
 
-    shape, size = MODELS[name]
-    text = np.random.default_rng(0).integers(0, shape["vocab_size"], (size, shape["block_size"] + 1))
-    return text[:, :-1], text[:, 1:]
-
-
-def command_line(name: str) -> Callable[[], float]:
-    from gpt.__main__ import prepare
-
-    prepare()  # before NumPy is imported
-    import numpy as np
-
-    from gpt.parallel import Parallel
-
-    ids, labels = batch(name)
-    pieces = list(zip(np.array_split(ids, 2), np.array_split(labels, 2), strict=True))
-    return stepping(name, lambda model: partial(Parallel(model, parts=2).backward, pieces))
-
-
-def tuned(name: str) -> Callable[[], float]:
     import engine
 
-    engine.tune()
-    return script(name)
+    if tuned:
+        engine.tune()
+    a = np.ones((SIDE, SIDE), np.float32)
+    return lambda: float((a @ a)[0, 0])
 
 
-def fast(name: str) -> Callable[[], float]:
-    import engine
-
-    engine.kernels.use("numba")
-    return tuned(name)
-
-
-def script(name: str) -> Callable[[], float]:
-    ids, labels = batch(name)
-
-    def backward(model: Any) -> float:
-        loss = model.loss(ids, labels)
-        loss.backward()
-        return float(loss.item())
-
-    return stepping(name, lambda model: partial(backward, model))
-
-
-def stepping(name: str, backward_of: Callable[[Any], Callable[[], float]]) -> Callable[[], float]:
-    """A step of a new model, given what makes the function that computes its loss and gradients."""
-    from gpt import GPT, GPTConfig
-    from gpt.training import new_model
-    from nn import clip_grad_norm
-    from nn.optim import AdamW
-
-    model = new_model(lambda: GPT(GPTConfig(**MODELS[name][0])), seed=0)
-    parameters = model.parameters()
-    optimizer = AdamW(parameters, **SETTINGS)
-    backward = backward_of(model)
-
-    def step() -> float:
-        loss = backward()
-        clip_grad_norm(parameters, 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-        return loss
-
-    return step
-
-
-def pytorch(name: str) -> Callable[[], float]:
+def product_pytorch() -> Step:
     import torch
 
-    from benchmarks.torch_gpt import TorchGPT
-    from gpt import GPT, GPTConfig
-    from gpt.training import new_model
-
-    config = GPTConfig(**MODELS[name][0])
-    model = TorchGPT(config)
-    state = new_model(lambda: GPT(config), seed=0).state_dict()
-    tied = {"head.weight": state["embedding.weight"]} if config.tie else {}  # PyTorch wants it under both paths
-    model.load_state_dict({key: torch.from_numpy(value) for key, value in {**state, **tied}.items()})
-    optimizer = torch.optim.AdamW(model.parameters(), **SETTINGS)
-    ids, labels = (torch.from_numpy(array) for array in batch(name))
-
-    def step() -> float:
-        loss = model.loss(ids, labels)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-        return float(loss.detach())
-
-    return step
+    a = torch.ones(SIDE, SIDE)
+    return lambda: float((a @ a)[0, 0])
 
 
-CONTESTANTS = {"command-line": command_line, "fast": fast, "tuned": tuned, "script": script, "pytorch": pytorch}
+PRODUCTS: dict[str, tuple[str, Callable[[], Step]]] = {
+    "product-numpy": ("NumPy", lambda: product_numpy(tuned=False)),
+    "product-numpy-tuned": ("NumPy after `engine.tune()`", lambda: product_numpy(tuned=True)),
+    "product-pytorch": ("PyTorch", product_pytorch),
+}
+
+
+def peaks(rounds: int, watch: Watch) -> dict[str, float]:
+    """The best rate of each library in a large product, in operations a second."""
+    contest = Contest(__file__, list(PRODUCTS), watch=watch)
+    times = contest.rounds(rounds, contest.amounts(TURN / 2))
+    contest.close()
+    return {name: 2 * SIDE**3 / min(found) for name, found in times.items()}
+
+
+def measured(model: str, names: list[str], rounds: int, watch: Watch) -> Times:
+    """Seconds of a step. SystemExit if the first losses differ: then these are not the same model."""
+    contest = Contest(__file__, names, ["--model", model], watch)
+    for reason in contest.left_out:
+        print(f"{model}: {reason}\n")
+    losses = contest.first
+    print(f"{model}: first losses {', '.join(f'{n} {loss:.6f}' for n, loss in losses.items())}", file=sys.stderr)
+    if max(losses.values()) - min(losses.values()) > AGREEMENT:
+        raise SystemExit(f"{model}: the first losses differ, so these are not the same model: {losses}")
+    times = contest.rounds(rounds, contest.amounts(TURN))
+    contest.close()
+    return times
 
 
 def main() -> None:
-    arguments = parser(__doc__, CONTESTANTS, rounds=7)
-    arguments.add_argument("--model", choices=MODELS, default="calculator")
-    arguments.add_argument("--steps", type=int, default=20)
+    arguments = parser(__doc__, [*CONTESTANTS, *PRODUCTS], rounds=7)
+    arguments.add_argument("--model", nargs="+", choices=WORKLOADS, default=["calculator"])
+    arguments.add_argument("--only", nargs="+", choices=CONTESTANTS, default=[*CONTESTANTS])
     args = arguments.parse_args()
+    if args.worker in PRODUCTS:
+        product = PRODUCTS[args.worker][1]()
+        serve(lambda times: repeat(product, times))
+        return
     if args.worker:
-        step = CONTESTANTS[args.worker](args.model)
+        step = CONTESTANTS[args.worker].step(WORKLOADS[args.model[0]])
         serve(lambda steps: repeat(step, steps))
         return
-    contest = Contest(__file__, list(CONTESTANTS), ["--model", args.model])
-    losses = contest.first
-    print(f"model {args.model}; first losses " + ", ".join(f"{name} {loss:.6f}" for name, loss in losses.items()))
-    if max(losses.values()) - min(losses.values()) > 1e-4:
-        raise SystemExit("the first losses differ: these are not the same model")
-    contest.rounds(1, 5)
-    report(contest.rounds(args.rounds, args.steps), "ms per step", 1000)
-    contest.close()
+    watch = watch_for(args.rounds)
+    rates = peaks(args.rounds, watch)
+    times = {model: measured(model, args.only, args.rounds, watch) for model in args.model}
+    peak = max(rates.values())
+    said = ", ".join(f"{PRODUCTS[name][0]} {rate / 1e9:.0f}" for name, rate in rates.items())
+    print(f"A product of {SIDE} x {SIDE} matrices, billions of operations a second: {said}.\n")
+    head = ["ms a step (share of that peak)", *args.model]
+    names = [name for name in args.only if any(name in found for found in times.values())]
+    print(table(head, [[CONTESTANTS[n].title, *(_time(times[m], n, m, peak) for m in args.model)] for n in names]))
+    if BASE in names:
+        print()
+        head = ["time relative to PyTorch eager", *args.model]
+        shown = [n for n in names if n != BASE]
+        print(table(head, [[CONTESTANTS[n].title, *(_ratio(times[m], n) for m in args.model)] for n in shown]))
+    print(f"\nMedians and ranges of {args.rounds} rounds. {watch}")
+
+
+def _time(times: Times, name: str, model: str, peak: float) -> str:
+    if name not in times:
+        return ""
+    seconds = statistics.median(times[name])
+    return f"{1e3 * seconds:.1f} ({WORKLOADS[model].flops() / seconds / peak:.0%})"
+
+
+def _ratio(times: Times, name: str) -> str:
+    return spread(ratios(times)[name]) if name in times else ""
 
 
 if __name__ == "__main__":

@@ -68,11 +68,13 @@ class TorchGPT(torch.nn.Module):
             angles = torch.arange(c.block_size)[:, None] * rates
             self.cos, self.sin = angles.cos(), angles.sin()
 
-    def loss(self, ids: Any, labels: Any) -> Any:
+    def logits(self, ids: Any) -> Any:
         x = self.embedding(ids)
         if self.positions is not None:
             x = x + self.positions.weight[: ids.shape[1]]
         for block in self.blocks:
             x = block(x, self.cos, self.sin)
-        logits = self.head(self.norm(x))
-        return functional.cross_entropy(logits.flatten(0, 1), labels.flatten())
+        return self.head(self.norm(x))
+
+    def loss(self, ids: Any, labels: Any) -> Any:
+        return functional.cross_entropy(self.logits(ids).flatten(0, 1), labels.flatten())

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import resource
 import statistics
 import subprocess
 import sys
@@ -28,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import torch
 
 import viz
+from benchmarks.machine import peak_memory
 from benchmarks.torch_models import MODELS
 
 HEAD = (
@@ -42,11 +42,6 @@ def seconds(work: Callable[[], Any]) -> tuple[float, Any]:
     return time.perf_counter() - began, result
 
 
-def peak() -> float:
-    """The most memory that this process has had so far, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
-
-
 def watched(name: str, rounds: int, dropout: bool) -> str:
     """The row of one model."""
     torch.manual_seed(0)
@@ -58,13 +53,13 @@ def watched(name: str, rounds: int, dropout: bool) -> str:
         with viz.scopes(model):
             loss = loss_of()
         taken = seconds(lambda loss=loss: loss.backward(retain_graph=True))[0]  # type: ignore[misc]
-        before = peak()
+        before = peak_memory()
         taken_by_trace, flow = seconds(lambda loss=loss: viz.trace(loss))  # type: ignore[misc]
         if number:
             plain.append(taken)
             traced.append(taken_by_trace)
         else:  # the first round warms up, and tells the memory
-            extra = peak() - before
+            extra = peak_memory() - before
     ratio = statistics.median(b / a for a, b in zip(plain, traced, strict=True))
     boxes = [len(flow.fold(depth).nodes) for depth in (1, 2)]
     return (

@@ -1,0 +1,139 @@
+"""Sampling: characters a second from the W1 model, one text at a time, ours against PyTorch and JAX.
+
+    python benchmarks/sampling.py [--rounds 7] [--quick]
+
+Everyone takes the likeliest character each time, and runs the model over the last 64 characters again for each new one:
+nobody keeps keys and values. The probability of the text must agree. Ours is `gpt.generate`; JAX pads the text to 64
+characters, because a compiled function has one shape.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import statistics
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.contest import Contest, parser, ratios, serve, spread, watch_for
+from benchmarks.contestants import CONTESTANTS, torch_model
+from benchmarks.tables import table
+from benchmarks.workload import WORKLOADS
+
+W1 = WORKLOADS["w1"]
+TURN = 1.0  # seconds
+CHECKED = 80  # characters whose probability is compared; more than the model reads at once
+
+Sampler = Callable[[int], float]  # the mean log probability of so many characters
+
+
+def ours(kernels: str, tuned: bool) -> Sampler:
+    import engine
+
+    engine.kernels.use(kernels)
+    if tuned:
+        engine.tune()
+    from gpt.sampling import generate
+    from gpt.tokenizer import CharTokenizer
+
+    model = W1.model()
+    tokenizer = CharTokenizer("".join(map(chr, range(48, 48 + W1.config.vocab_size))))
+
+    def sample(count: int) -> float:
+        _, probability = generate(model, tokenizer, tokenizer.characters[0], limit=count, end="")
+        return math.log(probability) / count
+
+    return sample
+
+
+def by(scores: Callable[[list[int]], Any], log_probabilities: Callable[[Any], Any]) -> Sampler:
+    """A sampler for functions of a library: the scores after a text, and their logarithms as probabilities."""
+
+    def sample(count: int) -> float:
+        ids, total = [0], 0.0
+        for _ in range(count):
+            found = log_probabilities(scores(ids[-W1.config.block_size :]))
+            ids.append(int(found.argmax()))
+            total += float(found[ids[-1]])
+        return total / count
+
+    return sample
+
+
+def pytorch() -> Sampler:
+    import torch
+
+    model = torch_model(W1)
+
+    def scores(ids: list[int]) -> Any:
+        with torch.no_grad():
+            return model.logits(torch.tensor([ids]))[0, -1]
+
+    return by(scores, lambda row: torch.log_softmax(row.double(), -1))
+
+
+def jax() -> Sampler:
+    os.environ["JAX_PLATFORMS"] = "cpu"
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    from benchmarks.functional_gpt import Library, logits
+
+    library = Library(jnp, jax.lax.stop_gradient)
+    parameters = {name: jnp.asarray(value) for name, value in W1.model().state_dict().items()}
+
+    def last(padded: Any, length: Any) -> Any:
+        return jax.nn.log_softmax(logits(parameters, padded, W1.config, library)[0, length - 1])
+
+    compiled = jax.jit(last)
+
+    def scores(ids: list[int]) -> Any:
+        padded = np.zeros((1, W1.config.block_size), np.int32)
+        padded[0, : len(ids)] = ids
+        return np.asarray(compiled(padded, len(ids)))
+
+    return by(scores, lambda row: row)
+
+
+SAMPLERS: dict[str, Callable[[], Sampler]] = {
+    "pytorch": pytorch,
+    "jax": jax,
+    "plain": partial(ours, "numpy", tuned=False),
+    "plain-tuned": partial(ours, "numpy", tuned=True),
+    "fast": partial(ours, "numba", tuned=False),
+    "fast-tuned": partial(ours, "numba", tuned=True),
+}
+
+
+def main() -> None:
+    args = parser(__doc__, SAMPLERS, rounds=7).parse_args()
+    if args.worker:
+        serve(SAMPLERS[args.worker]())
+        return
+    watch = watch_for(args.rounds)
+    contest = Contest(__file__, list(SAMPLERS), watch=watch)
+    for reason in contest.left_out:
+        print(f"{reason}\n")
+    for name in contest.workers:
+        contest.ask(name, CHECKED)
+    if max(contest.last.values()) - min(contest.last.values()) > 1e-3:
+        raise SystemExit(f"the probabilities of the texts differ: {contest.last}")
+    times = contest.rounds(args.rounds, contest.amounts(TURN))
+    contest.close()
+    relative = ratios(times)
+    rows = [
+        [CONTESTANTS[name].title, f"{1 / statistics.median(found):,.0f}", spread(relative[name]) if relative else ""]
+        for name, found in times.items()
+    ]
+    print(table(["sampling, w1", "characters a second", "time relative to PyTorch eager"], rows))
+    print(f"\nMedians and ranges of {args.rounds} rounds. {watch}")
+
+
+if __name__ == "__main__":
+    main()
