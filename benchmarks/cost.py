@@ -26,7 +26,7 @@ from benchmarks.quiet import Watch
 from benchmarks.tables import table
 from benchmarks.workload import Workload, nano
 from viz.charts import STYLE
-from viz.charts.axes import Axis, frame
+from viz.charts.axes import Axis
 from viz.charts.marks import short, tag, words
 
 TURN = 0.4  # seconds
@@ -88,7 +88,7 @@ def point(sweep: str, value: int, rounds: int, watch: Watch) -> Point:
 
 # ---- the picture ---------------------------------------------------------------------------------------------------
 
-WIDTH, HEIGHT, LEFT, TOP, BOTTOM, GAP = 250, 190, 46, 34, 44, 10
+WIDTH, HEIGHT, LEFT, TOP, BOTTOM, GAP = 250, 190, 46, 34, 44, 14
 HEAD = 40  # pixels above the panels, for the key
 LOOK = {
     "blameflow": "ours",
@@ -134,13 +134,29 @@ def _key(columns: list[list[Point]]) -> str:
 def _panel(curves: dict[str, list[tuple[float, float]]], quantity: str, growing: str) -> str:
     points = [point for curve in curves.values() for point in curve]
     bottom = HEIGHT - BOTTOM
-    across = Axis.of([x for x, _ in points], LEFT, WIDTH - 4, log=True)
+    across = Axis.of([x for x, _ in points], LEFT + 10, WIDTH - 14, log=True)
     up = Axis.of([y for _, y in points], bottom - 4, TOP, log=True)
-    marks = [words(quantity, 0, 16, "name"), frame(across, up, bottom, growing)]
+    marks = [words(quantity, 0, 16, "name"), words(growing, WIDTH - 4, HEIGHT - 8, "name", "end")]
+    for value in up.ticks():
+        at = up.place(value)
+        marks.append(tag("line", class_="grid", x1=LEFT, x2=WIDTH - 4, y1=at, y2=at))
+        marks.append(words(short(value), LEFT - 8, at + 4, "tick", "end"))
+    marks.append(tag("line", class_="axis", x1=LEFT, x2=WIDTH - 4, y1=bottom, y2=bottom))
+    for value in sorted({x for x, _ in points}):
+        at = across.place(value)
+        marks.append(tag("line", class_="axis", x1=at, x2=at, y1=bottom, y2=bottom + 5))
+        marks.append(words(_brief(value), at, bottom + 19, "tick", "middle"))
     for name, curve in curves.items():
         path = " ".join(f"{across.place(x):.1f},{up.place(y):.1f}" for x, y in curve if y > 0)
         marks.append(tag("polyline", class_=f"curve {LOOK[name]}", points=path))
     return "".join(marks)
+
+
+def _brief(count: float) -> str:
+    """A count in at most four letters or so: 48, 406k, 3.2M."""
+    if count < 1e4:
+        return f"{count:.0f}"
+    return f"{count / 1e3:.0f}k" if count < 1e6 else f"{count / 1e6:.1f}M"
 
 
 # ---- the command ---------------------------------------------------------------------------------------------------
@@ -149,7 +165,7 @@ def _panel(curves: dict[str, list[tuple[float, float]]], quantity: str, growing:
 def rows(found: dict[str, list[Point]]) -> list[list[str]]:
     return [
         [
-            f"{SWEEPS[name].name} {short(p.x)}",
+            f"{SWEEPS[name].name} {_brief(p.x)}",
             *(_cell(p.costs[c]) if c in p.costs else "" for c in CONTESTANTS),
         ]
         for name, points in found.items()
