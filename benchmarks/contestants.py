@@ -185,8 +185,8 @@ CONTESTANTS = {
     "jax": Contestant("JAX, jit", jax),
     "autograd": Contestant("HIPS autograd", autograd),
     "plain": Contestant("blameflow, NumPy alone", partial(ours, kernels="numpy", tuned=False)),
-    "plain-tuned": Contestant("the same after `engine.tune()`", partial(ours, kernels="numpy", tuned=True)),
+    "plain-tuned": Contestant("blameflow, NumPy alone, tuned", partial(ours, kernels="numpy", tuned=True)),
     "fast": Contestant("blameflow, kernels", partial(ours, kernels="numba", tuned=False)),
-    "fast-tuned": Contestant("the same after `engine.tune()`", partial(ours, kernels="numba", tuned=True)),
+    "fast-tuned": Contestant("blameflow, kernels, tuned", partial(ours, kernels="numba", tuned=True)),
     "command-line": Contestant("`blameflow train`", command_line),
 }
