@@ -12,6 +12,7 @@ import numpy as np
 
 from engine import Tensor
 from engine.arrays import Array
+from engine.tensor import wrap
 from nn.settings import not_negative
 from nn.trainable import described, tensors
 
@@ -34,7 +35,7 @@ def clip_grad_norm(parameters: Iterable[Tensor] | Tensor, max_norm: float) -> fl
         raise FloatingPointError(f"clip_grad_norm: {what} is not finite; lower the learning rate")
     if norm > max_norm:
         for p, g in found:
-            p.grad = Tensor(_scaled(g, max_norm / norm))
+            p.grad = wrap(_scaled(g, max_norm / norm), None)
     return norm
 
 

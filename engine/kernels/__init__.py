@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from functools import wraps
+from functools import cache, wraps
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
@@ -114,6 +114,7 @@ def _or(op: Primitive, which: str, own: Rule) -> Rule:
     return either
 
 
+@cache
 def _table() -> ModuleType:
     """The file with all kernels; ImportError if Numba is not installed or does not work."""
     try:

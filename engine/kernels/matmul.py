@@ -38,12 +38,16 @@ def forward(x: Any, y: Any) -> Array | None:
     left, right = _layout(x), _layout(y)
     if rows * length * columns < _LARGE or left is None or right is None:
         return None
+    (x, x_transposed), (y, y_transposed) = left, right
+    if x.ndim == y.ndim == 2:
+        out = np.empty((rows, columns), x.dtype)
+        _product(out.size * length, x, x_transposed, y, y_transposed, out)
+        return out
     try:
         outer = np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
     except ValueError:  # the op says what is wrong
         return None
     out = np.empty((*outer, rows, columns), x.dtype)
-    (x, x_transposed), (y, y_transposed) = left, right
     x, y = (np.broadcast_to(matrix, (*outer, *matrix.shape[-2:])) for matrix in (x, y))
     for index in np.ndindex(outer):
         _product(out.size * length, x[index], x_transposed, y[index], y_transposed, out[index])
