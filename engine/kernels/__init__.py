@@ -37,6 +37,7 @@ from engine.threads import kernels_serve
 NUMPY, NUMBA = "numpy", "numba"
 
 _SERVED = (ops.gelu, ops.layer_norm, ops.matmul, ops.scaled_dot_product_attention)
+_FORWARD_ONLY = (ops.matmul,)  # its rules call matmul
 
 
 class _Implementation(NamedTuple):
@@ -83,7 +84,9 @@ def _serve() -> None:
     for op in _SERVED:
         own = _plain[op] = _Implementation(op.forward, op.vjp)
         forward = _or(op, "forward", own.forward)
-        if isinstance(own.vjp, Joint):
+        if op in _FORWARD_ONLY:
+            op.implement(forward, own.vjp)
+        elif isinstance(own.vjp, Joint):
             op.implement(forward, Joint(_or(op, "backward", own.vjp.rule)))
         else:
             op.implement(forward, tuple(rule and _or(op, "backward", rule) for rule in own.vjp))

@@ -96,17 +96,17 @@ def test_programs_shrink_to_the_steps_that_matter(op: str) -> None:
 # ---- wrong sweeps ----------------------------------------------------------------------------------------------------
 
 MISTAKES = {
-    "= for +=": ("collected[parent] = before + contribution", "collected[parent] = contribution"),
-    "the first only": ("collected[parent] = before + contribution", "pass"),
-    "twice": ("before + contribution", "before + contribution + contribution"),
+    "= for +=": ("(widened(before) if contribution.dtype is HALF else before) + contribution", "contribution"),
+    "the first only": ("(widened(before) if contribution.dtype is HALF else before) + contribution", "before"),
+    "twice": ("else before) + contribution", "else before) + contribution + contribution"),
     "any order": ("heappop(pending)[1]", "pending.pop()[1]"),
     "not saved for": ("contribution = run(g, saved)", "contribution = run(g, saved); g = contribution"),
 }
 
 
 def mistaken(before: str, after: str) -> Any:
-    """The reverse sweep with one piece of its source replaced."""
-    source = inspect.getsource(sweeps.reverse_sweep)
+    """The reverse sweep, and how it adds contributions, with one piece of their source replaced."""
+    source = inspect.getsource(sweeps.reverse_sweep) + inspect.getsource(sweeps._added)
     assert source.count(before) == 1
     names = dict(vars(sweeps))
     exec(source.replace(before, after), names)

@@ -143,7 +143,7 @@ because(
 )
 because(
     "the same result, only slower",
-    "linear.vjp(x): lambda g, weight: (⟦rows(g) → g⟧ @ weight).reshape(*g.shape[:-1], weight.shape[1])",
+    "linear.vjp(x): lambda g, weight: matmul(⟦rows(g) → g⟧, weight).reshape(*g.shape[:-1], weight.shape[1])",
     "embedding._backward: ⟦if size <= _SMALL_TABLE: → if not size <= _SMALL_TABLE:⟧",
     "embedding._backward: if ⟦size <= _SMALL_TABLE → size < _SMALL_TABLE⟧:",
     "embedding._backward: if ⟦size <= _SMALL_TABLE → size >= _SMALL_TABLE⟧:",

@@ -60,7 +60,7 @@ def subjects(ops: Sequence[Primitive]) -> list[Subject]:
         if op not in found[function].ops:
             found[function].ops.append(op)
 
-    forward = {helper for op in ops for helper in helpers(op.forward)}
+    forward = {helper for op in ops for helper in helpers(inspect.unwrap(op.forward))}
     for op in ops:
         for name, root in roots(op):
             visit(root, name, op.name)
@@ -75,12 +75,13 @@ def subjects(ops: Sequence[Primitive]) -> list[Subject]:
 
 
 def roots(op: Primitive) -> Iterator[tuple[str, Any]]:
-    """The rules of an op and its reference, with names for them."""
+    """The rules of an op and its reference as they are written, with names for them; not a kernel around a rule."""
     given: Any
     for way, given in (("vjp", op.vjp), ("jvp", op.jvp)):
         rules = [given.rule] if isinstance(given, Joint) else () if given is None or given is LINEAR else given
         for rule, argument in zip(rules, op.signature.arguments, strict=False):
             if rule is not None and rule is not LINEAR:
+                rule = inspect.unwrap(rule)
                 named = rule.__name__ != "<lambda>"
                 yield _qualified(rule) if named else f"{op.name}.{way}({argument})", rule
     if op.reference is not None:
