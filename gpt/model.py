@@ -12,6 +12,7 @@ import numpy as np
 
 import engine
 from nn import (
+    Cache,
     Dropout,
     Embedding,
     LayerNorm,
@@ -111,29 +112,33 @@ class GPT(Module):
             rotary=rotary,
         )
 
-    def forward(self, ids: Any, only: Any = None) -> Any:
+    def forward(self, ids: Any, only: Any = None, cache: Cache | None = None) -> Any:
         """Logits (batch, time, vocab_size), or (n, vocab_size) at the positions of a boolean mask `only` (batch, time).
 
-        No later layer attends to the last block's output at other positions, so leaving it out changes no logit.
+        No later layer attends to the last block's output at other positions, so leaving it out changes no logit. With
+        a cache, ids are what follows on those it has read, and the logits are the same as after reading all at once.
         """
-        if ids.ndim != 2 or ids.shape[1] > self.config.block_size:
+        read = 0 if cache is None else cache.length
+        if ids.ndim != 2 or read + ids.shape[1] > self.config.block_size:
+            before = f", {read} of them read before" if read else ""
             raise ValueError(
-                f"GPT: ids must be (batch, time) with time up to {self.config.block_size}, not {ids.shape}"
+                f"GPT: ids must be (batch, time) with time up to {self.config.block_size}{before}, not {ids.shape}"
             )
         *blocks, last = self.blocks
-        x = self._embedded(ids)
+        x = self._embedded(ids, read)
         for block in blocks:
-            x = block(x)
-        x = last(x, only)
+            x = block(x, cache=cache)
+        x = last(x, only, cache)
+        if cache is not None:
+            cache.advance(ids.shape[1])
         x = x if self.norm is None else self.norm(x)
         return self.head(x)
 
-    def _embedded(self, ids: Any) -> Any:
-        """The input of the first block: (batch, time, channels)."""
+    def _embedded(self, ids: Any, start: int = 0) -> Any:
+        """The input of the first block, for ids from position `start`: (batch, time, channels)."""
         x = self.embedding(ids)
-        for module in (self.positions, self.dropout):
-            x = x if module is None else module(x)
-        return x
+        x = x if self.positions is None else self.positions(x, start)
+        return x if self.dropout is None else self.dropout(x)
 
     def attention_weights(self, ids: Any) -> list[Any]:
         """For each block, how much each position attends to each: (batch, heads, time, time). No graph is recorded."""

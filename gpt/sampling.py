@@ -15,16 +15,27 @@ from engine.arrays import Array
 from gpt.calculator import Encoded, take
 from gpt.model import GPT, IGNORED
 from gpt.tokenizer import CharTokenizer
+from nn import Cache
 from nn.settings import not_negative
 
 
-def next_logits(model: GPT, ids: Array) -> Array:
+def next_logits(model: GPT, ids: Array, cache: Cache | None = None) -> Array:
     """The score of each character to come next after each row of ids, (batch, vocab_size).
+
+    With a cache, only what it has not read of ids is read. A text longer than the model's block is read from a later
+    beginning, which moves with every character, so a cache is of no use then.
 
     Raises FloatingPointError where the scores give no probabilities: one is nan or infinite, or all are -infinity.
     """
+    block = model.config.block_size
+    if ids.shape[1] > block:
+        ids, cache = ids[:, -block:], None
+    elif cache is not None:
+        ids = ids[:, cache.length :]
+    last = np.zeros(ids.shape, bool)
+    last[:, -1] = True
     with no_grad(), np.errstate(all="ignore"):
-        logits = model(ids[:, -model.config.block_size :]).numpy()[:, -1].astype(np.float64)
+        logits = model(ids, last, cache).numpy().astype(np.float64)
     if not np.isfinite(logits.max(axis=-1)).all():
         raise FloatingPointError("the model's scores are not finite, so its training diverged; use another run")
     return logits
@@ -61,8 +72,9 @@ def generate(
     ids = tokenizer.encode(prompt or end)[None]
     log_probability = 0.0
     continuation: list[int] = []
+    cache = Cache()
     for _ in range(limit):
-        logits = next_logits(model, ids)[0]
+        logits = next_logits(model, ids, cache)[0]
         if temperature == 0:
             choice = int(logits.argmax())
         else:

@@ -4,6 +4,7 @@ Read next: `nn/module.py`, the base class of every layer.
 """
 
 from nn import init, losses, optim, schedules
+from nn.cache import Cache
 from nn.clipping import clip_grad_norm
 from nn.containers import ModuleList, Sequential
 from nn.layers import GELU, Dropout, Embedding, LayerNorm, Linear, ReLU, RMSNorm, SiLU
@@ -13,6 +14,7 @@ from nn.transformer import FeedForward, MultiHeadAttention, TransformerBlock
 
 __all__ = [
     "GELU",
+    "Cache",
     "Dropout",
     "Embedding",
     "FeedForward",

@@ -3,7 +3,9 @@
 Learned and sinusoidal positions are added to the embedding. Rotary positions rotate queries and keys instead (Su et
 al. 2021): the inner product of two vectors rotated by m and n times an angle depends on m - n only.
 
-Read next: `nn/transformer.py`.
+`start` is the position of the first of the vectors given, where the beginning of a text was read before.
+
+Read next: `nn/cache.py`.
 """
 
 from __future__ import annotations
@@ -31,8 +33,8 @@ class LearnedPositions(Module):
     def __init__(self, block: int, channels: int) -> None:
         self.weight = init.normal(*sizes("LearnedPositions", block=block, channels=channels))
 
-    def forward(self, x: Any) -> Any:
-        return x + self.weight[: x.shape[-2]]
+    def forward(self, x: Any, start: int = 0) -> Any:
+        return x + self.weight[start : start + x.shape[-2]]
 
 
 def _angles(block: int, pairs: int, base: float) -> Any:
@@ -52,8 +54,8 @@ class SinusoidalPositions(Module):
     def tensors(self) -> Any:
         return iter(())  # the configuration determines the table, so it is not part of the state
 
-    def forward(self, x: Any) -> Any:
-        return x + self._table[: x.shape[-2]]
+    def forward(self, x: Any, start: int = 0) -> Any:
+        return x + self._table[start : start + x.shape[-2]]
 
 
 class RotaryPositions(Module):
@@ -73,8 +75,8 @@ class RotaryPositions(Module):
         self.base = positive("RotaryPositions", "base", base)
         self._phases = np.exp(1j * _angles(block, channels // 2, self.base))
 
-    def forward(self, x: Any) -> Any:
-        return engine.rotary(x, phases=self._phases[: x.shape[-2]])
+    def forward(self, x: Any, start: int = 0) -> Any:
+        return engine.rotary(x, phases=self._phases[start : start + x.shape[-2]])
 
     def extra_repr(self) -> str:
         return f"{self.channels}, base={self.base:g}"

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 import engine
+from nn.cache import Cache
 from nn.layers import Dropout, LayerNorm, Linear
 from nn.module import Module
 from nn.positions import RotaryPositions
@@ -64,10 +65,18 @@ class MultiHeadAttention(Module):
         self.output = Linear(channels, channels, bias=bias)
         self.dropout = Dropout(dropout) if probability("MultiHeadAttention", "dropout", dropout) else None
 
-    def forward(self, x: Any) -> Any:
-        query, key = self._query_and_key(x)
+    def forward(self, x: Any, cache: Cache | None = None) -> Any:
+        """With a cache, x is what follows on the positions that were read, which it looks at too."""
+        if cache is not None and not self.causal:
+            raise ValueError("MultiHeadAttention: a cache needs causal=True, or earlier positions would change")
+        start = 0 if cache is None else cache.length
+        query, key = self._query_and_key(x, start)
         value = self._split(self.value(x))
-        averages = engine.scaled_dot_product_attention(query, key, value, causal=self.causal)
+        if cache is not None:
+            key, value = cache.extended(self, key, value)
+        mask = np.tri(x.shape[1], start + x.shape[1], start, dtype=bool) if start and x.shape[1] > 1 else None
+        causal = self.causal and not start
+        averages = engine.scaled_dot_product_attention(query, key, value, mask=mask, causal=causal)
         averages = averages.swapaxes(1, 2).reshape(x.shape)  # from (batch, heads, time, channels / heads)
         out = self.output(averages)
         return out if self.dropout is None else self.dropout(out)
@@ -84,10 +93,10 @@ class MultiHeadAttention(Module):
                 scores = engine.where(np.tri(x.shape[1], dtype=bool), scores, -math.inf)
             return engine.softmax(scores)
 
-    def _query_and_key(self, x: Any) -> tuple[Any, Any]:
+    def _query_and_key(self, x: Any, start: int = 0) -> tuple[Any, Any]:
         """Queries and keys, each (batch, heads, time, channels / heads), rotated by position if there is a `rotary`."""
         query, key = self._split(self.query(x)), self._split(self.key(x))
-        return (query, key) if self.rotary is None else (self.rotary(query), self.rotary(key))
+        return (query, key) if self.rotary is None else (self.rotary(query, start), self.rotary(key, start))
 
     def _split(self, x: Any) -> Any:
         """(batch, time, channels) to (batch, heads, time, channels / heads)."""
@@ -156,12 +165,15 @@ class TransformerBlock(Module):
         with engine.no_grad():
             return self.attention.weights(x if self.norm == "post" else self.attention_norm(x))
 
-    def forward(self, x: Any, only: Any = None) -> Any:
-        """With a boolean mask `only` (batch, time), what follows attention runs at its n positions: (n, channels)."""
+    def forward(self, x: Any, only: Any = None, cache: Cache | None = None) -> Any:
+        """With a boolean mask `only` (batch, time), what follows attention runs at its n positions: (n, channels).
+
+        With a cache, x is what follows on the positions that were read.
+        """
         if self.norm == "post":
-            x = self.attention_norm(x + self.attention(x))
+            x = self.attention_norm(x + self.attention(x, cache))
             x = x if only is None else x[only]
             return self.feed_forward_norm(x + self.feed_forward(x))
-        x = x + self.attention(self.attention_norm(x))
+        x = x + self.attention(self.attention_norm(x), cache)
         x = x if only is None else x[only]
         return x + self.feed_forward(self.feed_forward_norm(x))
