@@ -36,7 +36,7 @@ from engine.threads import kernels_serve
 
 NUMPY, NUMBA = "numpy", "numba"
 
-_SERVED = (ops.gelu, ops.layer_norm, ops.matmul, ops.scaled_dot_product_attention)
+SERVED = (ops.gelu, ops.layer_norm, ops.matmul, ops.scaled_dot_product_attention)
 _FORWARD_ONLY = (ops.matmul,)  # its rules call matmul
 
 
@@ -81,7 +81,7 @@ def update(name: str, value: Any, *arrays: Any, **settings: Any) -> bool:
 
 
 def _serve() -> None:
-    for op in _SERVED:
+    for op in SERVED:
         own = _plain[op] = _Implementation(op.forward, op.vjp)
         forward = _or(op, "forward", own.forward)
         if op in _FORWARD_ONLY:
