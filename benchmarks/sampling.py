@@ -2,9 +2,9 @@
 
     python benchmarks/sampling.py [--rounds 7] [--quick]
 
-Everyone takes the likeliest character each time, and runs the model over the last 64 characters again for each new one:
-nobody keeps keys and values. The probability of the text must agree. Ours is `gpt.generate`; JAX pads the text to 64
-characters, because a compiled function has one shape.
+Everyone takes the likeliest character each time, in texts of 64. Ours is `gpt.generate`, which keeps keys and values;
+PyTorch and JAX run the model over the whole text again for each character. The probability of the text must agree. JAX
+pads the text to 64 characters, because a compiled function has one shape.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from benchmarks.workload import WORKLOADS
 
 W1 = WORKLOADS["w1"]
 TURN = 1.0  # seconds
-CHECKED = 80  # characters whose probability is compared; more than the model reads at once
+TEXT = W1.config.block_size - 1  # characters after the first; a longer text is read from a later beginning
 
-Sampler = Callable[[int], float]  # the mean log probability of so many characters
+Sampler = Callable[[int], float]  # samples so many characters, in texts of this length; the mean log probability
 
 
 def ours(kernels: str, tuned: bool) -> Sampler:
@@ -44,25 +44,30 @@ def ours(kernels: str, tuned: bool) -> Sampler:
     model = W1.model()
     tokenizer = CharTokenizer("".join(map(chr, range(48, 48 + W1.config.vocab_size))))
 
-    def sample(count: int) -> float:
-        _, probability = generate(model, tokenizer, tokenizer.characters[0], limit=count, end="")
-        return math.log(probability) / count
+    def text(count: int) -> float:
+        return math.log(generate(model, tokenizer, tokenizer.characters[0], limit=count, end="")[1])
 
-    return sample
+    return partial(texts, text)
+
+
+def texts(text: Callable[[int], float], count: int) -> float:
+    """The sampler made of a function that samples one text of so many characters and returns its log probability."""
+    sizes = [min(TEXT, count - start) for start in range(0, count, TEXT)]
+    return sum(map(text, sizes)) / count
 
 
 def by(scores: Callable[[list[int]], Any], log_probabilities: Callable[[Any], Any]) -> Sampler:
     """A sampler for functions of a library: the scores after a text, and their logarithms as probabilities."""
 
-    def sample(count: int) -> float:
+    def text(count: int) -> float:
         ids, total = [0], 0.0
         for _ in range(count):
-            found = log_probabilities(scores(ids[-W1.config.block_size :]))
+            found = log_probabilities(scores(ids))
             ids.append(int(found.argmax()))
             total += float(found[ids[-1]])
-        return total / count
+        return total
 
-    return sample
+    return partial(texts, text)
 
 
 def pytorch() -> Sampler:
@@ -121,7 +126,7 @@ def main() -> None:
     for reason in contest.left_out:
         print(f"{reason}\n")
     for name in contest.workers:
-        contest.ask(name, CHECKED)
+        contest.ask(name, TEXT)
     if max(contest.last.values()) - min(contest.last.values()) > 1e-3:
         raise SystemExit(f"the probabilities of the texts differ: {contest.last}")
     times = contest.rounds(args.rounds, contest.amounts(TURN))
