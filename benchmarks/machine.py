@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
@@ -17,13 +16,15 @@ def description() -> str:
     import numpy as np
 
     from engine.blas import openblas
+    from gpt.doctor import processor
+    from gpt.processes import cores
 
     built: Any = np.show_config(mode="dicts")
     blas = built["Build Dependencies"]["blas"]
     library = openblas()
     kernels = f", its kernels for {library.core}" if library else ""
     parts = [
-        f"{_processor()}, {_cores()} cores",
+        f"{processor()}, {cores()} cores",
         f"{platform.system()}, Python {platform.python_version()}",
         f"NumPy {np.__version__} with {blas['name']} {blas['version']}{kernels}",
         ", ".join(_installed(package, name) for package, name in LIBRARIES.items()),
@@ -36,20 +37,6 @@ def _installed(package: str, name: str) -> str:
         return f"{name} {version(package)}"
     except PackageNotFoundError:
         return f"no {name}"
-
-
-def _cores() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _processor() -> str:
-    try:
-        described = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in described.splitlines() if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 def peak_memory() -> float:

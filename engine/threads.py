@@ -25,8 +25,8 @@ class _Threads:
         self.kernels = False
 
     def divide(self) -> None:
-        library = openblas() if self.chosen is not None else None
-        if library is not None and self.chosen is not None:
+        """Set OpenBLAS's threads; nothing as long as the program has not chosen."""
+        if self.chosen is not None and (library := openblas()) is not None:
             library.threads = 1 if self.kernels else self.chosen
 
 

@@ -97,7 +97,7 @@ def examine() -> Health:
     return Health(
         tuned=tuned,
         kernels=engine.kernels.active(),
-        processor=f"{_processor()}, {cores()} cores",
+        processor=f"{processor()}, {cores()} cores",
         products=products,
         spread=spread,
         fresh=moved / min(_seconds(lambda: x + y)),
@@ -146,7 +146,8 @@ def _seconds(work: Callable[[], Any]) -> list[float]:
     return times[1:]
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Its name."""
     try:
         described = Path("/proc/cpuinfo").read_text()
     except OSError:

@@ -123,7 +123,7 @@ def _table() -> ModuleType:
     try:
         return import_module("engine.kernels.table")
     except ImportError as error:
-        if find_spec("numba") is None:
+        if find_spec(NUMBA) is None:
             what = 'Numba is not installed: pip install "blameflow[fast]"'
         else:
             what = f"Numba cannot be imported: {error}"

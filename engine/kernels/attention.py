@@ -18,14 +18,12 @@ import numpy as np
 from engine.arrays import Array
 from engine.kernels.compiling import compiled
 from engine.kernels.exponential import exp
-from engine.kernels.products import add_transposed_times, one_thread, times, times_transposed
+from engine.kernels.products import ONE, ZERO, add_transposed_times, one_thread, times, times_transposed
 from engine.kernels.taken import matrices
 from engine.kernels.team import PARTS, shared
-from engine.ops.fused.attention_weights import default_scale
+from engine.ops.fused.attention_weights import SMALL, default_scale
 
 _QUERIES = 64  # of a slice
-_SMALL = 2.0**-120  # a sum of squares of results; below it, products of small weights and values may underflow
-_ZERO, _ONE = np.float32(0), np.float32(1)
 
 
 @shared
@@ -55,13 +53,13 @@ def _forward(
             times_transposed(query[b, start:stop, h], key[b, :end, h], scale, here)
             for i in range(stop - start):
                 seen = here[i, : min(start + i + 1, end)] if causal else here[i]
-                largest, total = _largest(seen), _ZERO
+                largest, total = _largest(seen), ZERO
                 for j in range(seen.size):
                     seen[j] = exp(seen[j] - largest)
                     total += seen[j]
-                here[i, seen.size :] = _ZERO
-                shift[b, h, start + i], inverse[b, h, start + i] = largest, _ONE / total
-            times(here, value[b, :end, h], _ONE, out[b, start:stop, h])
+                here[i, seen.size :] = ZERO
+                shift[b, h, start + i], inverse[b, h, start + i] = largest, ONE / total
+            times(here, value[b, :end, h], ONE, out[b, start:stop, h])
             for i in range(start, stop):
                 row, factor = out[b, i, h], inverse[b, h, i]
                 for j in range(row.size):
@@ -103,7 +101,7 @@ def forward(
             *map(_by_time, (query, key, value)),
             *(*settings, _scratch(queries, keys), out, shift, inverse, squares),
         )
-    ordinary = _SMALL < squares.sum() < math.inf
+    ordinary = SMALL < squares.sum() < math.inf
     return (out.swapaxes(1, 2), None, shift[..., None], inverse[..., None]) if ordinary else None
 
 
@@ -137,28 +135,23 @@ def _backward(
         for start in range(0, queries, _QUERIES):
             stop = min(start + _QUERIES, queries)
             size, end = stop - start, (min(stop, keys) if causal else keys)
-            q, weights, slopes = (
-                query[b, start:stop, h],
-                _matrix(scores[part], size, end),
-                _matrix(d_scores[part], size, end),
-            )
+            q = query[b, start:stop, h]
+            weights, slopes = _matrix(scores[part], size, end), _matrix(d_scores[part], size, end)
             here = _matrix(scaled[part], size, value.shape[3])
             times_transposed(q, k[:end], scale, weights)
             for i in range(size):
-                seen, subtracted = (
-                    (weights[i, : min(start + i + 1, end)] if causal else weights[i]),
-                    shift[b, h, start + i],
-                )
+                seen = weights[i, : min(start + i + 1, end)] if causal else weights[i]
+                subtracted = shift[b, h, start + i]
                 for j in range(seen.size):
                     seen[j] = exp(seen[j] - subtracted)
-                weights[i, seen.size :] = _ZERO
+                weights[i, seen.size :] = ZERO
                 cotangent, factor = g[b, start + i, h], inverse[b, h, start + i]
                 for j in range(cotangent.size):
                     here[i, j] = cotangent[j] * factor
-            add_transposed_times(weights, here, _ONE, d_v[:end])
-            times_transposed(here, v[:end], _ONE, slopes)
+            add_transposed_times(weights, here, ONE, d_v[:end])
+            times_transposed(here, v[:end], ONE, slopes)
             for i in range(size):
-                scaled_row, result, delta = here[i], out[b, start + i, h], _ZERO
+                scaled_row, result, delta = here[i], out[b, start + i, h], ZERO
                 for j in range(result.size):
                     delta += scaled_row[j] * result[j]
                 slope, weight = slopes[i], weights[i]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from engine.arrays import Array
-from engine.kernels.products import multiply
+from engine.kernels.products import ONE, ZERO, multiply
 from engine.kernels.team import shared
 from engine.threads import of_kernels
 
@@ -27,7 +27,7 @@ def _product(part: Any, x: Array, x_transposed: bool, y: Array, y_transposed: bo
     first, last = out.shape[0] * part // _PIECES, out.shape[0] * (part + 1) // _PIECES
     if first < last:
         rows = x[:, first:last] if x_transposed else x[first:last]
-        multiply(rows, x_transposed, y, y_transposed, out[first:last])
+        multiply(rows, x_transposed, y, y_transposed, ONE, ZERO, out[first:last])
 
 
 def forward(x: Any, y: Any) -> Array | None:

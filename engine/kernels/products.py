@@ -38,7 +38,7 @@ _sgemm = types.ExternalFunction(
         *(_FLOAT, _POINTER, _SIZE),  # factor of what the result held before, and the result
     ),
 )
-_ZERO, _ONE = np.float32(0), np.float32(1)
+ZERO, ONE = np.float32(0), np.float32(1)
 
 
 @compiled
@@ -48,46 +48,34 @@ def _stride(matrix: Any) -> Any:
 
 
 @compiled
-def times(a: Any, b: Any, factor: Any, out: Any) -> None:
-    """out = factor a b, for matrices whose rows have no gaps."""
-    (rows, length), columns = a.shape, b.shape[1]
-    _sgemm(
-        *(_ROW_MAJOR, _AS_IT_IS, _AS_IT_IS, rows, columns, length),
-        *(factor, a.ctypes, _stride(a), b.ctypes, _stride(b), _ZERO, out.ctypes, _stride(out)),
-    )
-
-
-@compiled
-def times_transposed(a: Any, b: Any, factor: Any, out: Any) -> None:
-    """out = factor a b^T"""
-    (rows, length), columns = a.shape, b.shape[0]
-    _sgemm(
-        *(_ROW_MAJOR, _AS_IT_IS, _TRANSPOSED, rows, columns, length),
-        *(factor, a.ctypes, _stride(a), b.ctypes, _stride(b), _ZERO, out.ctypes, _stride(out)),
-    )
-
-
-@compiled
-def add_transposed_times(a: Any, b: Any, factor: Any, out: Any) -> None:
-    """out += factor a^T b"""
-    (length, rows), columns = a.shape, b.shape[1]
-    _sgemm(
-        *(_ROW_MAJOR, _TRANSPOSED, _AS_IT_IS, rows, columns, length),
-        *(factor, a.ctypes, _stride(a), b.ctypes, _stride(b), _ONE, out.ctypes, _stride(out)),
-    )
-
-
-@compiled
-def multiply(a: Any, a_transposed: Any, b: Any, b_transposed: Any, out: Any) -> None:
-    """out = a b, where each may be given as its transpose."""
+def multiply(a: Any, a_transposed: Any, b: Any, b_transposed: Any, factor: Any, before: Any, out: Any) -> None:
+    """out = factor a b + before out, where a and b may be given as their transposes; the rows have no gaps."""
     rows, columns = out.shape
     length = a.shape[0] if a_transposed else a.shape[1]
     how_a = _TRANSPOSED if a_transposed else _AS_IT_IS
     how_b = _TRANSPOSED if b_transposed else _AS_IT_IS
     _sgemm(
         *(_ROW_MAJOR, how_a, how_b, rows, columns, length),
-        *(_ONE, a.ctypes, _stride(a), b.ctypes, _stride(b), _ZERO, out.ctypes, _stride(out)),
+        *(factor, a.ctypes, _stride(a), b.ctypes, _stride(b), before, out.ctypes, _stride(out)),
     )
+
+
+@compiled
+def times(a: Any, b: Any, factor: Any, out: Any) -> None:
+    """out = factor a b"""
+    multiply(a, False, b, False, factor, ZERO, out)
+
+
+@compiled
+def times_transposed(a: Any, b: Any, factor: Any, out: Any) -> None:
+    """out = factor a b^T"""
+    multiply(a, False, b, True, factor, ZERO, out)
+
+
+@compiled
+def add_transposed_times(a: Any, b: Any, factor: Any, out: Any) -> None:
+    """out += factor a^T b"""
+    multiply(a, True, b, False, factor, ONE, out)
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from engine.ops.elementwise.arithmetic import add, divide, multiply, subtract
 from engine.ops.elementwise.choices import where
 from engine.ops.elementwise.powers import exp
 from engine.ops.fused.attention_weights import (
+    SMALL,
     are_kept,
     bias_of,
     default_scale,
@@ -40,8 +41,6 @@ from engine.ops.shapes import swapaxes
 from engine.plan import Joint
 
 __all__ = ["scaled_dot_product_attention"]
-
-_SMALL = 2.0**-120  # a sum of squares of results; below it, products of small weights and values may underflow
 
 
 def _reference(query: Any, key: Any, value: Any, *, mask: Any, causal: bool, scale: float | None) -> Any:
@@ -92,7 +91,7 @@ def _averages(scores: Array, bias: Any, value: Array) -> tuple[Array, Array, Arr
     weights, shift, inverse = exponentials(scores, bias)
     out = weights @ value
     out *= inverse
-    ordinary = _SMALL < np.vdot(out, out) < np.inf
+    ordinary = SMALL < np.vdot(out, out) < np.inf
     return (out, weights, shift, inverse) if ordinary else _with_care(scores, bias, value)
 
 

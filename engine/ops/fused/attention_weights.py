@@ -19,6 +19,7 @@ from engine.arrays import Array
 from engine.operands import as_operand
 
 _VANISHING = 1e-15  # a row sum below this may have lost terms to underflow
+SMALL = 2.0**-120  # a sum of squares of results; below it, products of small weights and values may underflow
 _KEPT = 1 << 24  # weights of a call that are kept for the backward pass: 64 MB of float32
 _SLICE = 1 << 19  # weights that are computed together where they are not kept: 2 MB of float32
 
