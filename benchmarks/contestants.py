@@ -51,7 +51,7 @@ def command_line(workload: Workload) -> Step:
     prepare()  # before NumPy is imported
     import numpy as np
 
-    from gpt.parallel import Parallel
+    from gpt.training.parallel import Parallel
 
     ids, labels = workload.text()
     pieces = list(zip(np.array_split(ids, 2), np.array_split(labels, 2), strict=True))

@@ -17,7 +17,7 @@ def description() -> str:
 
     from engine.blas import openblas
     from gpt.doctor import processor
-    from gpt.processes import cores
+    from gpt.training.processes import cores
 
     built: Any = np.show_config(mode="dicts")
     blas = built["Build Dependencies"]["blas"]

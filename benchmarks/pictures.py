@@ -27,7 +27,7 @@ import numpy as np
 import viz
 from engine import Tensor, keep_values
 from gpt.model import GPT, GPTConfig
-from gpt.training import new_model
+from gpt.training.trainer import new_model
 
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 

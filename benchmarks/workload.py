@@ -34,7 +34,7 @@ class Workload(NamedTuple):
     def model(self) -> Any:
         """Our model, whose initial values every contestant gets."""
         from gpt import GPT
-        from gpt.training import new_model
+        from gpt.training.trainer import new_model
 
         return new_model(lambda: GPT(self.config), seed=0)
 

@@ -2,7 +2,7 @@
 
 Names are imported when first used, because the command line must choose BLAS kernels before anything imports NumPy.
 
-Read next: `gpt/calculator.py`, the data.
+Read next: `gpt/data/__init__.py`, what a model is trained on.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ import engine
 from engine import Tensor
 from engine.blas import OpenBLAS, openblas
 from engine.tune import Tuned
-from gpt.processes import cores
+from gpt.training.processes import cores
 
 _SIDE = 1024  # of the matrices multiplied
 _NUMBERS = 1 << 20  # of the arrays added, 4 MB each in float32

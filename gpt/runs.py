@@ -28,7 +28,7 @@ import safetensors.numpy
 from gpt.errors import CheckpointError
 from gpt.model import GPT, GPTConfig
 from gpt.tokenizer import CharTokenizer
-from gpt.worker import State
+from gpt.training.worker import State
 
 _RANDOM = "random"  # the key in the metadata
 
@@ -37,8 +37,8 @@ _RANDOM = "random"  # the key in the metadata
 class Run:
     """A loaded run: the model in evaluation mode, its tokenizer, and the content of config.json.
 
-    `random` is the state of each part's random numbers, for `gpt.parallel.Parallel.restore`; empty for a run that was
-    saved without.
+    `random` is the state of each part's random numbers, for `gpt.training.parallel.Parallel.restore`; empty for a run
+    that was saved without.
     """
 
     path: Path

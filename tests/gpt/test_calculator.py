@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from gpt import calculator
+from gpt.data import calculator
 from gpt.errors import TokenError
 from gpt.model import IGNORED
 

@@ -18,10 +18,11 @@ import pytest
 import safetensors.numpy
 
 import gpt
-from gpt import calculator, runs
+from gpt import runs
 from gpt.__main__ import main
+from gpt.data import calculator
 from gpt.model import GPT
-from gpt.training import Trainer, TrainingConfig
+from gpt.training.trainer import Trainer, TrainingConfig
 from tests.gpt.test_model import small
 
 

@@ -12,11 +12,11 @@ import pytest
 
 import gpt
 from engine import Tensor
-from gpt import calculator
 from gpt.__main__ import main
+from gpt.data import calculator
 from gpt.model import GPT
 from gpt.sampling import generate, log_probabilities, next_logits
-from gpt.training import Trainer, TrainingConfig, new_model
+from gpt.training.trainer import Trainer, TrainingConfig, new_model
 from tests.gpt.test_cli import blameflow
 from tests.gpt.test_model import TOKENIZER, small
 

@@ -11,11 +11,11 @@ import engine
 from engine import Tensor
 from engine.backward import gradients
 from engine.primitive import registry
-from gpt import calculator
-from gpt.calculator import Problem
+from gpt.data import calculator
+from gpt.data.calculator import Problem, exactly_right
 from gpt.model import GPT, GPTConfig
-from gpt.sampling import exactly_right, generate
-from gpt.training import Trainer, TrainingConfig, new_model
+from gpt.sampling import generate
+from gpt.training.trainer import Trainer, TrainingConfig, new_model
 
 TOKENIZER = calculator.tokenizer()
 

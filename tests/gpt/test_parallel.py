@@ -16,12 +16,12 @@ import pytest
 
 import engine
 from engine.blas import openblas
-from gpt import calculator
+from gpt.data import calculator
 from gpt.errors import TrainingError
 from gpt.model import GPT
-from gpt.parallel import Parallel
-from gpt.training import new_model
-from gpt.worker import Settings
+from gpt.training.parallel import Parallel
+from gpt.training.trainer import new_model
+from gpt.training.worker import Settings
 from tests.gpt.test_model import TOKENIZER, small
 
 DATA = calculator.encode(calculator.all_problems()[::4000], TOKENIZER)
@@ -30,7 +30,7 @@ LIMIT = 120  # seconds for a program that takes one or two
 SCRIPT = """
 import numpy as np
 from gpt import GPT, GPTConfig
-from gpt.parallel import Parallel
+from gpt.training.parallel import Parallel
 
 model = GPT(GPTConfig(vocab_size=5, block_size=3, n_layer=1, n_head=1, n_embd=4))
 ids = np.ones((2, 3), int)
@@ -179,7 +179,7 @@ def test_a_script_needs_no_main_guard(tmp_path: Path) -> None:
 
 def test_the_packages_are_found_from_another_folder_too(tmp_path: Path) -> None:
     root = str(Path(__file__).parents[2])
-    moved = f"import os, sys\nsys.path.append({os.path.relpath(root, tmp_path)!r})\nimport gpt.parallel\n"
+    moved = f"import os, sys\nsys.path.append({os.path.relpath(root, tmp_path)!r})\nimport gpt.training.parallel\n"
     moved += f"os.chdir('/')\n{SCRIPT}"
     done = subprocess.run([sys.executable, "-c", moved], cwd=tmp_path, timeout=LIMIT, capture_output=True, check=False)
     assert done.stdout == b"done\n", done.stderr

@@ -17,15 +17,16 @@ import pytest
 
 import gpt
 from engine import Tensor, scope
-from gpt import calculator, report, runs
+from gpt import report, runs
 from gpt.blame import blame
+from gpt.data import calculator
 from gpt.model import GPT, GPTConfig
 from gpt.report import metrics, overview
 from gpt.report.embedding import nearest, principal_plane
 from gpt.report.gradients import History, exploding, history, vanishing
 from gpt.report.pictures import inline
 from gpt.tokenizer import CharTokenizer
-from gpt.training import Trainer, TrainingConfig, append_metrics, new_model, stage_of
+from gpt.training.trainer import Trainer, TrainingConfig, append_metrics, new_model, stage_of
 from viz import digits, trace
 from viz.charts import short
 from viz.digits import percent, percents

@@ -14,9 +14,9 @@ import engine
 import viz
 from engine import Tensor
 from engine.testing.programs import Program, calls
-from gpt import calculator
+from gpt.data import calculator
 from gpt.model import GPT, GPTConfig
-from gpt.training import new_model
+from gpt.training.trainer import new_model
 
 
 def shares_into(flow: viz.BlameFlow) -> dict[str, float]:

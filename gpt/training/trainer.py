@@ -3,7 +3,7 @@
 One update is `Trainer.step`: loss and gradient, clipping, the optimizer. Everything else here prepares its data or
 measures its result.
 
-Read next: `gpt/worker.py`, which computes loss and gradient of one part of a batch.
+Read next: `gpt/training/worker.py`, which computes loss and gradient of one part of a batch.
 """
 
 from __future__ import annotations
@@ -21,11 +21,10 @@ import numpy as np
 
 import engine
 from engine.arrays import Array
-from gpt import calculator
-from gpt.calculator import Encoded, Problem
+from gpt.data import calculator
+from gpt.data.calculator import Encoded, Problem, accuracy_by, exactly_right
 from gpt.model import GPT
-from gpt.parallel import Parallel
-from gpt.sampling import accuracy_by, exactly_right
+from gpt.training.parallel import Parallel
 from nn import clip_grad_norm
 from nn.clipping import joint_norm
 from nn.optim import AdamW

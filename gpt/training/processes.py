@@ -1,13 +1,14 @@
 """The processes that share a training's work: how they are started, spoken to and ended.
 
-Each worker is a new Python, told by its command line where packages are found and to serve (`gpt/worker.py`). They are
-spoken to through their standard input and output. The memory that all share has no name in any file system (on Windows,
-one that is gone with the last process that uses it), so nothing is left behind when a process is killed.
+Each worker is a new Python, told by its command line where packages are found and to serve
+(`gpt/training/worker.py`). They are spoken to through their standard input and output. The memory that all share has no
+name in any file system (on Windows, one that is gone with the last process that uses it), so nothing is left behind
+when a process is killed.
 
 The invariant: an answer belongs to the batch sent last. Where an exchange breaks off, by Ctrl-C for example, the
 workers are ended, so that no answer can be taken for a later one's.
 
-Read next: `gpt/parallel.py`.
+Read next: `gpt/training/parallel.py`.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from weakref import finalize
 from engine.blas import openblas
 from gpt.errors import TrainingError
 from gpt.model import GPT
-from gpt.worker import IMPORTABLE, Settings, Start, Task, shared
+from gpt.training.worker import IMPORTABLE, Settings, Start, Task, shared
 
 
 def cores() -> int:
@@ -41,7 +42,7 @@ class Workers:
     Args:
         model: all it is made of must be importable. TrainingError if it cannot be pickled.
         count: of workers.
-        shape, dtype: of the memory; see `gpt.worker.Start`.
+        shape, dtype: of the memory; see `gpt.training.worker.Start`.
     """
 
     def __init__(self, model: GPT, count: int, shape: tuple[int, int], dtype: Any) -> None:
@@ -104,7 +105,7 @@ def _launched(memory: int | str) -> subprocess.Popen[bytes]:
     package = str(Path(__file__).resolve().parent.parent)  # where it is, even if it was found in a folder left since
     path = [*map(str, sys.path), package]
     return subprocess.Popen(
-        [sys.executable, "-c", f"import sys; sys.path[:] = {path!r}; from gpt.worker import serve; serve()"],
+        [sys.executable, "-c", f"import sys; sys.path[:] = {path!r}; from gpt.training.worker import serve; serve()"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=_environment(),

@@ -1,4 +1,4 @@
-"""The work on one part of a batch, its loss and its gradient, and the process that does this for `gpt/parallel.py`.
+"""The work on one part of a batch, its loss and its gradient, and the process that does this for `parallel.py`.
 
 A worker is a Python of its own that imports what it needs and then serves. Nothing of the main program runs in it
 again, so a script needs no main guard. It reads batches from its standard input and writes its answers to its standard
@@ -7,7 +7,7 @@ output. When the main process ends, however it ends, the worker reads the end of
 The invariant: a part's result depends on what its task says and on the model, not on the process that computes it. The
 state of its random numbers comes with the task and goes back with the result.
 
-Read next: `gpt/processes.py`, which starts it.
+Read next: `gpt/training/processes.py`, which starts it.
 """
 
 from __future__ import annotations

@@ -1,36 +1,47 @@
-"""The commands of the command line, each a function of its parsed arguments.
+"""`blameflow train`: train, measure, ask a question, and write the run.
 
-Read next: `gpt/report/__init__.py`.
+Read next: `gpt/commands/sample.py`.
 """
 
 from __future__ import annotations
 
 import time
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from contextlib import nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as ProgressBar
 
-from gpt import calculator, report, runs
-from gpt.blame import blame as blame_for
-from gpt.doctor import examine
+from gpt import report, runs
+from gpt.commands.blame import ask_and_blame
+from gpt.commands.evaluate import print_accuracy
+from gpt.commands.flags import above_zero, number, whole
+from gpt.data import calculator
 from gpt.errors import DataError
 from gpt.model import GPT, GPTConfig
-from gpt.sampling import accuracy_by, exactly_right, generate
-from gpt.training import Progress, Trainer, TrainingConfig, append_metrics, new_model
+from gpt.training.trainer import Progress, Trainer, TrainingConfig, append_metrics, new_model
 from viz import NoGraphviz
 
 QUESTION = "two plus three equals "
 BLOCK_SIZE = 64
-PICTURES = (".html", ".svg", ".png", ".dot")
 
 
-def train(args: Namespace, console: Console) -> int:
+def options(parser: ArgumentParser) -> None:
+    parser.add_argument("--out", default="runs/calculator", help="folder for the run (default: %(default)s)")
+    parser.add_argument("--steps", type=whole(1), default=18000, help="updates (default: %(default)s)")
+    parser.add_argument("--batch-size", type=whole(1), default=32, help="problems per update (default: %(default)s)")
+    parser.add_argument("--learning-rate", type=above_zero, default=2.5e-3, help="at its peak (default: %(default)s)")
+    parser.add_argument("--weight-decay", type=number, default=0.3, help="on matrices (default: %(default)s)")
+    parser.add_argument("--layers", type=whole(1), default=2, help="blocks (default: %(default)s)")
+    parser.add_argument("--heads", type=whole(1), default=8, help="attention heads (default: %(default)s)")
+    parser.add_argument("--width", type=whole(1), default=64, help="channels (default: %(default)s)")
+    parser.add_argument("--seed", type=whole(0), default=0, help="of parameters and data order (default: %(default)s)")
+
+
+def run(args: Namespace, console: Console) -> int:
     """Train on the calculator, measure on all held-out problems, ask a question, trace the blame, and write the report.
 
     A training that ends early, by Ctrl-C or by a loss that is not finite, saves its run and a report too, with the last
@@ -82,11 +93,11 @@ def train(args: Namespace, console: Console) -> int:
         return _end_early(stopped, trainer.optimizer.steps, metrics, console)
     accuracy = trainer.accuracy()
     append_metrics(metrics, {"step": settings.steps, "held_out": accuracy, "problems": len(held_out)})
-    _print_accuracy(accuracy, len(held_out), console)
+    print_accuracy(accuracy, len(held_out), console)
     outputs = ["blame.svg", report.NAME]
     report.write(out)
     try:
-        _ask_and_blame(out, QUESTION, None, out / "blame.svg", console)
+        ask_and_blame(out, QUESTION, None, out / "blame.svg", console)
     except NoGraphviz as missing:
         outputs.remove("blame.svg")
         console.print(f"no blame.svg: {missing}")
@@ -141,77 +152,3 @@ def _line(progress: Progress) -> str:
         f"step {progress.step:,}/{progress.steps:,}  loss {progress.loss:.4f}  held-out {accuracy}  "
         f"{progress.tokens_per_second:,.0f} tokens/s  {minutes}:{seconds:02} left"
     )
-
-
-def _print_accuracy(accuracy: dict[str, float], count: int, console: Console) -> None:
-    parts = ", ".join(f"{name} {value:.1%}" for name, value in accuracy.items() if name != "all")
-    console.print(f"held-out problems answered exactly, greedy: {accuracy['all']:.1%} of {count:,} ({parts})")
-
-
-def sample(args: Namespace, console: Console) -> int:
-    """Continue a prompt."""
-    run = runs.load(args.run)
-    rng = np.random.default_rng(args.seed)
-    for _ in range(args.count):
-        text, probability = generate(run.model, run.tokenizer, args.prompt, temperature=args.temperature, rng=rng)
-        console.print(f"{args.prompt}{text}  (probability {probability:.4f})", markup=False)
-    return 0
-
-
-def evaluate(args: Namespace, console: Console) -> int:
-    """Measure exact greedy answers on all held-out problems."""
-    run = runs.load(args.run)
-    _, held_out = calculator.split()
-    right = exactly_right(run.model, calculator.encode(held_out, run.tokenizer))
-    _print_accuracy(accuracy_by(right, [problem.operation for problem in held_out]), len(held_out), console)
-    if args.wrong:
-        for problem in [p for p, good in zip(held_out, right, strict=True) if not good][: args.wrong]:
-            answer, _ = generate(run.model, run.tokenizer, problem.question)
-            console.print(f"  {problem.question}{answer}  (should be {problem.answer})", markup=False)
-    return 0
-
-
-def blame(args: Namespace, console: Console) -> int:
-    """Show which stages are to blame for an answer, as a table and as a picture."""
-    out = Path(args.out) if args.out else Path(args.run) / "blame.svg"
-    if out.suffix not in PICTURES:
-        raise DataError(f"{out}: the picture's name must end in {', '.join(PICTURES[:-1])} or {PICTURES[-1]}")
-    if not out.parent.is_dir():
-        raise DataError(f"{out}: there is no folder {out.parent}; make it first, or give another --out")
-    _ask_and_blame(Path(args.run), args.prompt, args.target, out, console, args.depth)
-    console.print(f"picture: {out}")
-    return 0
-
-
-def write_report(args: Namespace, console: Console) -> int:
-    """Write the report of a run again."""
-    console.print(f"report: {report.write(args.run)}")
-    return 0
-
-
-def doctor(_: Namespace, console: Console) -> int:
-    """Measure this machine, and say what to do where it is slow."""
-    health = examine()
-    for line in health.lines():
-        console.print(line, markup=False, highlight=False)
-    for sentence in health.advice():
-        console.print(f"advice     {sentence}", markup=False, highlight=False)
-    return 0
-
-
-def _ask_and_blame(
-    path: Path, prompt: str, target: str | None, picture: Path, console: Console, depth: int = 2
-) -> None:
-    traced = blame_for(runs.load(path), prompt, target)
-    console.print(f"{traced.prompt}{traced.target}  (probability {traced.probability:.4f})", markup=False)
-    console.print("blame for this answer by stage: whose parameters a step would change to make it likelier")
-    console.print(traced.flow.text(depth), markup=False, highlight=False)
-    flow = traced.flow.fold(depth, repeats=False)
-    if picture.suffix == ".html":
-        traced.flow.html(picture)  # the whole flow: the page can open and close modules
-    elif picture.suffix == ".png":
-        flow.png(picture)
-    elif picture.suffix == ".dot":
-        picture.write_text(flow.dot(), encoding="utf-8")
-    else:
-        flow.svg(picture)

@@ -12,12 +12,13 @@ Read next: `gpt/tokenizer.py`.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from engine import no_grad
 from engine.arrays import Array
-from gpt.model import IGNORED
+from gpt.model import GPT, IGNORED
 from gpt.tokenizer import CharTokenizer
 
 _SMALL = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
@@ -90,3 +91,27 @@ def take(data: Encoded, rows: Array) -> tuple[Array, Array]:
     """Ids and labels of some rows, cut to the longest of them."""
     longest = int(data.lengths[rows].max())
     return data.ids[rows, :longest], data.labels[rows, :longest]
+
+
+def exactly_right(model: GPT, data: Encoded, batch: int = 256) -> Array:
+    """For each problem, whether the greedy answer is right to the last character and the line end.
+
+    Greedy decoding is right exactly if each character of the right answer is the likeliest after those before it: up
+    to the first mistake the model reads the same text either way. So one forward pass over question and answer decides,
+    without generating.
+    """
+    right = np.zeros(len(data.ids), bool)
+    order = np.argsort(data.lengths, kind="stable")  # rows of similar length in a batch need little padding
+    for start in range(0, len(order), batch):
+        rows = order[start : start + batch]
+        ids, labels = take(data, rows)
+        with no_grad():
+            guesses = model(ids).numpy().argmax(axis=-1)
+        right[rows] = ((guesses == labels) | (labels == IGNORED)).all(axis=1)
+    return right
+
+
+def accuracy_by(right: Array, groups: list[str]) -> dict[str, float]:
+    """The fraction of right answers, of all problems and in each group."""
+    names: dict[str, Any] = {name: np.array([g == name for g in groups]) for name in dict.fromkeys(groups)}
+    return {"all": float(right.mean()), **{name: float(right[mask].mean()) for name, mask in names.items()}}

@@ -20,8 +20,8 @@ import numpy as np
 from engine import Tensor
 from engine.arrays import Array
 from gpt.model import GPT, IGNORED
-from gpt.processes import Workers, cores
-from gpt.worker import Done, Piece, State, Task, split, work
+from gpt.training.processes import Workers, cores
+from gpt.training.worker import Done, Piece, State, Task, split, work
 
 
 class Parallel:

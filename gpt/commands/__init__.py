@@ -1,0 +1,32 @@
+"""The commands of the command line, a file each: `options` says what it takes, and `run` does it and returns a status.
+
+Read next: `gpt/commands/flags.py`.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from typing import NamedTuple
+
+from rich.console import Console
+
+from gpt.commands import blame, doctor, evaluate, report, sample, train
+
+
+class Command(NamedTuple):
+    """One command: what it is for, in a line; what it takes; and what it does, which returns the exit status."""
+
+    help: str
+    options: Callable[[ArgumentParser], None]
+    run: Callable[[Namespace, Console], int]
+
+
+COMMANDS = {
+    "train": Command("train on the calculator, then ask it a question and trace the blame", train.options, train.run),
+    "sample": Command("continue a prompt", sample.options, sample.run),
+    "eval": Command("measure exact answers on all held-out problems", evaluate.options, evaluate.run),
+    "blame": Command("show which stages are to blame for an answer", blame.options, blame.run),
+    "report": Command("write report.html into a run's folder again", report.options, report.run),
+    "doctor": Command("measure this machine, and say what to do if it is slow", doctor.options, doctor.run),
+}

@@ -1,0 +1,4 @@
+"""What a model is trained on.
+
+Read next: `gpt/data/calculator.py`.
+"""

@@ -1,0 +1,4 @@
+"""Training: updates of the parameters, computed in parallel.
+
+Read next: `gpt/training/trainer.py`.
+"""
