@@ -8,6 +8,10 @@ class GPTError(Exception):
     """Base of all errors the command line shows as one line, without a traceback."""
 
 
+class ConfigError(GPTError):
+    """A setting is unknown, cannot be read, or may not change."""
+
+
 class DataError(GPTError):
     """The data cannot be used."""
 

@@ -1,14 +1,12 @@
 """Run folders: save and load a training's model, settings and measurements.
 
-    config.json        the model's shape and the training settings
-    tokenizer.json     the alphabet
-    model.safetensors  the parameters: plain arrays with names, no code in it; with them, as JSON in the metadata, the
-                       state of the training's random numbers
+    config.json        the model's shape, and the settings of data and training
+    tokenizer.json     how text is cut into tokens
+    model.safetensors  the best parameters, by the measurements on the validation data
+    last.safetensors   where the training stands, for `--resume`: parameters, optimizers, random numbers, the place in
+                       the data, and all of the above, so that this file alone is enough to go on
     metrics.jsonl      one line per measurement; `gpt/report/metrics.py` lists its fields
     report.html        all of this as one page, with examples of what the model does
-
-A file is written under a temporary name and then renamed, so under its own name there is always the old file or the new
-one, complete.
 
 Read next: `gpt/errors.py`.
 """
@@ -16,112 +14,108 @@ Read next: `gpt/errors.py`.
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import safetensors
-import safetensors.numpy
-
+from engine.arrays import Array
+from gpt import checkpoint
+from gpt.data.config import DataConfig
 from gpt.errors import CheckpointError
+from gpt.files import write_whole
 from gpt.model import GPT, GPTConfig
 from gpt.tokenizer import CharTokenizer
-from gpt.training.worker import State
 
-_RANDOM = "random"  # the key in the metadata
+CONFIG, TOKENIZER, MODEL, LAST, METRICS = (
+    "config.json",
+    "tokenizer.json",
+    "model.safetensors",
+    "last.safetensors",
+    "metrics.jsonl",
+)
+_TABLES = 1 << 28  # numbers in a table of positions; a larger one is a mistake
 
 
 @dataclass(frozen=True)
 class Run:
-    """A loaded run: the model in evaluation mode, its tokenizer, and the content of config.json.
-
-    `random` is the state of each part's random numbers, for `gpt.training.parallel.Parallel.restore`; empty for a run
-    that was saved without.
-    """
+    """A loaded run: the model in evaluation mode, its tokenizer, and the content of config.json."""
 
     path: Path
     model: GPT
     tokenizer: CharTokenizer
     config: dict[str, Any]
-    random: list[State]
 
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that a crash leaves the old file or the new one, never a part of one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    @property
+    def data(self) -> DataConfig:
+        """Where the data came from; a run of an older version learned the calculator."""
+        return DataConfig(**self.config.get("data", {}))
 
 
 def save(
-    path: Path, model: GPT, tokenizer: CharTokenizer, settings: dict[str, Any], random: Sequence[State] = ()
+    path: Path, model: GPT, tokenizer: CharTokenizer, settings: Mapping[str, Any], arrays: Mapping[str, Array] = {}
 ) -> None:
-    """Write config, tokenizer, parameters and the state of the random numbers into the folder `path`.
+    """Write config, tokenizer and parameters into the folder `path`.
 
-    Parameters and random numbers stand in the same file, so that they are always those of the same step.
+    `settings` are those of "training" and "data". The parameters are the model's, or `arrays` by the model's paths.
     """
     path.mkdir(parents=True, exist_ok=True)
-    config = {"model": asdict(model.config), "training": settings}
-    metadata = {_RANDOM: json.dumps(list(random))}
-    write_whole(path / "config.json", json.dumps(config, indent=2).encode())
-    write_whole(path / "tokenizer.json", json.dumps({"characters": tokenizer.characters}).encode())
-    write_whole(path / "model.safetensors", safetensors.numpy.save(model.state_dict(), metadata))
+    config = {"model": asdict(model.config), **settings}
+    write_whole(path / CONFIG, json.dumps(config, indent=2).encode())
+    write_whole(path / TOKENIZER, json.dumps(tokenizer.to_json()).encode())
+    checkpoint.write(path / MODEL, arrays or model.state_dict(), {"model": config["model"]})
 
 
-def _read(path: Path, run: Path) -> bytes:
+def found(path: Path, run: Path) -> Path:
+    """A file of a run; CheckpointError if it is not there."""
     if not run.exists():
         raise CheckpointError(f"{run}: no such folder; train one with `blameflow train --out {run}`")
     if not run.is_dir():
         raise CheckpointError(f"{run}: not a run; give the folder that `blameflow train --out` wrote")
     if not path.is_file():
         raise CheckpointError(f"{run}: not a run, it has no {path.name}; train one with `blameflow train --out FOLDER`")
-    return path.read_bytes()
+    return path
 
 
-def _read_json(path: Path, run: Path) -> Any:
+def read_json(path: Path, run: Path) -> Any:
+    """The content of a JSON file of a run."""
     try:
-        return json.loads(_read(path, run))
-    except ValueError as error:
+        return json.loads(found(path, run).read_bytes())
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: not valid JSON: {error}") from None
-
-
-def _random(weights: Path) -> list[State]:
-    with safetensors.safe_open(weights, framework="numpy") as file:
-        metadata = file.metadata() or {}
-    try:
-        states: list[State] = json.loads(metadata.get(_RANDOM, "[]"))
-    except ValueError as error:
-        raise CheckpointError(f"{weights}: the state of the random numbers is not valid JSON: {error}") from None
-    return states
 
 
 def load(path: str | Path) -> Run:
     """Load a run folder. Raises CheckpointError, in one line, if a file is missing, damaged or of another model."""
     run = Path(path)
-    config = _read_json(run / "config.json", run)
-    characters = _read_json(run / "tokenizer.json", run)
+    config = read_json(run / CONFIG, run)
+    alphabet = read_json(run / TOKENIZER, run)
+    arrays, facts = checkpoint.read(found(run / MODEL, run))
     try:
-        model = GPT(GPTConfig(**config["model"]))
-        tokenizer = CharTokenizer(characters["characters"])
-    except (TypeError, KeyError, ValueError) as error:
-        raise CheckpointError(f"{run}: config.json or tokenizer.json is not that of a run: {error}") from None
-    weights = run / "model.safetensors"
-    data = _read(weights, run)
+        if facts and facts["model"] != config["model"]:
+            raise CheckpointError(f"{run}: {CONFIG} and {MODEL} are of different models")
+        shape = GPTConfig(**config["model"])
+        tokenizer = CharTokenizer.from_json(alphabet)
+        loaded = Run(run, model_with(shape, arrays, run / MODEL), tokenizer, config)
+        loaded.data  # noqa: B018  (raises for settings that are none)
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
+        raise CheckpointError(f"{run}: {CONFIG} or {TOKENIZER} is not that of a run: {error}") from None
+    return loaded
+
+
+def model_with(shape: GPTConfig, arrays: Mapping[str, Array], path: Path) -> GPT:
+    """A model of this shape in evaluation mode with these parameters, which stood in the file `path`.
+
+    The sizes are compared before the memory for the model is taken.
+    """
+    largest = max([array.size for array in arrays.values()], default=0)
+    tables = shape.block_size * shape.n_embd
+    if shape.vocab_size * shape.n_embd > largest or shape.n_layer > len(arrays) or tables > _TABLES:
+        raise CheckpointError(f"{path}: does not fit the model of {CONFIG}, which is larger")
+    model = GPT(shape)
     try:
-        model.load_state_dict(safetensors.numpy.load(data))
-        random = _random(weights)
-    except safetensors.SafetensorError as error:
-        raise CheckpointError(f"{weights}: not a safetensors file: {error}") from None
+        model.load_state_dict(arrays)
     except ValueError as error:
-        raise CheckpointError(f"{weights}: does not fit the model of config.json: {error}") from None
+        raise CheckpointError(f"{path}: does not fit the model of {CONFIG}: {error}") from None
     model.eval()
-    return Run(run, model, tokenizer, config, random)
+    return model

@@ -6,6 +6,7 @@ Read next: `gpt/model.py`.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -35,6 +36,14 @@ class CharTokenizer:
         if unknown:
             raise TokenError(f"unknown characters {', '.join(map(repr, unknown))}; the model knows {self.characters!r}")
         return np.array([self._ids[character] for character in text], dtype=np.int64)
+
+    def to_json(self) -> dict[str, Any]:
+        """What a run's tokenizer.json holds."""
+        return {"characters": self.characters}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> CharTokenizer:
+        return cls(data["characters"])
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text that has these ids."""

@@ -1,13 +1,13 @@
 """How the values of flags are read: a value that does not fit ends the command with one line.
 
-Read next: `gpt/commands/train.py`.
+Read next: `gpt/commands/settings.py`.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 
 def whole(least: int) -> Callable[[str], int]:
@@ -42,3 +42,22 @@ def above_zero(text: str) -> float:
     if not value:
         raise argparse.ArgumentTypeError("must be above 0")
     return value
+
+
+def one_of(names: Iterable[str]) -> Callable[[str], str]:
+    """Reads one of some names."""
+    known = list(names)
+
+    def read(text: str) -> str:
+        if text not in known:
+            raise argparse.ArgumentTypeError(f"must be {', '.join(known[:-1])} or {known[-1]}, not {text!r}")
+        return text
+
+    return read
+
+
+def yes_or_no(text: str) -> bool:
+    """Reads yes or no."""
+    if text not in ("yes", "no"):
+        raise argparse.ArgumentTypeError(f"must be yes or no, not {text!r}")
+    return text == "yes"

@@ -1,154 +1,158 @@
-"""`blameflow train`: train, measure, ask a question, and write the run.
+"""`blameflow train`: train, measure, show what the model can do, and write the run.
 
 Read next: `gpt/commands/sample.py`.
 """
 
 from __future__ import annotations
 
-import time
 from argparse import ArgumentParser, Namespace
-from contextlib import nullcontext, suppress
-from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn
-from rich.progress import Progress as ProgressBar
 
-from gpt import report, runs
+from gpt import report
+from gpt.commands import settings
 from gpt.commands.blame import ask_and_blame
 from gpt.commands.evaluate import print_accuracy
-from gpt.commands.flags import above_zero, number, whole
-from gpt.data import calculator
+from gpt.commands.progress import Line, stoppable
+from gpt.data.exercise import Exercise
 from gpt.errors import DataError
-from gpt.model import GPT, GPTConfig
-from gpt.training.trainer import Progress, Trainer, TrainingConfig, append_metrics, new_model
+from gpt.runs import CONFIG, LAST, METRICS, MODEL, TOKENIZER
+from gpt.sampling import generate
+from gpt.training import session
+from gpt.training.metrics import append
+from gpt.training.session import Session
 from viz import NoGraphviz
 
-QUESTION = "two plus three equals "
-BLOCK_SIZE = 64
+_SAMPLE = 100  # tokens of a sample
 
 
 def options(parser: ArgumentParser) -> None:
-    parser.add_argument("--out", default="runs/calculator", help="folder for the run (default: %(default)s)")
-    parser.add_argument("--steps", type=whole(1), default=18000, help="updates (default: %(default)s)")
-    parser.add_argument("--batch-size", type=whole(1), default=32, help="problems per update (default: %(default)s)")
-    parser.add_argument("--learning-rate", type=above_zero, default=2.5e-3, help="at its peak (default: %(default)s)")
-    parser.add_argument("--weight-decay", type=number, default=0.3, help="on matrices (default: %(default)s)")
-    parser.add_argument("--layers", type=whole(1), default=2, help="blocks (default: %(default)s)")
-    parser.add_argument("--heads", type=whole(1), default=8, help="attention heads (default: %(default)s)")
-    parser.add_argument("--width", type=whole(1), default=64, help="channels (default: %(default)s)")
-    parser.add_argument("--seed", type=whole(0), default=0, help="of parameters and data order (default: %(default)s)")
+    parser.add_argument("--out", default=None, help="folder for the run (default: runs/ and the name of the data)")
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in the folder, if any")
+    settings.options(parser)
 
 
 def run(args: Namespace, console: Console) -> int:
-    """Train on the calculator, measure on all held-out problems, ask a question, trace the blame, and write the report.
+    """Train, and save the run; then measure what was kept for the end, show an example and its blame, and report.
 
-    A training that ends early, by Ctrl-C or by a loss that is not finite, saves its run and a report too, with the last
-    parameters that gave a finite loss. If the loss was not finite and the folder already holds a run, that run stays,
-    and the new one is saved in the folder `unfinished` inside it.
+    A training that is stopped by Ctrl-C saves its checkpoint and its run. One whose loss is not finite saves the best
+    parameters so far, and its last checkpoint stays.
     """
-    out = Path(args.out)
+    own = settings.given(args)
+    out = Path(args.out or f"runs/{Path(own.get('data', 'calculator')).stem}")
     if out.exists() and not out.is_dir():
         raise DataError(f"{out}: is a file, and a run needs a folder; give another --out")
-    learned, held_out = calculator.split()
-    tokenizer = calculator.tokenizer()
-    shape = GPTConfig(
-        vocab_size=len(tokenizer),
-        block_size=BLOCK_SIZE,
-        n_layer=args.layers,
-        n_head=args.heads,
-        n_embd=args.width,
-        positions="rotary",
-        rotary_base=100.0,
-        activation="relu2",
-        tie=False,
-    )
-    settings = TrainingConfig(
-        steps=args.steps,
-        batch_size=args.batch_size,
-        learning_rate=args.learning_rate,
-        weight_decay=args.weight_decay,
-        seed=args.seed,
-    )
-    model = new_model(lambda: GPT(shape), settings.seed)
-    place = out / "unfinished" if (out / "model.safetensors").exists() else out
-    place.mkdir(parents=True, exist_ok=True)
-    metrics = place / "metrics.jsonl"
-    metrics.unlink(missing_ok=True)
-    trainer = Trainer(model, settings, learned, held_out, metrics)
+    training = _resumed(out, own, console) if args.resume else None
+    training = training or session.begun(out, settings.complete(own))
     console.print(
-        f"calculator: {len(learned):,} problems to learn from, {len(held_out):,} held out; "
-        f"{sum(p.size for p in model.parameters()):,} parameters"
+        f"{training.data.about}; {sum(p.size for p in training.trainer.model.parameters()):,} parameters",
+        highlight=False,
     )
-    stopped = _train_with_progress_line(trainer, console)
-    if isinstance(stopped, FloatingPointError):
-        trainer.go_back()
-    elif place != out:
-        metrics = metrics.replace(out / metrics.name)
-        with suppress(OSError):  # what an earlier training left there stays
-            place.rmdir()
-    runs.save(metrics.parent, model, tokenizer, asdict(settings), trainer.parallel.states())
-    if stopped is not None:
-        return _end_early(stopped, trainer.optimizer.steps, metrics, console)
-    accuracy = trainer.accuracy()
-    append_metrics(metrics, {"step": settings.steps, "held_out": accuracy, "problems": len(held_out)})
-    print_accuracy(accuracy, len(held_out), console)
-    outputs = ["blame.svg", report.NAME]
-    report.write(out)
+    status = _train(training, console)
+    return _finish(training, console) if status is None else status
+
+
+def _resumed(out: Path, own: settings.Given, console: Console) -> Session | None:
+    """The training in a folder, where it stands; None if there is no checkpoint yet."""
+    place = session.standing(out)
+    if place is None:
+        console.print(f"{out}: no checkpoint yet, so the training begins", markup=False, highlight=False)
+        return None
+    kept = session.settings_of(place)
+    settings.refuse_changes(own, kept)
+    training = session.resumed(out, place, own.get("data"), own.get("steps"))
+    for warning in training.warnings:
+        console.print(f"warning: {warning}", markup=False, highlight=False)
+    before, steps = kept["training"]["steps"], training.trainer.config.steps
+    longer = f"; the learning rate follows {steps:,} steps from here on, not {before:,}" if steps != before else ""
+    console.print(f"goes on after step {training.trainer.steps:,} of {steps:,}{longer}", markup=False, highlight=False)
+    return training
+
+
+def _train(training: Session, console: Console) -> int | None:
+    """Train to the end, with checkpoints on the way; the exit status if it ended early."""
+    trainer, every = training.trainer, training.trainer.config.checkpoint_every
+    line = Line(console, trainer.config.steps)
     try:
-        ask_and_blame(out, QUESTION, None, out / "blame.svg", console)
-    except NoGraphviz as missing:
-        outputs.remove("blame.svg")
-        console.print(f"no blame.svg: {missing}")
-    names = ["config.json", "tokenizer.json", "model.safetensors", "metrics.jsonl", *outputs]
-    console.print(f"run folder: {out} ({', '.join(names)})")
-    return 0
+        with stoppable() as stop, line.live():
+            for progress in trainer.all_steps():
+                line.show(progress)
+                if progress.validation is not None:
+                    _look(training, console)
+                if progress.step % every == 0 or progress.step == progress.steps or trainer.tired or stop.asked:
+                    training.save()
+                if stop.asked and progress.step < progress.steps:
+                    return _ended(training, "interrupted", console)
+    except FloatingPointError as error:
+        trainer.go_back()
+        training.save_run()
+        _ended(training, str(error), console)
+        raise
+    return None
 
 
-def _end_early(stopped: KeyboardInterrupt | FloatingPointError, steps: int, metrics: Path, console: Console) -> int:
+def _ended(training: Session, why: str, console: Console) -> int:
     """Add to the metrics that the training ended early, and why; the run is saved already."""
-    why = "interrupted" if isinstance(stopped, KeyboardInterrupt) else str(stopped)
-    append_metrics(metrics, {"step": steps, "stopped": why})
-    report.write(metrics.parent)
-    ended = "interrupted" if isinstance(stopped, KeyboardInterrupt) else "stopped"
-    console.print(f"{ended} after {steps} steps; saved in {metrics.parent}, with {report.NAME}")
-    if isinstance(stopped, FloatingPointError):
-        raise stopped
+    steps = training.trainer.steps
+    append(training.place / METRICS, {"step": steps, "stopped": why})
+    report.write(training.place)
+    said = "interrupted" if why == "interrupted" else "stopped"
+    how = "; --resume goes on from there" if why == "interrupted" else ""
+    console.print(f"{said} after {steps} steps; saved in {training.place}, with {report.NAME}{how}", markup=False)
     return 130
 
 
-def _train_with_progress_line(trainer: Trainer, console: Console) -> KeyboardInterrupt | FloatingPointError | None:
-    """Train with one live line of progress, or off a terminal a line every ten seconds; return what ended it early."""
-    pause, shown = (0.2 if console.is_terminal else 10.0), 0.0
-    live = ProgressBar(TextColumn("{task.description}"), BarColumn(bar_width=20), console=console, transient=True)
-    task = live.add_task("starting", total=trainer.config.steps)
-    stopped: KeyboardInterrupt | FloatingPointError | None = None
-    with live if console.is_terminal else nullcontext():
-        try:
-            for progress in trainer.all_steps():
-                now = time.monotonic()
-                if now - shown < pause and progress.step < progress.steps:
-                    continue
-                shown = now
-                if console.is_terminal:
-                    live.update(task, completed=progress.step, description=_line(progress))
-                else:
-                    console.print(_line(progress), highlight=False)
-        except (KeyboardInterrupt, FloatingPointError) as error:
-            stopped = error
-    if not isinstance(stopped, FloatingPointError):
-        try:
-            trainer.check()  # the last update may have spoiled the parameters
-        except FloatingPointError as error:
-            stopped = error
-    return stopped
+def _look(training: Session, console: Console) -> None:
+    """Show what the model does by now: the continuation of a prompt; at the first measurement also the blame for it."""
+    trainer, data = training.trainer, training.data
+    if data.config.objective != "next":
+        return
+    said = _sample(training)
+    append(training.place / METRICS, {"step": trainer.steps, "sample": said})
+    shown = f"{data.prompt}{said}".replace("\n", "⏎")
+    console.print(f"step {trainer.steps:,}: {shown}", markup=False, highlight=False)
 
 
-def _line(progress: Progress) -> str:
-    minutes, seconds = divmod(round(progress.seconds_left), 60)
-    accuracy = "-" if progress.accuracy is None else f"{progress.accuracy:.1%}"
-    return (
-        f"step {progress.step:,}/{progress.steps:,}  loss {progress.loss:.4f}  held-out {accuracy}  "
-        f"{progress.tokens_per_second:,.0f} tokens/s  {minutes}:{seconds:02} left"
-    )
+def _sample(training: Session) -> str:
+    """A continuation of the data's prompt, the same for the same parameters."""
+    model, rng = training.trainer.model, np.random.default_rng(0)
+    model.eval()
+    try:
+        if isinstance(training.data, Exercise):
+            return generate(model, training.tokenizer, training.data.prompt)[0]
+        return generate(
+            model, training.tokenizer, training.data.prompt, temperature=0.8, limit=_SAMPLE, end="", rng=rng
+        )[0]
+    finally:
+        model.train()
+
+
+def _finish(training: Session, console: Console) -> int:
+    """Measure the best parameters once more, and write what shows the run."""
+    trainer, data = training.trainer, training.data
+    trainer.go_back()
+    trainer.model.eval()
+    path = training.place / METRICS
+    if trainer.tired and trainer.best:
+        best = trainer.best
+        console.print(f"stopped early: {best.followed} measurements were no better than that at step {best.step:,}")
+    if isinstance(data, Exercise) and data.config.objective == "next":
+        accuracy = data.final(trainer.model)
+        append(path, {"step": trainer.steps, "held_out": accuracy, "problems": len(data.held_out)})
+        print_accuracy(accuracy, len(data.held_out), console)
+    else:
+        loss = data.validate(trainer.model, whole=True)["loss"]
+        append(path, {"step": trainer.steps, "final": {"loss": loss}})
+        console.print(f"validation loss {loss:.4f}", highlight=False)
+    training.move()
+    outputs = [CONFIG, TOKENIZER, MODEL, LAST, METRICS, report.write(training.out).name]
+    if data.config.objective == "next" and isinstance(data, Exercise):
+        try:
+            ask_and_blame(training.out, data.prompt, None, training.out / "blame.svg", console)
+            outputs.append("blame.svg")
+        except NoGraphviz as missing:
+            console.print(f"no blame.svg: {missing}")
+    console.print(f"run folder: {training.out} ({', '.join(outputs)})", markup=False)
+    return 0

@@ -1,4 +1,4 @@
-"""What a model is trained on.
+"""What a model is trained on: the calculator, or any text.
 
-Read next: `gpt/data/calculator.py`.
+Read next: `gpt/data/config.py`.
 """

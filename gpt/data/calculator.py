@@ -74,16 +74,14 @@ def tokenizer() -> CharTokenizer:
 
 def encode(problems: list[Problem], tokenizer: CharTokenizer) -> Encoded:
     """Each problem as one row: question and answer to read; the answer and the line end as labels."""
-    longest = max(len(p.question) + len(p.answer) for p in problems)
-    ids = np.full((len(problems), longest), tokenizer.encode("\n")[0])
+    lines = [(tokenizer.encode(p.question), tokenizer.encode(p.answer + "\n")) for p in problems]
+    lengths = np.array([len(question) + len(answer) - 1 for question, answer in lines])
+    ids = np.full((len(problems), lengths.max()), tokenizer.encode("\n")[0])
     labels = np.full_like(ids, IGNORED)
-    lengths = np.zeros(len(problems), np.int64)
-    for row, problem in enumerate(problems):
-        line = tokenizer.encode(problem.question + problem.answer + "\n")
-        lengths[row] = len(line) - 1
-        ids[row, : len(line) - 1] = line[:-1]
-        start = len(problem.question) - 1  # at the question's last character, the label is the answer's first
-        labels[row, start : len(line) - 1] = line[start + 1 :]
+    for row, (question, answer) in enumerate(lines):
+        start, end = len(question) - 1, lengths[row]  # at the question's last token, the label is the answer's first
+        ids[row, :end] = [*question, *answer[:-1]]
+        labels[row, start:end] = answer
     return Encoded(ids, labels, lengths)
 
 

@@ -16,10 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from gpt import runs
+from gpt.files import write_whole
 from gpt.report import attention, embedding, examples, gradients, metrics, overview, parameters, training
 from gpt.report.markup import Section
 from gpt.report.metrics import Metrics
-from gpt.runs import Run, write_whole
+from gpt.runs import Run
 from viz.charts import STYLE
 from viz.page import page
 
@@ -46,6 +47,13 @@ def report(path: str | Path) -> str:
 
 
 def _sections(run: Run, measurements: Metrics) -> list[Section]:
+    if run.data.data != "calculator":
+        return [
+            training.curves(measurements, run.config.get("training", {})),
+            training.by_stage(measurements, gradients.history(run.model, measurements.measured)),
+            embedding.section(run),
+            parameters.section(run),
+        ]
     chosen = examples.choose(run)
     return [
         training.curves(measurements, run.config.get("training", {})),

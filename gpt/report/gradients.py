@@ -21,7 +21,7 @@ import numpy as np
 from engine.arrays import Array
 from gpt.model import GPT
 from gpt.report.metrics import Measured
-from gpt.training.trainer import stage_of
+from gpt.training.stages import stage_of
 
 VANISHES = 1e-4
 EXPLODES = 1e3

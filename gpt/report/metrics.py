@@ -6,11 +6,13 @@ Each line is one measurement, a JSON object:
     loss, learning_rate     of that step's batch, and of its update
     norm                    of the gradient of all parameters together, before it is clipped
     squared                 {stage: squared norm of the same gradient}, stages such as blocks.0.attention
-    accuracy                exact answers on held-out problems, as last measured; null before
+    validation              measured after this step on the validation data: {"loss": nats, and for the calculator
+                            "accuracy": exact answers}; null at most steps
     tokens_per_second, seconds
 
-The last line of a training that came to its end has `held_out` instead, the accuracy by operation, and `problems`,
-the number of problems; the last line of one that ended early has `stopped`, the reason.
+A line with `sample` has what the model said at a step. The last line of a training that came to its end has, for the
+calculator, `held_out`, the accuracy by operation, and `problems`, the number of problems; for other data `final`, what
+was measured on all of the validation data. The last line of one that ended early has `stopped`, the reason.
 
 Read next: `gpt/report/gradients.py`, what they say of each stage.
 """
@@ -32,6 +34,7 @@ class Measured:
     loss: float
     learning_rate: float
     norm: float
+    validation: float
     accuracy: float
     squared: dict[str, float] | None
 
@@ -44,6 +47,8 @@ class Metrics:
         measured: in the order in which they were made.
         held_out: final accuracy by operation and of "all"; None if the training did not come to its end.
         problems: the number of problems behind `held_out`.
+        final: the loss on all validation data at the end; nan if it was not measured.
+        samples: what the model said, and at which step.
         stopped: why the training ended early, "interrupted" if a user stopped it; empty if it did not or the reason
             is unknown.
         steps: how many steps are known to have been made.
@@ -53,6 +58,8 @@ class Metrics:
     measured: tuple[Measured, ...] = ()
     held_out: dict[str, float] | None = None
     problems: int = 0
+    final: float = math.nan
+    samples: tuple[tuple[int, str], ...] = ()
     stopped: str = ""
     steps: int = 0
     unreadable: int = 0
@@ -62,7 +69,7 @@ def read(path: Path) -> Metrics:
     """All that can be read of a file; empty if there is no file."""
     if not path.is_file():
         return Metrics()
-    measured, last, unreadable = [], Metrics(), 0
+    measured, samples, last, unreadable = [], [], Metrics(), 0
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         record = _record(line)
         if record is None:
@@ -70,12 +77,16 @@ def read(path: Path) -> Metrics:
         elif "held_out" in record:
             shares = {str(name): _number(share) for name, share in dict(record["held_out"]).items()}
             last = Metrics(held_out=shares, problems=record.get("problems", 0), steps=record["step"])
+        elif "final" in record:
+            last = Metrics(final=_number(dict(record["final"]).get("loss")), steps=record["step"])
+        elif "sample" in record:
+            samples.append((record["step"], str(record["sample"])))
         elif "stopped" in record:
             last = Metrics(stopped=str(record["stopped"]), steps=record["step"])
         else:
             measured.append(_measured(record))
     steps = max([last.steps, *(one.step for one in measured)])
-    return replace(last, measured=tuple(measured), steps=steps, unreadable=unreadable)
+    return replace(last, measured=tuple(measured), samples=tuple(samples), steps=steps, unreadable=unreadable)
 
 
 def _record(line: str) -> dict[str, Any] | None:
@@ -86,19 +97,20 @@ def _record(line: str) -> dict[str, Any] | None:
         return None
     if not isinstance(record, dict) or not isinstance(record.get("step"), int):
         return None
-    return (
-        record if isinstance(record.get("held_out", {}), dict) and isinstance(record.get("problems", 0), int) else None
-    )
+    fits = all(isinstance(record.get(name, {}), dict) for name in ("held_out", "final"))
+    return record if fits and isinstance(record.get("problems", 0), int) else None
 
 
 def _measured(record: dict[str, Any]) -> Measured:
-    squared = record.get("squared")
+    squared, validation = record.get("squared"), record.get("validation")
+    validation = validation if isinstance(validation, dict) else {}
     return Measured(
         step=record["step"],
         loss=_number(record.get("loss")),
         learning_rate=_number(record.get("learning_rate")),
         norm=_number(record.get("norm")),
-        accuracy=_number(record.get("accuracy")),
+        validation=_number(validation.get("loss")),
+        accuracy=_number(validation.get("accuracy")),
         squared={name: _number(value) for name, value in squared.items()} if isinstance(squared, dict) else None,
     )
 

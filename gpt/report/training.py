@@ -26,7 +26,7 @@ _NOTHING = "metrics.jsonl holds no measurement, so there is nothing to draw here
 
 
 def curves(metrics: Metrics, training: dict[str, Any]) -> Section:
-    """Loss, gradient norm, learning rate and held-out accuracy over the steps."""
+    """Loss, gradient norm, learning rate and accuracy over the steps."""
     measured = metrics.measured
     if not measured:
         return Section("curves", "The training", paragraph(_NOTHING, "missing"))
@@ -39,9 +39,10 @@ def curves(metrics: Metrics, training: dict[str, Any]) -> Section:
     parts = [
         _how_measured(len(measured), training.get("batch_size")),
         figure(
-            line(_with_mean("loss", loss), y="loss, nats per character", log=True, reach=ends),
-            "The loss is the mean of -log(probability) over the characters of the answer, on a logarithmic scale: a "
-            "straight fall means that it shrinks by the same factor in the same number of steps.",
+            line([*_with_mean("loss", loss), *_validation(metrics)], y="loss, nats per token", log=True, reach=ends),
+            "The loss is the mean of -log(probability) over the tokens that the model has to predict, on a logarithmic "
+            "scale: a straight fall means that it shrinks by the same factor in the same number of steps. The dots are "
+            "the same for validation data, which is not trained on; they rise where the model begins to memorise.",
         ),
         figure(
             line(_with_mean("norm", norm), y="gradient norm", log=True, height=180, reach=ends, levels=levels),
@@ -52,8 +53,9 @@ def curves(metrics: Metrics, training: dict[str, Any]) -> Section:
             line([Series("learning rate", rate)], y="learning rate", height=150, reach=ends, hold=[0.0]),
             "The learning rate warms up and then falls along a cosine to 0.",
         ),
-        _accuracy(metrics, training, ends),
     ]
+    if metrics.held_out or any(not math.isnan(one.accuracy) for one in measured):
+        parts.append(_accuracy(metrics, ends))
     if metrics.unreadable:
         parts.append(paragraph(f"{metrics.unreadable:,} lines of metrics.jsonl could not be read.", "missing"))
     return Section("curves", "The training", "\n".join(parts))
@@ -78,21 +80,22 @@ def _with_mean(name: str, points: Sequence[tuple[float, float]]) -> list[Series]
     return [Series(name, points, "faint"), Series("mean", mean)]
 
 
-def _accuracy(metrics: Metrics, training: dict[str, Any], ends: Sequence[float]) -> str:
-    """Exact answers on held-out problems, at the steps where they were measured."""
-    every = training.get("evaluate_every")
-    asked = [one for one in metrics.measured if isinstance(every, int) and every and one.step % every == 0]
-    points = [(float(one.step), 100 * one.accuracy) for one in asked if not math.isnan(one.accuracy)]
-    if metrics.held_out:
-        last = float(ends[-1])
-        points = [point for point in points if point[0] != last] + [(last, 100 * metrics.held_out.get("all", math.nan))]
+def _validation(metrics: Metrics) -> list[Series]:
+    """The loss on validation data, at the steps where it was measured."""
+    points = [(float(one.step), one.validation) for one in metrics.measured if one.validation > 0]
+    return [Series("validation", points, "dots")] if points else []
+
+
+def _accuracy(metrics: Metrics, ends: Sequence[float]) -> str:
+    """Exact answers on validation problems, at the steps where they were measured."""
+    points = [(float(one.step), 100 * one.accuracy) for one in metrics.measured if not math.isnan(one.accuracy)]
     if not points:
-        return paragraph("The accuracy on held-out problems was never measured, so there is none to draw.", "missing")
+        return paragraph("The accuracy on problems for validation was never measured.", "missing")
     return figure(
-        line([Series("right, %", points, "dots")], y="held-out problems answered exactly, %", reach=ends, hold=[0.0]),
-        "Accuracy on problems that were not trained on: every character of the answer must be right, each chosen as "
-        "the most probable. It can stay the same while the loss falls, because one wrong character makes an answer "
-        "wrong.",
+        line([Series("right, %", points, "dots")], y="validation problems answered exactly, %", reach=ends, hold=[0.0]),
+        "Accuracy on problems that are kept for validation and not trained on: every character of the answer must be "
+        "right, each chosen as the most probable. It can stay the same while the loss falls, because one wrong "
+        "character makes an answer wrong.",
     )
 
 

@@ -1,4 +1,4 @@
 """Training: updates of the parameters, computed in parallel.
 
-Read next: `gpt/training/trainer.py`.
+Read next: `gpt/training/config.py`.
 """

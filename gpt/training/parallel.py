@@ -8,7 +8,7 @@ The invariant: the number of parts alone decides the result, to its last bit. Gr
 and each part has random numbers of its own; how many processes there are, and which of them is done first, changes
 nothing.
 
-Read next: `gpt/doctor.py`.
+Read next: `gpt/training/session.py`.
 """
 
 from __future__ import annotations

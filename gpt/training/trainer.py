@@ -1,77 +1,38 @@
-"""Training on the calculator: batches, steps, measurements.
+"""Training: batches, steps, measurements.
 
-One update is `Trainer.step`: loss and gradient, clipping, the optimizer. Everything else here prepares its data or
-measures its result.
+One update is `Trainer.step`: loss and gradient, clipping, the optimizer. Everything else here measures its result, and
+remembers the best parameters so far.
+
+The invariant: what a step does depends on the model, the settings, the data and `state()`. A training that is stopped
+after any step and restored goes on with the same bits.
 
 Read next: `gpt/training/worker.py`, which computes loss and gradient of one part of a batch.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import re
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import engine
+from engine import Tensor
 from engine.arrays import Array
-from gpt.data import calculator
-from gpt.data.calculator import Encoded, Problem, accuracy_by, exactly_right
-from gpt.model import GPT
+from gpt.data.batches import Batches, Data, Measures, mean_loss, split
+from gpt.model import GPT, IGNORED
+from gpt.training.config import TrainingConfig
+from gpt.training.metrics import append
+from gpt.training.optimizers import Optimizers
 from gpt.training.parallel import Parallel
+from gpt.training.stages import squared_by_stage
 from nn import clip_grad_norm
-from nn.clipping import joint_norm
-from nn.optim import AdamW
-from nn.schedules import warmup_cosine
-from nn.settings import not_negative, positive, size
 
 _ADVICE = "lower the learning rate"
-
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """How to train.
-
-    Fields:
-        steps, batch_size: updates, and problems in each.
-        learning_rate: the peak; reached after `warmup` steps, then falling to 0 along a cosine.
-        weight_decay: on matrices only, not on biases and norms.
-        betas: AdamW's.
-        clip: largest joint norm of the gradient.
-        seed: of initial parameters and of the order of the data.
-        evaluate_every: steps between measurements on the held-out problems.
-        repeat_times: how often each product ("times"), of which there are few, occurs in an epoch; the others once.
-        parts: each batch is split into this many pieces, computed in parallel processes. It decides the order of sums
-            and so the last bits of the result; therefore it is a setting and does not depend on the machine.
-    """
-
-    steps: int = 18000
-    batch_size: int = 32
-    learning_rate: float = 2.5e-3
-    warmup: int = 100
-    weight_decay: float = 0.3
-    betas: tuple[float, float] = (0.9, 0.99)
-    clip: float = 10.0
-    seed: int = 0
-    evaluate_every: int = 500
-    repeat_times: int = 3
-    parts: int = 2
-
-    def __post_init__(self) -> None:
-        owner = "TrainingConfig"
-        for name in ("steps", "batch_size", "evaluate_every", "repeat_times", "parts"):
-            size(owner, name, getattr(self, name))
-        for name in ("warmup", "seed"):
-            size(owner, name, getattr(self, name), least=0)
-        positive(owner, "learning_rate", self.learning_rate)
-        positive(owner, "clip", self.clip)
-        not_negative(owner, "weight_decay", self.weight_decay)
 
 
 @dataclass
@@ -81,7 +42,7 @@ class Progress:
     Fields:
         loss, learning_rate: of this step's batch, and of its update.
         norm: of the gradient of all parameters together, before it is clipped.
-        accuracy: the latest measurement on held-out problems; None before the first.
+        validation: measured after this step; None at steps that are not evaluated.
         squared: the squared norm of the same gradient, by stage (`blocks.0.attention`) in the order of the model; they
             add up to norm**2. None at steps that are not measured.
     """
@@ -93,7 +54,7 @@ class Progress:
     norm: float
     tokens_per_second: float
     seconds: float
-    accuracy: float | None = None
+    validation: Measures | None = None
     squared: dict[str, float] | None = None
 
     @property
@@ -102,148 +63,172 @@ class Progress:
         return self.seconds / self.step * (self.steps - self.step)
 
 
-def batches(epoch: Array, lengths: Array, size: int, rng: np.random.Generator) -> Iterator[Array]:
-    """Rows for each step, without end: every epoch in a new order, rows of similar length in the same batch.
-
-    Shuffled rows are sorted by length within chunks of 8 batches, and then the batches are shuffled, so that a batch
-    needs little padding but its content stays random.
-    """
-    chunk = 8 * size
-    while True:
-        order = rng.permutation(epoch)
-        for start in range(0, len(order), chunk):
-            rows = order[start : start + chunk]
-            rows = rows[np.argsort(lengths[rows], kind="stable")]
-            pieces = [rows[k : k + size] for k in range(0, len(rows), size)]
-            for piece in rng.permutation(len(pieces)):
-                yield pieces[piece]
-
-
 @dataclass
-class Trainer:
-    """A model, its optimizer and its data. `all_steps` yields a Progress after each step.
+class Best:
+    """The best measurement so far, the parameters it was made with, and how many measurements followed."""
 
-    `parallel` computes loss and gradient, and holds the state of the random numbers that they draw (dropout).
+    step: int
+    measures: Measures
+    parameters: list[Array]
+    followed: int = 0
+
+
+class Trainer:
+    """A model, its optimizers and its data. `all_steps` yields a Progress after each step.
+
+    Fields:
+        parallel: computes loss and gradient, and holds the state of the random numbers that they draw (dropout).
+        best: None before the first measurement whose loss is finite.
+        tired: whether the training ended because `patience` measurements in a row were no better.
 
     It remembers the last parameters that gave a finite loss and gradient: where an update has spoiled them, only the
     next loss shows it.
     """
 
-    model: GPT
-    config: TrainingConfig
-    train: list[Problem]
-    held_out: list[Problem]
-    metrics: Path | None = None
-    _train: Encoded = field(init=False)
-    _held_out: Encoded = field(init=False)
-
-    def __post_init__(self) -> None:
-        c, tokenizer = self.config, calculator.tokenizer()
-        self._train = calculator.encode(self.train, tokenizer)
-        self._held_out = calculator.encode(self.held_out, tokenizer)
-        self._parameters = self.model.parameters()
+    def __init__(self, model: GPT, config: TrainingConfig, data: Data, metrics: Path | None = None) -> None:
+        self.model, self.config, self.data, self.metrics = model, config, data, metrics
+        self._parameters = model.parameters()
         self._good = [p.array.copy() for p in self._parameters]
-        matrices = [p for p in self._parameters if p.ndim > 1]
-        vectors = [p for p in self._parameters if p.ndim <= 1]
-        self.optimizer = AdamW(
-            [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}],
-            lr=c.learning_rate,
-            betas=c.betas,
-            weight_decay=c.weight_decay,
-        )
-        self.parallel = Parallel(self.model, c.parts, c.seed)
-        self.schedule = warmup_cosine(c.learning_rate, warmup=min(c.warmup, c.steps - 1), total=c.steps)
+        self.optimizers = Optimizers(model, config)
+        self.parallel = Parallel(model, config.parts, config.seed)
+        self.batches = Batches(data, config.batch_size, config.seed)
+        self._some = Batches(data, size=8, seed=0).next()
+        self.best: Best | None = None
+        self.tired = False
+        self._seconds, self._tokens = 0.0, 0
+
+    @property
+    def steps(self) -> int:
+        """How many steps were made."""
+        return self.optimizers.steps
 
     @np.errstate(all="ignore")  # what leaves the range of floats shows in the loss or in the gradient
-    def step(self, rows: Array, by_stage: bool = False) -> tuple[float, float, dict[str, float] | None]:
-        """One update on some rows of the training data.
+    def step(self, by_stage: bool = False) -> tuple[float, float, dict[str, float] | None]:
+        """One update on the next batch, or on the next few together.
 
         Returns the loss, the norm of its gradient before clipping, and its squared norm by stage, or None unless
         `by_stage`.
         """
-        self.optimizer.lr = self.schedule(self.optimizer.steps)
-        parts = np.array_split(rows, self.config.parts)
-        pieces = [calculator.take(self._train, part) for part in parts if len(part)]
-        loss = self.parallel.backward(pieces)
+        loss = self._backward()
         if not math.isfinite(loss):
-            raise FloatingPointError(f"the loss is {loss} at step {self.optimizer.steps + 1}; {_ADVICE}")
+            raise FloatingPointError(f"the loss is {loss} at step {self.steps + 1}; {_ADVICE}")
         squared = squared_by_stage(self.model) if by_stage else None
         norm = clip_grad_norm(self._parameters, self.config.clip)
         for good, parameter in zip(self._good, self._parameters, strict=True):
             np.copyto(good, parameter.array)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
+        self.optimizers.step()
         return loss, norm, squared
 
+    def _backward(self) -> float:
+        """The loss of the next update's batches, with its gradient in `.grad`: the mean over all labels of them all."""
+        batches = [self.batches.next() for _ in range(self.config.accumulate)]
+        counts = [int((labels != IGNORED).sum()) for _, labels in batches]
+        self._tokens += sum(ids.size for ids, _ in batches)
+        if len(batches) == 1:
+            return self.parallel.backward(split(batches[0], self.config.parts))
+        loss, sums = 0.0, [np.zeros_like(p.array) for p in self._parameters]
+        for batch, count in zip(batches, counts, strict=True):
+            weight = count / sum(counts)
+            loss += weight * self.parallel.backward(split(batch, self.config.parts))
+            for total, gradient in zip(sums, [p.grad for p in self._parameters], strict=True):
+                total += weight * gradient.array if gradient is not None else 0.0
+        for total, parameter in zip(sums, self._parameters, strict=True):
+            parameter.grad = Tensor(total)
+        return loss
+
     def check(self) -> None:
-        """Raise FloatingPointError if a parameter or the loss on some held-out problems is not finite now."""
+        """Raise FloatingPointError if a parameter or the loss on some of the data is not finite now."""
         for path, parameter in self.model.named_parameters():
             if not np.isfinite(parameter.array).all():
-                raise FloatingPointError(f"{path} is not finite after step {self.optimizer.steps}; {_ADVICE}")
-        ids, labels = calculator.take(self._held_out, np.arange(min(64, len(self.held_out))))
-        with engine.no_grad(), np.errstate(all="ignore"):
-            loss = self.model.loss(ids, labels).item()
+                raise FloatingPointError(f"{path} is not finite after step {self.steps}; {_ADVICE}")
+        loss = mean_loss(self.model, [self._some])
         if not math.isfinite(loss):
-            raise FloatingPointError(f"the loss is {loss} after step {self.optimizer.steps}; {_ADVICE}")
+            raise FloatingPointError(f"the loss is {loss} after step {self.steps}; {_ADVICE}")
 
     def go_back(self) -> None:
-        """Assign the last parameters that gave a finite loss and gradient."""
-        for good, parameter in zip(self._good, self._parameters, strict=True):
-            parameter.assign(good)
+        """Assign the best parameters so far, or else the last ones that gave a finite loss and gradient."""
+        values = self._good if self.best is None else self.best.parameters
+        for value, parameter in zip(values, self._parameters, strict=True):
+            parameter.assign(value)
 
-    def accuracy(self) -> dict[str, float]:
-        """The fraction of held-out problems answered exactly by greedy decoding, of all and by operation."""
-        self.model.eval()
-        right = exactly_right(self.model, self._held_out)
-        self.model.train()
-        return accuracy_by(right, [problem.operation for problem in self.held_out])
+    def best_parameters(self) -> dict[str, Array]:
+        """The best parameters so far, by path; empty before the first measurement."""
+        paths = [path for path, _ in self.model.named_parameters()]
+        return dict(zip(paths, self.best.parameters, strict=True)) if self.best else {}
+
+    def evaluate(self) -> Measures:
+        """Measure the model on the validation data, and remember it if it is the best so far."""
+        measures = self.data.validate(self.model)
+        best = self.best
+        if math.isfinite(measures["loss"]) and (
+            best is None or self.data.score(measures) > self.data.score(best.measures)
+        ):
+            self.best = Best(self.steps, measures, [p.array.copy() for p in self._parameters])
+        elif best is not None:
+            best.followed += 1
+            self.tired = 0 < self.config.patience <= best.followed
+        return measures
 
     def all_steps(self) -> Iterator[Progress]:
         """Train to the end, yielding after each step."""
-        c, data = self.config, self._train
-        repeats = [c.repeat_times if problem.operation == "times" else 1 for problem in self.train]
-        epoch = np.repeat(np.arange(len(self.train)), repeats)
-        rows = batches(epoch, data.lengths, c.batch_size, np.random.default_rng(c.seed))
-        began, tokens, accuracy = time.perf_counter(), 0, None
-        for step in range(1, c.steps + 1):
-            batch = next(rows)
-            evaluated = step % c.evaluate_every == 0 and step < c.steps
-            measured = evaluated or step % 50 == 0 or step in (1, c.steps)
-            loss, norm, squared = self.step(batch, by_stage=measured)
-            tokens += int(data.lengths[batch].sum())
-            seconds = time.perf_counter() - began
-            rate = self.schedule(step - 1)
-            progress = Progress(step, c.steps, loss, rate, norm, tokens / seconds, seconds, accuracy, squared)
-            if evaluated:
-                accuracy = progress.accuracy = self.accuracy()["all"]
+        c, before, began = self.config, self._seconds, time.perf_counter()
+        while self.steps < c.steps and not self.tired:
+            step = self.steps + 1
+            evaluated = step % c.evaluate_every == 0 or step == c.steps
+            measured = evaluated or step % 50 == 0 or step == 1
+            loss, norm, squared = self.step(by_stage=measured)
+            validation = self.evaluate() if evaluated else None
+            self._seconds = before + time.perf_counter() - began
+            rate, speed = self.optimizers.rate(step - 1), self._tokens / self._seconds
+            progress = Progress(step, c.steps, loss, rate, norm, speed, self._seconds, validation, squared)
             if measured and self.metrics is not None:
-                append_metrics(self.metrics, vars(progress))
+                append(self.metrics, vars(progress))
             yield progress
+
+    # ---- stopping and going on -------------------------------------------------------------------------------------
+
+    def state(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        """All that the next step depends on: what can be written as JSON, and arrays by name."""
+        plain, arrays = self.optimizers.state()
+        best = self.best
+        facts = {
+            "step": self.steps,
+            "optimizers": plain,
+            "random": self.parallel.states(),
+            "batches": self.batches.state(),
+            "best": best and {"step": best.step, "measures": best.measures, "followed": best.followed},
+            "tired": self.tired,
+            "seconds": self._seconds,
+            "tokens": self._tokens,
+        }
+        return facts, {
+            **{f"model.{path}": array for path, array in self.model.state_dict().items()},
+            **{f"best.{path}": array for path, array in self.best_parameters().items()},
+            **{f"optimizers.{name}": array for name, array in arrays.items()},
+        }
+
+    def restore(self, facts: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
+        """Go on from the state of a training with the same model and data; KeyError, TypeError or ValueError if not."""
+        named = _under("model", arrays)
+        self.model.load_state_dict(named)
+        self.optimizers.restore(facts["optimizers"], _under("optimizers", arrays))
+        self.parallel.restore(facts["random"])
+        self.batches.restore(facts["batches"])
+        if facts["best"]:
+            parameters = _under("best", arrays)
+            ordered = [parameters[path] for path, _ in self.model.named_parameters()]
+            self.best = Best(parameters=ordered, **facts["best"])
+        self.tired, self._seconds, self._tokens = facts["tired"], facts["seconds"], facts["tokens"]
+        for good, parameter in zip(self._good, self._parameters, strict=True):
+            np.copyto(good, parameter.array)
+
+
+def _under(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """The arrays whose name begins with the prefix, by the rest of their name."""
+    return {name.removeprefix(f"{prefix}."): array for name, array in arrays.items() if name.startswith(f"{prefix}.")}
 
 
 def new_model(make: Callable[[], GPT], seed: int) -> GPT:
     """Make a model whose initial parameters depend on the seed only."""
     engine.random.seed(seed)
     return make()
-
-
-def stage_of(path: str) -> str:
-    """The stage a parameter belongs to: the first two names of its module's path, `blocks.0` counting as one name."""
-    names = re.findall(r"[^.]+(?:\.\d+)*", path.rpartition(".")[0])  # blocks.0.attention.query.weight: blocks.0, ...
-    return ".".join(names[:2])
-
-
-def squared_by_stage(model: GPT) -> dict[str, float]:
-    """The squared norm of the gradient in `.grad`, by stage, in the order of the model."""
-    squared: dict[str, float] = {}
-    for path, parameter in model.named_parameters():
-        if parameter.grad is not None:
-            stage = stage_of(path)
-            squared[stage] = squared.get(stage, 0.0) + joint_norm([parameter.grad.array]) ** 2
-    return squared
-
-
-def append_metrics(path: Path, measurement: dict[str, Any]) -> None:
-    """Add one measurement to a file of JSON lines."""
-    with path.open("a") as file:
-        file.write(json.dumps(measurement) + "\n")

@@ -13,12 +13,12 @@ import pytest
 import gpt
 from engine import Tensor
 from gpt.__main__ import main
-from gpt.data import calculator
 from gpt.model import GPT
 from gpt.sampling import generate, log_probabilities, next_logits
-from gpt.training.trainer import Trainer, TrainingConfig, new_model
+from gpt.training.config import TrainingConfig
+from gpt.training.trainer import Trainer, new_model
 from tests.gpt.test_cli import blameflow
-from tests.gpt.test_model import TOKENIZER, small
+from tests.gpt.test_model import TOKENIZER, exercise, small
 
 SMALL = ("--width", "16", "--heads", "2", "--steps")
 
@@ -117,9 +117,8 @@ def test_25_a_good_training_takes_the_place_of_the_run(run: Path, tmp_path: Path
 
 
 def trainer(steps: int, **settings: Any) -> Trainer:
-    learned, held_out = calculator.split()
     model = new_model(lambda: GPT(small()), seed=0)
-    return Trainer(model, TrainingConfig(parts=1, steps=steps, batch_size=4, warmup=0, **settings), learned, held_out)
+    return Trainer(model, TrainingConfig(parts=1, steps=steps, batch_size=4, warmup=0, **settings), exercise())
 
 
 def test_25_the_last_update_is_checked_too() -> None:

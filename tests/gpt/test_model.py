@@ -13,9 +13,12 @@ from engine.backward import gradients
 from engine.primitive import registry
 from gpt.data import calculator
 from gpt.data.calculator import Problem, exactly_right
+from gpt.data.config import DataConfig
+from gpt.data.exercise import Exercise, Parts
 from gpt.model import GPT, GPTConfig
 from gpt.sampling import generate
-from gpt.training.trainer import Trainer, TrainingConfig, new_model
+from gpt.training.config import TrainingConfig
+from gpt.training.trainer import Trainer, new_model
 
 TOKENIZER = calculator.tokenizer()
 
@@ -90,6 +93,11 @@ def test_a_tied_head_is_the_embedding() -> None:
     assert sum(name.endswith("head.weight") for name, _ in model.named_parameters()) == 0
 
 
+def exercise(problems: list[Problem] | None = None) -> Exercise:
+    """These problems to learn, to choose by and to measure; or all problems of the calculator, each for one of it."""
+    return Exercise(DataConfig(), TOKENIZER, Parts(problems, problems, problems) if problems else None)
+
+
 def test_it_learns_a_tiny_problem_to_zero_loss_and_answers_it() -> None:
     problems = [
         Problem("two plus three equals ", "five", "plus"),
@@ -98,11 +106,11 @@ def test_it_learns_a_tiny_problem_to_zero_loss_and_answers_it() -> None:
     ]
     model = new_model(lambda: GPT(small()), seed=0)
     settings = TrainingConfig(parts=1, steps=300, batch_size=3, learning_rate=1e-2, warmup=10, weight_decay=0.0)
-    trainer = Trainer(model, settings, problems, problems)
+    trainer = Trainer(model, settings, data := exercise(problems))
     losses = [progress.loss for progress in trainer.all_steps()]
     assert losses[0] > 2
     assert losses[-1] < 0.01
-    assert trainer.accuracy()["all"] == 1.0
+    assert data.final(model)["all"] == 1.0
     for problem in problems:
         text, probability = generate(model, TOKENIZER, problem.question)
         assert text == problem.answer
@@ -111,9 +119,8 @@ def test_it_learns_a_tiny_problem_to_zero_loss_and_answers_it() -> None:
 
 def test_the_parts_of_a_batch_add_up_to_the_whole() -> None:
     def first_steps(parts: int) -> list[float]:
-        learned, held_out = calculator.split()
         model = new_model(lambda: GPT(small()), seed=0)
-        trainer = Trainer(model, TrainingConfig(steps=3, parts=parts), learned, held_out)
+        trainer = Trainer(model, TrainingConfig(steps=3, parts=parts), exercise())
         return [progress.loss for progress in trainer.all_steps()]
 
     one = first_steps(1)
@@ -125,9 +132,8 @@ def test_one_pass_over_the_answer_finds_what_generating_finds() -> None:
     learned, _ = calculator.split()
     problems = learned[:16]
     model = new_model(lambda: GPT(small()), seed=0)
-    for _ in Trainer(
-        model, TrainingConfig(parts=1, steps=70, batch_size=16, learning_rate=1e-2, warmup=5), problems, problems
-    ).all_steps():
+    settings = TrainingConfig(parts=1, steps=70, batch_size=16, learning_rate=1e-2, warmup=5)
+    for _ in Trainer(model, settings, exercise(problems)).all_steps():
         pass
     right = exactly_right(model, calculator.encode(problems, TOKENIZER))
     generated = [generate(model, TOKENIZER, p.question)[0] == p.answer for p in problems]
@@ -146,11 +152,10 @@ def test_mistakes_in_the_configuration_are_named() -> None:
 
 
 def test_a_loss_that_is_not_a_number_stops_before_the_step() -> None:
-    learned, held_out = calculator.split()
     model = new_model(lambda: GPT(small()), seed=0)
     model.head.weight.assign(np.full(model.head.weight.shape, np.nan))
     before = model.state_dict()
-    trainer = Trainer(model, TrainingConfig(parts=1, steps=3), learned, held_out)
+    trainer = Trainer(model, TrainingConfig(parts=1, steps=3), exercise())
     with pytest.raises(FloatingPointError, match="loss is nan at step 1"):
         next(trainer.all_steps())
     np.testing.assert_array_equal(model.state_dict()["embedding.weight"], before["embedding.weight"])

@@ -20,13 +20,18 @@ from engine import Tensor, scope
 from gpt import report, runs
 from gpt.blame import blame
 from gpt.data import calculator
+from gpt.data.config import DataConfig
+from gpt.data.exercise import Exercise, divided
 from gpt.model import GPT, GPTConfig
 from gpt.report import metrics, overview
 from gpt.report.embedding import nearest, principal_plane
 from gpt.report.gradients import History, exploding, history, vanishing
 from gpt.report.pictures import inline
 from gpt.tokenizer import CharTokenizer
-from gpt.training.trainer import Trainer, TrainingConfig, append_metrics, new_model, stage_of
+from gpt.training.config import TrainingConfig
+from gpt.training.metrics import append
+from gpt.training.stages import stage_of
+from gpt.training.trainer import Trainer, new_model
 from viz import digits, trace
 from viz.charts import short
 from viz.digits import percent, percents
@@ -84,17 +89,18 @@ class Page(HTMLParser):
 
 def train(out: Path, steps: int = 120, **changes: Any) -> Path:
     """A short training of a tiny model, with all that the command line leaves."""
-    learned, held_out = calculator.split()
     tokenizer = calculator.tokenizer()
+    parts = divided()
+    data = Exercise(DataConfig(), tokenizer, parts._replace(held_out=parts.held_out[:200]))
     shape = GPTConfig(len(tokenizer), 64, n_layer=2, n_head=2, n_embd=16, positions="rotary", tie=False)
     settings = TrainingConfig(steps=steps, batch_size=8, learning_rate=1e-2, warmup=5, parts=1, evaluate_every=100)
     out.mkdir(parents=True)
     model = new_model(lambda: GPT(shape), seed=0)
-    trainer = Trainer(model, settings, learned, held_out[:200], out / "metrics.jsonl")
+    trainer = Trainer(model, settings, data, out / "metrics.jsonl")
     for _ in trainer.all_steps():
         pass
-    runs.save(out, model, tokenizer, asdict(settings))
-    append_metrics(out / "metrics.jsonl", {"step": steps, "held_out": trainer.accuracy(), "problems": 200})
+    runs.save(out, model, tokenizer, {"training": asdict(settings), "data": asdict(data.config)})
+    append(out / "metrics.jsonl", {"step": steps, "held_out": data.final(model), "problems": 200})
     return out
 
 
@@ -148,7 +154,7 @@ def test_the_same_run_gives_the_same_page_wherever_it_lies(text: str, copy: Path
 def test_hostile_characters_are_shown_and_not_obeyed(copy: Path) -> None:
     tokenizer = CharTokenizer(calculator.tokenizer().characters + "<>&\"'\x1b\u202e{")
     model = GPT(GPTConfig(len(tokenizer), 64, n_layer=1, n_head=1, n_embd=8))
-    runs.save(copy, model, tokenizer, {"batch_size": "</script><b>", "<i>": "]]>"})
+    runs.save(copy, model, tokenizer, {"training": {"batch_size": "</script><b>", "<i>": "]]>"}})
     page = Page(report.report(copy))
     for shown in ("<", ">", "&", "\\x1b", "\\u202e", "</script><b>", "<i>"):
         assert shown in page.said
@@ -186,7 +192,10 @@ def test_the_curves_and_the_head_say_what_was_measured(run: Path, page: Page) ->
         assert f"{line['step']}: loss {short(line['loss'])}" in page.titles
         assert f"{line['step']}: norm {short(line['norm'])}" in page.titles
     assert f"{last['held_out']['all']:.1%} of 200 problems it never saw" in page.said
-    assert f"120: right, % {short(100 * last['held_out']['all'])}" in page.titles
+    for line in measured:
+        if line["validation"]:
+            assert f"{line['step']}: validation {short(line['validation']['loss'])}" in page.titles
+            assert f"{line['step']}: right, % {short(100 * line['validation']['accuracy'])}" in page.titles
     assert "It took 120 steps of 8 problems." in page.said
 
 
@@ -335,7 +344,7 @@ def past(squared: list[dict[str, float]]) -> History:
     model = new_model(lambda: GPT(GPTConfig(5, 8, n_layer=1, n_head=1, n_embd=4, tie=False)), seed=0)
     stages = dict.fromkeys(stage_of(path) for path, _ in model.named_parameters())
     measured = [
-        metrics.Measured(50 * k, 1.0, 1.0, 1.0, 1.0, dict.fromkeys(stages, 1.0) | changed)
+        metrics.Measured(50 * k, 1.0, 1.0, 1.0, 1.0, 1.0, dict.fromkeys(stages, 1.0) | changed)
         for k, changed in enumerate(squared)
     ]
     return history(model, measured)

@@ -1,0 +1,56 @@
+"""Opens the data that settings name.
+
+Read next: `gpt/tokenizer.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from gpt.data import calculator, reading
+from gpt.data.config import DataConfig
+from gpt.data.downloads import DOWNLOADS, fetched
+from gpt.data.exercise import Exercise
+from gpt.data.text import Source, Text
+from gpt.tokenizer import CharTokenizer
+
+_SEED = 1729  # of the order of lines
+
+
+def opened(config: DataConfig, block: int, tokenizer: CharTokenizer | None = None) -> Exercise | Text:
+    """The data, for a model that reads `block` tokens at once; cut by the tokenizer given, or by one made from it.
+
+    Raises DataError if it cannot be had or used.
+    """
+    if config.data == "calculator":
+        return Exercise(config, tokenizer or calculator.tokenizer())
+    source = _source(config.data)
+    return Text(config, tokenizer or CharTokenizer(source.alphabet), source, block)
+
+
+def _source(name: str) -> Source:
+    download = DOWNLOADS.get(name)
+    files = reading.files_of(fetched(download) if download else Path(name))
+    read = _Shuffled(files) if download and download.shuffled else _Read(files)
+    return Source(name, read, reading.digest(files))
+
+
+class _Read:
+    """The text of some files, from the beginning each time it is iterated over."""
+
+    def __init__(self, files: list[Path]) -> None:
+        self.files = files
+
+    def __iter__(self) -> Iterator[str]:
+        return reading.characters(self.files)
+
+
+class _Shuffled(_Read):
+    """The same lines in a fixed random order."""
+
+    def __iter__(self) -> Iterator[str]:
+        lines = "".join(reading.characters(self.files)).splitlines()
+        yield "".join(f"{lines[k]}\n" for k in np.random.default_rng(_SEED).permutation(len(lines)))

@@ -1,0 +1,85 @@
+"""The optimizers of a training, under one learning rate schedule.
+
+Read next: `gpt/training/stages.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from engine import Tensor
+from engine.arrays import Array
+from gpt.model import GPT
+from gpt.training.config import TrainingConfig
+from nn.optim import SGD, Adam, AdamW, Optimizer
+from nn.schedules import warmup_cosine
+
+_SCHEDULES = {"cosine": warmup_cosine}
+
+
+class Optimizers:
+    """One or two optimizers that share all parameters of a model; each has its own peak of the learning rate."""
+
+    def __init__(self, model: GPT, config: TrainingConfig) -> None:
+        self._each = _made(model, config)
+        self._peaks = [optimizer.lr for optimizer in self._each]
+        warmup = min(config.warmup, config.steps - 1)
+        make = _SCHEDULES[config.schedule]
+        self.share = make(1.0, warmup=warmup, total=config.steps, floor=config.floor)
+
+    @property
+    def steps(self) -> int:
+        """How many updates were made."""
+        return self._each[0].steps
+
+    def rate(self, step: int) -> float:
+        """The learning rate of an update, counted from 0; with Muon, that of the other parameters."""
+        return self._peaks[-1] * self.share(step)
+
+    def step(self) -> None:
+        """Update every parameter by the gradient in its `.grad`, which is None afterwards."""
+        share = self.share(self.steps)
+        for optimizer, peak in zip(self._each, self._peaks, strict=True):
+            optimizer.lr = peak * share
+            optimizer.step()
+            optimizer.zero_grad()
+
+    def state(self) -> tuple[list[Any], dict[str, Array]]:
+        """All that an update depends on besides the parameters: plain settings, and arrays by name."""
+        plain: list[Any] = []
+        arrays: dict[str, Array] = {}
+        for k, optimizer in enumerate(self._each):
+            state = optimizer.state_dict()
+            for position, kept in state.pop("state").items():
+                arrays |= {f"{k}.{position}.{name}": array for name, array in kept.items()}
+            plain.append(state)
+        return plain, arrays
+
+    def restore(self, plain: list[Any], arrays: Mapping[str, Array]) -> None:
+        """Go on from where others stood; ValueError or TypeError if they were of another kind."""
+        if len(plain) != len(self._each):
+            raise ValueError(f"the state is of {len(plain)} optimizers, and this training has {len(self._each)}")
+        states: list[dict[int, dict[str, Array]]] = [{} for _ in plain]
+        for name, array in arrays.items():
+            k, position, kept = name.split(".")
+            states[int(k)].setdefault(int(position), {})[kept] = array
+        for optimizer, state, kept_arrays in zip(self._each, plain, states, strict=True):
+            optimizer.load_state_dict({**state, "state": kept_arrays})
+
+
+def _made(model: GPT, c: TrainingConfig) -> list[Optimizer]:
+    named = list(model.named_parameters())
+    groups = _groups([p for _, p in named])
+    if c.optimizer == "sgd":
+        return [SGD(groups, lr=c.learning_rate, momentum=c.beta1, weight_decay=c.weight_decay)]
+    kind = AdamW if c.optimizer == "adamw" else Adam
+    return [kind(groups, lr=c.learning_rate, betas=(c.beta1, c.beta2), weight_decay=c.weight_decay)]
+
+
+def _groups(parameters: list[Tensor]) -> list[dict[str, Any]]:
+    """Matrices with weight decay, vectors without."""
+    matrices = [p for p in parameters if p.ndim > 1]
+    vectors = [p for p in parameters if p.ndim <= 1]
+    groups: list[dict[str, Any]] = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
+    return [group for group in groups if group["params"]]
