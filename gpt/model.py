@@ -25,8 +25,8 @@ from nn import (
     TransformerBlock,
     init,
 )
+from nn.feed_forward import ACTIVATIONS
 from nn.settings import choice, flag, positive, probability, size
-from nn.transformer import ACTIVATIONS
 
 IGNORED = -100  # the label of a position that the loss leaves out; cross_entropy's default
 
