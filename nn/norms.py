@@ -1,10 +1,13 @@
 """Norms: each vector on the last axis is brought to one scale, so that no layer depends on how large its input is.
 
+LayerNorm (Ba et al. 2016) also moves the mean to 0; RMSNorm (Zhang and Sennrich 2019) does not, and is cheaper.
+
 Read next: `nn/positions.py`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import engine
@@ -60,3 +63,9 @@ class RMSNorm(Module):
 
     def extra_repr(self) -> str:
         return f"{self.weight.size}, eps={self.eps:g}"
+
+
+NORMS: dict[str, Callable[[int, bool], LayerNorm | RMSNorm]] = {  # from channels, and whether there is a bias
+    "layer": lambda channels, bias: LayerNorm(channels, bias=bias),
+    "rms": lambda channels, bias: RMSNorm(channels),  # which never has one
+}

@@ -17,29 +17,42 @@ from nn.attention import MultiHeadAttention
 from nn.cache import Cache
 from nn.feed_forward import FeedForward
 from nn.module import Module
-from nn.norms import LayerNorm
+from nn.norms import NORMS
 from nn.positions import RotaryPositions
 from nn.settings import choice
 
 
 class TransformerBlock(Module):
-    """One layer of the transformer: (batch, time, channels) to the same shape."""
+    """One layer of the transformer: (batch, time, channels) to the same shape.
+
+    Fields:
+        attention_norm, feed_forward_norm: LayerNorm, or RMSNorm with `norm_kind="rms"`.
+        attention: of `heads` heads, with keys and values for `kv_heads` of them, and `causal` or not.
+        feed_forward: with an `activation` of `nn/feed_forward.py`.
+        norm: whether the norms stand before attention and feed-forward ("pre"), or after the additions ("post").
+    """
 
     def __init__(
         self,
         channels: int,
         heads: int,
         *,
+        kv_heads: int | None = None,
         bias: bool = True,
+        causal: bool = True,
         dropout: float = 0.0,
         norm: str = "pre",
+        norm_kind: str = "layer",
         activation: str = "gelu",
         rotary: RotaryPositions | None = None,
     ) -> None:
         self.norm = choice("TransformerBlock", "norm", norm, ["pre", "post"])
-        self.attention_norm = LayerNorm(channels, bias=bias)
-        self.attention = MultiHeadAttention(channels, heads, bias=bias, dropout=dropout, rotary=rotary)
-        self.feed_forward_norm = LayerNorm(channels, bias=bias)
+        new_norm = NORMS[choice("TransformerBlock", "norm_kind", norm_kind, [*NORMS])]
+        self.attention_norm = new_norm(channels, bias)
+        self.attention = MultiHeadAttention(
+            channels, heads, kv_heads=kv_heads, bias=bias, causal=causal, dropout=dropout, rotary=rotary
+        )
+        self.feed_forward_norm = new_norm(channels, bias)
         self.feed_forward = FeedForward(channels, bias=bias, dropout=dropout, activation=activation)
 
     def attention_weights(self, x: Any) -> Any:

@@ -233,6 +233,7 @@ TENSOR = Tensor([0.5], requires_grad=True)
         lambda n: nn.RotaryPositions(2, n),
         lambda n: nn.MultiHeadAttention(n, 1),
         lambda n: nn.MultiHeadAttention(2, n),
+        lambda n: nn.MultiHeadAttention(2, 2, kv_heads=-1 if n is None else n),  # None means as many as heads
         lambda n: nn.FeedForward(n),
         lambda n: nn.FeedForward(2, cast("Any", "2" if n is None else n)),  # None means four times the channels
         lambda n: nn.TransformerBlock(n, 1),
@@ -240,7 +241,7 @@ TENSOR = Tensor([0.5], requires_grad=True)
     ],
 )
 def test_20_a_size_is_checked_when_a_layer_is_made(make: Callable[[Any], Any], bad: Any) -> None:
-    with pytest.raises((TypeError, ValueError), match=r"^[A-Za-z]+: [a-z]+ must be a positive integer, not [^\n]*$"):
+    with pytest.raises((TypeError, ValueError), match=r"^[A-Za-z]+: [a-z_]+ must be a positive integer, not [^\n]*$"):
         make(bad)
 
 
@@ -261,6 +262,9 @@ def test_20_a_size_is_checked_when_a_layer_is_made(make: Callable[[Any], Any], b
         (lambda v: nn.GELU(v), ["exact", None, True]),
         (lambda v: nn.FeedForward(4, activation=v), ["elu", None]),
         (lambda v: nn.TransformerBlock(4, 2, norm=v), ["middle", 0]),
+        (lambda v: nn.TransformerBlock(4, 2, norm_kind=v), ["batch", None]),
+        (lambda v: nn.TransformerBlock(4, 2, causal=v), [None, TENSOR]),
+        (lambda v: nn.TransformerBlock(4, 2, kv_heads=v), [3, 0, True, TENSOR]),
         (lambda v: nn.Sequential(v), [engine.relu, [nn.ReLU()], nn.ReLU, None]),
         (lambda v: nn.ModuleList([v]), [engine.relu, None]),
         (lambda v: nn.schedules.warmup_cosine(v, warmup=0, total=1), [-1, math.nan, math.inf, TENSOR]),
