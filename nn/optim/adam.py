@@ -1,6 +1,6 @@
 """Adam and AdamW: steps of about the same size for every value, whatever the size of its gradient.
 
-Read next: `nn/clipping.py`.
+Read next: `nn/optim/muon.py`.
 """
 
 from __future__ import annotations
