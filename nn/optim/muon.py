@@ -78,9 +78,9 @@ class Muon(Optimizer):
 
 
 def orthogonal(x: Array) -> Array:
-    """A matrix with the singular vectors of x, and singular values near 1; zero where x is zero.
+    """A matrix with the singular vectors of x, and singular values between 0.68 and 1.21.
 
-    Those of x that are at least 1/500 of its norm come between 0.68 and 1.21; smaller ones grow by at most 3.4445**5.
+    This holds for those of x that are at least 1/500 of its norm; smaller ones grow at most 485 times, and 0 stays 0.
     """
     largest = np.abs(x).max(initial=0)
     if largest == 0:

@@ -269,6 +269,10 @@ def test_20_a_size_is_checked_when_a_layer_is_made(make: Callable[[Any], Any], b
         (lambda v: nn.ModuleList([v]), [engine.relu, None]),
         (lambda v: nn.schedules.warmup_cosine(v, warmup=0, total=1), [-1, math.nan, math.inf, TENSOR]),
         (lambda v: nn.schedules.warmup_cosine(1.0, warmup=v, total=3), [-1, 1.5, 3, math.nan]),
+        (lambda v: nn.schedules.warmup_linear(1.0, warmup=0, total=v), [0, 1.5, None, TENSOR]),
+        (lambda v: nn.schedules.warmup_linear(1.0, warmup=0, total=1, floor=v), [-1, math.nan, TENSOR]),
+        (lambda v: nn.schedules.warmup_constant(v, warmup=0, total=1), [-1, math.inf, None]),
+        (lambda v: nn.schedules.warmup_stable_decay(1.0, warmup=1, total=3, decay=v), [0, 3, 1.5, TENSOR]),
     ],
 )
 def test_20_other_settings_are_checked_when_a_layer_is_made(make: Callable[[Any], Any], wrong: list[Any]) -> None:

@@ -216,7 +216,7 @@ def test_16_a_gradient_of_another_shape_is_refused_before_any_step(make: Any, we
     ps = weights()
     optimizer, before = make(ps), [p.numpy().copy() for p in ps]
     for wrong in (Tensor(np.ones(2)), np.ones((2, 1))):
-        ps[0].grad, ps[1].grad = Tensor(np.ones(ps[0].shape)), wrong  # type: ignore[assignment]
+        ps[0].grad, ps[1].grad = Tensor(np.ones(ps[0].shape)), wrong
         with pytest.raises(
             ValueError, match=r"the gradient of the tensor w1 of shape \(2, 1\) must be a Tensor of that"
         ):
