@@ -1,4 +1,7 @@
-"""GPT: embedding, blocks, head. Reads characters (batch, time) and predicts the next one at each position.
+"""GPT: embedding, blocks, head. Reads characters (batch, time) and predicts one at each position.
+
+With `causal` attention each position sees itself and those before it, so it can predict the next character. Without, it
+sees the whole text, as in BERT (Devlin et al. 2019), and can predict characters that are hidden in its input.
 
 Read next: `gpt/sampling.py`.
 """
@@ -15,7 +18,6 @@ from nn import (
     Cache,
     Dropout,
     Embedding,
-    LayerNorm,
     LearnedPositions,
     Linear,
     Module,
@@ -25,8 +27,9 @@ from nn import (
     TransformerBlock,
     init,
 )
+from nn.feed_forward import ACTIVATIONS
+from nn.norms import NORMS
 from nn.settings import choice, flag, positive, probability, size
-from nn.transformer import ACTIVATIONS
 
 IGNORED = -100  # the label of a position that the loss leaves out; cross_entropy's default
 
@@ -46,8 +49,12 @@ class GPTConfig:
         positions: "learned" or "sinusoidal" (added), or "rotary" (queries and keys are rotated).
         rotary_base: the slowest rotation takes about this many positions per radian.
         norm: "pre" or "post".
-        activation: of the feed-forward, "gelu" or "relu2" (relu squared).
+        activation: of the feed-forward, "gelu", "relu", "relu2" (relu squared) or "swiglu" (Shazeer 2020).
         tie: whether the head uses the embedding's weight.
+        kv_heads: heads of keys and values, each for a group of the n_head heads of queries (Ainslie et al. 2023); a
+            divisor of n_head. None means n_head.
+        norm_kind: "layer" for LayerNorm, "rms" for RMSNorm (Zhang and Sennrich 2019), which has no bias.
+        causal: whether attention sees earlier positions only; False for a model that fills gaps.
     """
 
     vocab_size: int
@@ -62,19 +69,25 @@ class GPTConfig:
     norm: str = "pre"
     activation: str = "gelu"
     tie: bool = True
+    kv_heads: int | None = None
+    norm_kind: str = "layer"
+    causal: bool = True
 
     def __post_init__(self) -> None:
         for name in ("vocab_size", "block_size", "n_layer", "n_head", "n_embd"):
             size("GPTConfig", name, getattr(self, name))
         if self.n_embd % self.n_head:
             raise ValueError(f"GPTConfig: n_embd {self.n_embd} does not divide into n_head {self.n_head}")
-        for name in ("bias", "tie"):
+        if self.kv_heads is not None and self.n_head % size("GPTConfig", "kv_heads", self.kv_heads):
+            raise ValueError(f"GPTConfig: kv_heads must divide n_head {self.n_head}, and is {self.kv_heads}")
+        for name in ("bias", "tie", "causal"):
             flag("GPTConfig", name, getattr(self, name))
         probability("GPTConfig", "dropout", self.dropout)
         choice("GPTConfig", "positions", self.positions, POSITIONS)
         positive("GPTConfig", "rotary_base", self.rotary_base)
         choice("GPTConfig", "norm", self.norm, ("pre", "post"))
-        choice("GPTConfig", "activation", self.activation, tuple(ACTIVATIONS))
+        choice("GPTConfig", "norm_kind", self.norm_kind, [*NORMS])
+        choice("GPTConfig", "activation", self.activation, [*ACTIVATIONS])
 
 
 class GPT(Module):
@@ -89,7 +102,7 @@ class GPT(Module):
             self.positions = SinusoidalPositions(c.block_size, c.n_embd) if c.positions == "sinusoidal" else None
         self.dropout = Dropout(c.dropout) if c.dropout else None
         self.blocks = ModuleList(self._block() for _ in range(c.n_layer))
-        self.norm = LayerNorm(c.n_embd, bias=c.bias) if c.norm == "pre" else None
+        self.norm = NORMS[c.norm_kind](c.n_embd, c.bias) if c.norm == "pre" else None
         self.head = Linear(c.n_embd, c.vocab_size, bias=False)
         for _, module in self.named_modules():
             if isinstance(module, Linear):
@@ -105,9 +118,12 @@ class GPT(Module):
         return TransformerBlock(
             c.n_embd,
             c.n_head,
+            kv_heads=c.kv_heads,
             bias=c.bias,
+            causal=c.causal,
             dropout=c.dropout,
             norm=c.norm,
+            norm_kind=c.norm_kind,
             activation=c.activation,
             rotary=rotary,
         )

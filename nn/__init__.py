@@ -4,13 +4,16 @@ Read next: `nn/module.py`, the base class of every layer.
 """
 
 from nn import init, losses, optim, schedules
+from nn.attention import MultiHeadAttention
 from nn.cache import Cache
 from nn.clipping import clip_grad_norm
 from nn.containers import ModuleList, Sequential
-from nn.layers import GELU, Dropout, Embedding, LayerNorm, Linear, ReLU, RMSNorm, SiLU
+from nn.feed_forward import FeedForward
+from nn.layers import GELU, Dropout, Embedding, Linear, ReLU, SiLU
 from nn.module import Module
+from nn.norms import LayerNorm, RMSNorm
 from nn.positions import LearnedPositions, RotaryPositions, SinusoidalPositions
-from nn.transformer import FeedForward, MultiHeadAttention, TransformerBlock
+from nn.transformer import TransformerBlock
 
 __all__ = [
     "GELU",

@@ -1,6 +1,6 @@
 """The small layers: each holds its parameters and calls one op.
 
-Read next: `nn/positions.py`.
+Read next: `nn/norms.py`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import engine
 from engine import Tensor
 from nn import init
 from nn.module import Module
-from nn.settings import choice, flag, positive, probability, sizes
+from nn.settings import choice, flag, probability, sizes
 
 
 class Linear(Module):
@@ -55,54 +55,6 @@ class Embedding(Module):
 
     def extra_repr(self) -> str:
         return ", ".join(map(str, self.weight.shape))
-
-
-class LayerNorm(Module):
-    """Each vector on the last axis shifted to mean 0, scaled to variance 1, then by `weight` and `bias`.
-
-    Fields:
-        weight: (channels,), ones at first.
-        bias: (channels,), zeros at first, or None.
-        eps: added to the variance.
-    """
-
-    weight: Tensor
-    bias: Tensor | None
-    eps: float
-
-    def __init__(self, channels: int, *, bias: bool = True, eps: float = 1e-5) -> None:
-        (channels,) = sizes("LayerNorm", channels=channels)
-        self.weight = init.ones(channels)
-        self.bias = init.zeros(channels) if flag("LayerNorm", "bias", bias) else None
-        self.eps = positive("LayerNorm", "eps", eps)
-
-    def forward(self, x: Any) -> Any:
-        return engine.layer_norm(x, self.weight, self.bias, eps=self.eps)
-
-    def extra_repr(self) -> str:
-        return f"{self.weight.size}, eps={self.eps:g}"
-
-
-class RMSNorm(Module):
-    """Each vector on the last axis divided by its root mean square, then times `weight`.
-
-    Fields:
-        weight: (channels,), ones at first.
-        eps: added to the mean square.
-    """
-
-    weight: Tensor
-    eps: float
-
-    def __init__(self, channels: int, *, eps: float = 1e-5) -> None:
-        self.weight = init.ones(*sizes("RMSNorm", channels=channels))
-        self.eps = positive("RMSNorm", "eps", eps)
-
-    def forward(self, x: Any) -> Any:
-        return engine.rms_norm(x, self.weight, eps=self.eps)
-
-    def extra_repr(self) -> str:
-        return f"{self.weight.size}, eps={self.eps:g}"
 
 
 class Dropout(Module):

@@ -3,7 +3,7 @@
 Any iterable will do. It is read once and kept as a list, for a generator is empty the second time. What would make a
 step do something else than it says (nothing to train, a parameter twice, a tensor that gets no gradient) is an error.
 
-Read next: `nn/optimizer.py`.
+Read next: `nn/optim/__init__.py`.
 """
 
 from __future__ import annotations

@@ -20,9 +20,11 @@ from gpt.data.config import DataConfig
 from gpt.data.objective import OBJECTIVES
 from gpt.errors import ConfigError
 from gpt.model import POSITIONS
-from gpt.training.config import OPTIMIZERS, SCHEDULES, TrainingConfig
+from gpt.training.config import OPTIMIZERS, TrainingConfig
 from gpt.training.session import Sections
-from nn.transformer import ACTIVATIONS
+from nn.feed_forward import ACTIVATIONS
+from nn.norms import NORMS
+from nn.schedules import SCHEDULES
 
 Given = dict[str, Any]  # settings by the name of their flag, "learning-rate"
 
@@ -43,12 +45,14 @@ SETTINGS = {
     "objective": Setting("data", "objective", one_of(OBJECTIVES), "predict the next token, or masked ones"),
     "layers": Setting("model", "n_layer", whole(1), "blocks"),
     "heads": Setting("model", "n_head", whole(1), "attention heads"),
+    "kv-heads": Setting("model", "kv_heads", whole(1), "heads of keys and values, shared by groups of heads"),
     "width": Setting("model", "n_embd", whole(1), "channels"),
     "block": Setting("model", "block_size", whole(1), "tokens it reads at once"),
     "dropout": Setting("model", "dropout", number, "probability of a channel to be dropped"),
     "positions": Setting("model", "positions", one_of(POSITIONS), "how it tells positions apart"),
     "rotary-base": Setting("model", "rotary_base", above_zero, "of rotary positions"),
     "norm": Setting("model", "norm", one_of(("pre", "post")), "before or after attention and feed-forward"),
+    "norm-kind": Setting("model", "norm_kind", one_of(NORMS), "layer norm, or root mean square"),
     "activation": Setting("model", "activation", one_of(ACTIVATIONS), "of the feed-forward"),
     "bias": Setting("model", "bias", yes_or_no, "whether affine maps and norms have one"),
     "tie": Setting("model", "tie", yes_or_no, "whether the head uses the embedding's weight"),

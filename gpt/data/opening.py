@@ -15,20 +15,31 @@ from gpt.data.config import DataConfig
 from gpt.data.downloads import DOWNLOADS, fetched
 from gpt.data.exercise import Exercise
 from gpt.data.text import Source, Text
+from gpt.errors import DataError
 from gpt.tokenizer import CharTokenizer
 
 _SEED = 1729  # of the order of lines
 
 
-def opened(config: DataConfig, block: int, tokenizer: CharTokenizer | None = None) -> Exercise | Text:
+def opened(
+    config: DataConfig, block: int, tokenizer: CharTokenizer | None = None, digest: str | None = None
+) -> Exercise | Text:
     """The data, for a model that reads `block` tokens at once; cut by the tokenizer given, or by one made from it.
 
-    Raises DataError if it cannot be had or used.
+    Raises DataError if it cannot be had or used, or has not the digest that is given.
     """
     if config.data == "calculator":
-        return Exercise(config, tokenizer or calculator.tokenizer())
+        exercise = Exercise(config, tokenizer or calculator.tokenizer())
+        _expect(digest, exercise.digest, config)
+        return exercise
     source = _source(config.data)
+    _expect(digest, source.digest, config)
     return Text(config, tokenizer or CharTokenizer(source.alphabet), source, block)
+
+
+def _expect(digest: str | None, found: str, config: DataConfig) -> None:
+    if digest not in (None, found):
+        raise DataError(f"{config.data}: not the data this training began with; give that with --data")
 
 
 def _source(name: str) -> Source:

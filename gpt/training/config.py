@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nn.schedules import SCHEDULES
 from nn.settings import choice, decay, not_negative, positive, probability, size
 
 OPTIMIZERS = ("adamw", "adam", "sgd", "muon")
-SCHEDULES = ("cosine", "linear", "constant")
 
 
 @dataclass(frozen=True)
@@ -69,4 +69,4 @@ class TrainingConfig:
         not_negative(owner, "weight_decay", self.weight_decay)
         probability(owner, "floor", self.floor)
         choice(owner, "optimizer", self.optimizer, OPTIMIZERS)
-        choice(owner, "schedule", self.schedule, SCHEDULES)
+        choice(owner, "schedule", self.schedule, tuple(SCHEDULES))

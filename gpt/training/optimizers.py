@@ -12,10 +12,8 @@ from engine import Tensor
 from engine.arrays import Array
 from gpt.model import GPT
 from gpt.training.config import TrainingConfig
-from nn.optim import SGD, Adam, AdamW, Optimizer
-from nn.schedules import warmup_cosine
-
-_SCHEDULES = {"cosine": warmup_cosine}
+from nn.optim import SGD, Adam, AdamW, Muon, Optimizer
+from nn.schedules import SCHEDULES
 
 
 class Optimizers:
@@ -25,8 +23,8 @@ class Optimizers:
         self._each = _made(model, config)
         self._peaks = [optimizer.lr for optimizer in self._each]
         warmup = min(config.warmup, config.steps - 1)
-        make = _SCHEDULES[config.schedule]
-        self.share = make(1.0, warmup=warmup, total=config.steps, floor=config.floor)
+        floor = {} if config.schedule == "constant" else {"floor": config.floor}
+        self.share = SCHEDULES[config.schedule](1.0, warmup=warmup, total=config.steps, **floor)
 
     @property
     def steps(self) -> int:
@@ -70,6 +68,12 @@ class Optimizers:
 
 def _made(model: GPT, c: TrainingConfig) -> list[Optimizer]:
     named = list(model.named_parameters())
+    if c.optimizer == "muon":
+        blocks = [p for path, p in named if path.startswith("blocks.") and p.ndim == 2]
+        own = {id(p) for p in blocks}
+        rest = [p for _, p in named if id(p) not in own]
+        muon = Muon(blocks, lr=c.matrix_rate, momentum=c.beta1, weight_decay=c.weight_decay)
+        return [muon, AdamW(_groups(rest), lr=c.learning_rate, betas=(c.beta1, c.beta2), weight_decay=c.weight_decay)]
     groups = _groups([p for _, p in named])
     if c.optimizer == "sgd":
         return [SGD(groups, lr=c.learning_rate, momentum=c.beta1, weight_decay=c.weight_decay)]

@@ -26,7 +26,7 @@ from gpt.data.exercise import Exercise
 from gpt.data.objective import OBJECTIVES
 from gpt.data.opening import opened
 from gpt.data.text import Text
-from gpt.errors import CheckpointError, DataError
+from gpt.errors import CheckpointError
 from gpt.model import GPT, GPTConfig
 from gpt.runs import LAST, METRICS, MODEL
 from gpt.tokenizer import CharTokenizer
@@ -135,11 +135,11 @@ def resumed(out: Path, place: Path, data: str | None, steps: int | None) -> Sess
         sections: Sections = facts["settings"]
         sections["data"]["data"] = data or sections["data"]["data"]
         sections["training"]["steps"] = steps or sections["training"]["steps"]
-        opened_data = _data(sections, CharTokenizer.from_json(facts["tokenizer"]))
-        if opened_data.digest != facts["digest"]:
-            raise DataError(f"{sections['data']['data']}: not the data this training began with; give that with --data")
+        opened_data = _data(sections, CharTokenizer.from_json(facts["tokenizer"]), facts["digest"])
         trainer = _trainer(sections, opened_data, place)
         trainer.restore(facts, arrays)
+        if trainer.steps != facts["step"]:
+            raise ValueError(f"it is said to be of step {facts['step']}, and is of step {trainer.steps}")
         there = facts["computed by"]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{path}: not the checkpoint of a training: {' '.join(str(error).split())}") from None
@@ -157,13 +157,13 @@ def _computed_by() -> dict[str, str]:
     return {"kernels": kernels.active(), "NumPy": np.__version__}
 
 
-def _data(sections: Sections, tokenizer: CharTokenizer | None = None) -> Exercise | Text:
-    return opened(DataConfig(**sections["data"]), sections["model"]["block_size"], tokenizer)
+def _data(sections: Sections, tokenizer: CharTokenizer | None = None, digest: str | None = None) -> Exercise | Text:
+    return opened(DataConfig(**sections["data"]), sections["model"]["block_size"], tokenizer, digest)
 
 
 def _trainer(sections: Sections, data: Exercise | Text, place: Path) -> Trainer:
     training = TrainingConfig(**sections["training"])
     objective = OBJECTIVES[data.config.objective]
-    facts: Mapping[str, Any] = {"vocab_size": len(data.tokenizer) + objective.extra}
+    facts: Mapping[str, Any] = {"vocab_size": len(data.tokenizer) + objective.extra, "causal": objective.causal}
     shape = GPTConfig(**{**sections["model"], **facts})
     return Trainer(new_model(lambda: GPT(shape), training.seed), training, data, place / METRICS)

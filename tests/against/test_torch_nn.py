@@ -79,22 +79,25 @@ def test_modules_agree(name: str) -> None:
 class Attention(torch.nn.Module):  # type: ignore[misc]
     """`nn.MultiHeadAttention` as one writes it in PyTorch."""
 
-    def __init__(self, channels: int, heads: int, causal: bool) -> None:
+    def __init__(self, channels: int, heads: int, kv_heads: int, causal: bool) -> None:
         super().__init__()
-        self.heads, self.causal = heads, causal
-        self.query, self.key, self.value, self.output = (torch.nn.Linear(channels, channels) for _ in range(4))
+        self.size, self.causal = channels // heads, causal
+        self.query, self.output = (torch.nn.Linear(channels, channels) for _ in range(2))
+        self.key, self.value = (torch.nn.Linear(channels, self.size * kv_heads) for _ in range(2))
 
     def forward(self, x: Any) -> Any:
-        projected = [project(x).unflatten(-1, (self.heads, -1)) for project in (self.query, self.key, self.value)]
-        found = F.scaled_dot_product_attention(*[y.transpose(1, 2) for y in projected], is_causal=self.causal)
+        projected = [project(x).unflatten(-1, (-1, self.size)) for project in (self.query, self.key, self.value)]
+        by_head = [y.transpose(1, 2) for y in projected]
+        found = F.scaled_dot_product_attention(*by_head, is_causal=self.causal, enable_gqa=True)
         return self.output(found.transpose(1, 2).flatten(2))
 
 
 @pytest.mark.parametrize("causal", [True, False])
-@pytest.mark.parametrize("shape", [(2, 5, 6), (1, 1, 6)])
-def test_multi_head_attention_agrees(causal: bool, shape: tuple[int, ...]) -> None:
-    ours = nn.MultiHeadAttention(6, 3, causal=causal)
-    theirs = twin(ours, Attention(6, 3, causal))
+@pytest.mark.parametrize("kv_heads", [1, 2, 4])
+@pytest.mark.parametrize("shape", [(2, 5, 8), (1, 1, 8)])
+def test_multi_head_attention_agrees(causal: bool, kv_heads: int, shape: tuple[int, ...]) -> None:
+    ours = nn.MultiHeadAttention(8, 4, kv_heads=kv_heads, causal=causal)
+    theirs = twin(ours, Attention(8, 4, kv_heads, causal))
     x = normal(*shape)
     compare_gradients(ours, theirs, ours(Tensor(x)), theirs(torch.tensor(x)))
 
@@ -128,6 +131,22 @@ def test_optimizers_agree_step_by_step(name: str) -> None:
         step_theirs.step()
         for parameter, expected in zip(parameters, truth, strict=True):
             same("parameter", parameter, expected)
+
+
+@pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="PyTorch has Muon since 2.9")
+@pytest.mark.parametrize("shape", [(4, 6), (6, 4)])
+def test_muon_agrees_as_far_as_theirs_computes(shape: tuple[int, int]) -> None:
+    """Theirs orthogonalises in bfloat16, with eight bits."""
+    parameter = Tensor(normal(*shape), requires_grad=True)
+    truth = torch.tensor(parameter.numpy().copy(), requires_grad=True)
+    step = nn.optim.Muon([parameter], lr=0.1, momentum=0.9, weight_decay=0.2)
+    step_theirs = torch.optim.Muon([truth], lr=0.1, momentum=0.9, weight_decay=0.2)
+    for _ in range(4):
+        g = normal(*shape)
+        parameter.grad, truth.grad = Tensor(g), torch.tensor(g)
+        step.step()
+        step_theirs.step()
+        np.testing.assert_allclose(parameter.numpy(), truth.detach().numpy(), atol=0.01)
 
 
 ACTIVATIONS = {

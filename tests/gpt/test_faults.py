@@ -17,6 +17,7 @@ from gpt.model import GPT
 from gpt.sampling import generate, log_probabilities, next_logits
 from gpt.training.config import TrainingConfig
 from gpt.training.trainer import Trainer, new_model
+from nn import LayerNorm
 from tests.gpt.test_cli import blameflow
 from tests.gpt.test_model import TOKENIZER, exercise, small
 
@@ -168,6 +169,9 @@ def test_25_settings_of_a_training_are_checked_when_given(name: str, wrong: list
         ("positions", ["none"]),
         ("norm", ["middle"]),
         ("activation", ["elu"]),
+        ("kv_heads", [0, 3, True, 1.0]),
+        ("norm_kind", ["batch", None]),
+        ("causal", [0, None]),
     ],
 )
 def test_25_the_shape_of_a_model_is_checked_when_given(name: str, wrong: list[Any]) -> None:
@@ -182,7 +186,7 @@ def test_25_the_shape_of_a_model_is_checked_when_given(name: str, wrong: list[An
 def model_with(logits: Any) -> GPT:
     """A model whose scores are these, whatever it reads."""
     model = GPT(small())
-    assert model.norm is not None
+    assert isinstance(model.norm, LayerNorm)
     model.norm.weight.assign(np.zeros(16))
     assert model.norm.bias is not None
     model.norm.bias.assign(np.eye(16)[0])

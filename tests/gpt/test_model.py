@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import engine
 from engine import Tensor
@@ -19,6 +22,7 @@ from gpt.model import GPT, GPTConfig
 from gpt.sampling import generate
 from gpt.training.config import TrainingConfig
 from gpt.training.trainer import Trainer, new_model
+from nn import Cache
 
 TOKENIZER = calculator.tokenizer()
 
@@ -142,9 +146,84 @@ def test_one_pass_over_the_answer_finds_what_generating_finds() -> None:
     assert not all(generated)
 
 
+@st.composite
+def configs(draw: st.DrawFn) -> GPTConfig:
+    """Any shape of a small model."""
+    heads = draw(st.sampled_from([1, 2, 4]))
+    choices: dict[str, Any] = {
+        "positions": ["learned", "sinusoidal", "rotary"],
+        "norm": ["pre", "post"],
+        "norm_kind": ["layer", "rms"],
+        "activation": ["gelu", "relu", "relu2", "swiglu"],
+        "kv_heads": [None, *(k for k in (1, 2, 4) if heads % k == 0)],
+        "dropout": [0.0, 0.2],
+        **{name: [True, False] for name in ("bias", "tie", "causal")},
+    }
+    return GPTConfig(
+        vocab_size=draw(st.integers(2, 9)),
+        block_size=draw(st.integers(2, 7)),
+        n_layer=draw(st.integers(1, 3)),
+        n_head=heads,
+        n_embd=heads * draw(st.sampled_from([4, 6])),
+        **{name: draw(st.sampled_from(values)) for name, values in choices.items()},
+    )
+
+
+@given(configs(), st.data())
+def test_what_holds_for_a_model_of_any_shape(config: GPTConfig, data: st.DataObject) -> None:
+    model = new_model(lambda: GPT(config), seed=0)
+    time = data.draw(st.integers(2, config.block_size), label="time")
+    ids, labels = np.random.default_rng(0).integers(0, config.vocab_size, (2, 2, time))
+    loss = model.loss(ids, labels)
+    loss.backward()
+    assert np.isfinite(loss.item())
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert np.isfinite(parameter.grad.numpy()).all(), name
+
+    model.eval()
+    changed = data.draw(st.integers(1, time - 1), label="changed")
+    others = ids.copy()
+    others[:, changed] = (ids[:, changed] + 1) % config.vocab_size
+    with engine.no_grad():
+        logits, after = model(ids).numpy(), model(others).numpy()
+        rounding = 1e-5 * np.abs(logits).max()
+        differs = np.abs(after - logits)[:, :changed].max() > rounding
+        assert differs != config.causal  # whether an earlier position sees what changed
+        if config.causal:
+            cache = Cache()
+            pieces = [model(piece, cache=cache).numpy() for piece in np.split(ids, [changed], axis=1)]
+            np.testing.assert_allclose(np.concatenate(pieces, axis=1), logits, rtol=1e-4, atol=rounding)
+    for weights in model.attention_weights(ids):
+        assert weights.shape == (2, config.n_head, time, time)
+        np.testing.assert_allclose(weights.numpy().sum(axis=-1), 1, rtol=1e-5)
+        assert (np.triu(weights.numpy(), 1) == 0).all() == config.causal
+
+
+def test_a_configuration_of_an_older_version_still_loads() -> None:
+    older = {**asdict(small())}
+    for name in ("kv_heads", "norm_kind", "causal"):
+        older.pop(name)
+    assert GPTConfig(**older) == small()
+
+
+def test_summary_and_text_show_shared_heads_and_gates() -> None:
+    model = GPT(small(n_head=4, kv_heads=2, norm_kind="rms", activation="swiglu", n_layer=1, causal=False))
+    shapes = {line.split()[0]: line.split("  ")[1:] for line in model.summary().splitlines()}
+    assert {"blocks.0.attention.key.weight", "blocks.0.feed_forward.gate.weight", "norm.weight"} < shapes.keys()
+    assert "blocks.0.attention_norm.bias" not in shapes
+    assert sum(p.size for p in model.parameters()) == int(model.summary().split()[-1].replace(",", ""))
+    text = repr(model)
+    assert "(attention): MultiHeadAttention(heads=4, kv_heads=2, causal=False" in text
+    assert "(feed_forward): FeedForward(swiglu" in text
+    assert "(norm): RMSNorm(16, eps=1e-05)" in text
+
+
 def test_mistakes_in_the_configuration_are_named() -> None:
     with pytest.raises(ValueError, match="n_embd 16 does not divide into n_head 3"):
         small(n_head=3)
+    with pytest.raises(ValueError, match=r"^GPTConfig: kv_heads must divide n_head 2, and is 3$"):
+        small(kv_heads=3)
     with pytest.raises(ValueError, match="n_layer must be a positive integer, not 0"):
         small(n_layer=0)
     with pytest.raises(ValueError, match="time up to 64"):

@@ -36,9 +36,17 @@ def read(made: Any, pieces: list[int]) -> Any:
 
 @pytest.mark.parametrize("pieces", [[12], [1] * 12, [5, 1, 1, 1, 1, 3], [2, 4, 6]])
 @pytest.mark.parametrize("positions", ["learned", "sinusoidal", "rotary"])
-@pytest.mark.parametrize("norm", ["pre", "post"])
-def test_pieces_give_what_the_whole_gives(pieces: list[int], positions: str, norm: str) -> None:
-    made = model(positions=positions, norm=norm)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"norm": "post"},
+        {"kv_heads": 1, "norm_kind": "rms", "activation": "swiglu"},
+        {"n_head": 4, "kv_heads": 2, "norm": "post", "norm_kind": "rms"},
+    ],
+)
+def test_pieces_give_what_the_whole_gives(pieces: list[int], positions: str, options: dict[str, Any]) -> None:
+    made = model(positions=positions, **options)
     with engine.no_grad():
         whole = made(IDS).numpy()
         np.testing.assert_allclose(read(made, pieces), whole, rtol=1e-5, atol=1e-6)
@@ -87,3 +95,5 @@ def test_what_cannot_follow_is_refused() -> None:
         attention = nn.MultiHeadAttention(4, 2, causal=False)
         with pytest.raises(ValueError, match=r"^MultiHeadAttention: a cache needs causal=True"):
             attention(Tensor(np.ones((1, 2, 4))), nn.Cache())
+        with pytest.raises(ValueError, match=r"^MultiHeadAttention: a cache needs causal=True"):
+            model(causal=False)(IDS, cache=nn.Cache())

@@ -233,6 +233,7 @@ TENSOR = Tensor([0.5], requires_grad=True)
         lambda n: nn.RotaryPositions(2, n),
         lambda n: nn.MultiHeadAttention(n, 1),
         lambda n: nn.MultiHeadAttention(2, n),
+        lambda n: nn.MultiHeadAttention(2, 2, kv_heads=-1 if n is None else n),  # None means as many as heads
         lambda n: nn.FeedForward(n),
         lambda n: nn.FeedForward(2, cast("Any", "2" if n is None else n)),  # None means four times the channels
         lambda n: nn.TransformerBlock(n, 1),
@@ -240,7 +241,7 @@ TENSOR = Tensor([0.5], requires_grad=True)
     ],
 )
 def test_20_a_size_is_checked_when_a_layer_is_made(make: Callable[[Any], Any], bad: Any) -> None:
-    with pytest.raises((TypeError, ValueError), match=r"^[A-Za-z]+: [a-z]+ must be a positive integer, not [^\n]*$"):
+    with pytest.raises((TypeError, ValueError), match=r"^[A-Za-z]+: [a-z_]+ must be a positive integer, not [^\n]*$"):
         make(bad)
 
 
@@ -261,10 +262,17 @@ def test_20_a_size_is_checked_when_a_layer_is_made(make: Callable[[Any], Any], b
         (lambda v: nn.GELU(v), ["exact", None, True]),
         (lambda v: nn.FeedForward(4, activation=v), ["elu", None]),
         (lambda v: nn.TransformerBlock(4, 2, norm=v), ["middle", 0]),
+        (lambda v: nn.TransformerBlock(4, 2, norm_kind=v), ["batch", None]),
+        (lambda v: nn.TransformerBlock(4, 2, causal=v), [None, TENSOR]),
+        (lambda v: nn.TransformerBlock(4, 2, kv_heads=v), [3, 0, True, TENSOR]),
         (lambda v: nn.Sequential(v), [engine.relu, [nn.ReLU()], nn.ReLU, None]),
         (lambda v: nn.ModuleList([v]), [engine.relu, None]),
         (lambda v: nn.schedules.warmup_cosine(v, warmup=0, total=1), [-1, math.nan, math.inf, TENSOR]),
         (lambda v: nn.schedules.warmup_cosine(1.0, warmup=v, total=3), [-1, 1.5, 3, math.nan]),
+        (lambda v: nn.schedules.warmup_linear(1.0, warmup=0, total=v), [0, 1.5, None, TENSOR]),
+        (lambda v: nn.schedules.warmup_linear(1.0, warmup=0, total=1, floor=v), [-1, math.nan, TENSOR]),
+        (lambda v: nn.schedules.warmup_constant(v, warmup=0, total=1), [-1, math.inf, None]),
+        (lambda v: nn.schedules.warmup_stable_decay(1.0, warmup=1, total=3, decay=v), [0, 3, 1.5, TENSOR]),
     ],
 )
 def test_20_other_settings_are_checked_when_a_layer_is_made(make: Callable[[Any], Any], wrong: list[Any]) -> None:

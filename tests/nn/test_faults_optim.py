@@ -14,20 +14,31 @@ import pytest
 import nn
 from engine import Tensor
 from engine.testing import gradcheck
-from nn.optim import SGD, Adam, AdamW, Optimizer
+from nn.optim import SGD, Adam, AdamW, Muon, Optimizer
 
 MAKE: dict[str, Callable[[Any], Optimizer]] = {
     "SGD": lambda ps: SGD(ps, lr=0.1),
     "momentum": lambda ps: SGD(ps, lr=0.1, momentum=0.9, weight_decay=0.1),
     "Adam": lambda ps: Adam(ps, lr=0.1, weight_decay=0.1),
     "AdamW": lambda ps: AdamW(ps, lr=0.1),
+    "Muon": lambda ps: Muon(ps, lr=0.1, weight_decay=0.1),
 }
-ALL = pytest.mark.parametrize("make", MAKE.values(), ids=MAKE.keys())
 
 
 def weights(dtype: Any = np.float64) -> list[Tensor]:
-    values = [[1.0, -2.0], [[3.0], [0.5]], 4.0]
+    return leaves([1.0, -2.0], [[3.0], [0.5]], 4.0, dtype=dtype)
+
+
+def matrices() -> list[Tensor]:
+    return leaves([[1.0, -2.0]], [[3.0], [0.5]], [[4.0]])
+
+
+def leaves(*values: Any, dtype: Any = np.float64) -> list[Tensor]:
     return [Tensor(np.array(value, dtype), requires_grad=True, name=f"w{k}") for k, value in enumerate(values)]
+
+
+WEIGHTS: dict[str, Callable[[], list[Tensor]]] = dict.fromkeys(MAKE, weights) | {"Muon": matrices}
+ALL = pytest.mark.parametrize(("make", "weights"), [(MAKE[name], WEIGHTS[name]) for name in MAKE], ids=MAKE.keys())
 
 
 def run(ps: list[Tensor], optimizer: Optimizer, steps: int = 3) -> list[Any]:
@@ -45,7 +56,7 @@ def run(ps: list[Tensor], optimizer: Optimizer, steps: int = 3) -> list[Any]:
 
 @ALL
 @pytest.mark.parametrize("twin_of", [copy.deepcopy, lambda both: pickle.loads(pickle.dumps(both))])
-def test_14_a_copy_with_its_parameters_goes_on_alike(make: Any, twin_of: Any) -> None:
+def test_14_a_copy_with_its_parameters_goes_on_alike(make: Any, weights: Any, twin_of: Any) -> None:
     ps = weights()
     optimizer = make([{"params": ps[:2]}, {"params": ps[2]}])
     run(ps, optimizer)
@@ -58,7 +69,7 @@ def test_14_a_copy_with_its_parameters_goes_on_alike(make: Any, twin_of: Any) ->
 
 
 @ALL
-def test_14_a_saved_state_is_loaded_by_position_and_shares_no_memory(make: Any) -> None:
+def test_14_a_saved_state_is_loaded_by_position_and_shares_no_memory(make: Any, weights: Any) -> None:
     ps = weights()
     optimizer = make([{"params": ps[:2]}, {"params": ps[2:]}])
     run(ps, optimizer)
@@ -118,7 +129,7 @@ def test_14_a_state_of_another_optimizer_is_refused(change: Callable[[Any], Any]
 
 @pytest.mark.parametrize("wrap", [iter, list, tuple, lambda ps: (p for p in ps), lambda ps: dict.fromkeys(ps).keys()])
 @ALL
-def test_15_iterables_are_taken_once(make: Any, wrap: Any) -> None:
+def test_15_iterables_are_taken_once(make: Any, weights: Any, wrap: Any) -> None:
     ps, qs, rs = weights(), weights(), weights()
     expected = run(ps, make(ps))
     assert run(qs, make(wrap(qs))) == expected
@@ -175,17 +186,18 @@ WRONG = [-0.1, math.nan, math.inf, -math.inf, True, "0.1", None, Tensor([0.1], r
 
 
 @pytest.mark.parametrize("value", WRONG, ids=lambda value: f"{type(value).__name__} {str(value)[:5]}")
-@pytest.mark.parametrize("kind", [SGD, Adam, AdamW])
+@pytest.mark.parametrize("kind", [SGD, Adam, AdamW, Muon])
 def test_16_numbers_are_checked_when_given_and_when_changed(kind: Any, value: Any) -> None:
+    given = WEIGHTS[kind.__name__]
     for name in kind.checks:
         pairs = [(value, 0.9), (0.9, value)] if name == "betas" else [value]
         for wrong in pairs:
             message = rf"^{kind.__name__}: {name}[^\n]* must [^\n]*$"
             with pytest.raises((TypeError, ValueError), match=message):
-                kind(weights(), **{"lr": 0.1, name: wrong})
+                kind(given(), **{"lr": 0.1, name: wrong})
             with pytest.raises((TypeError, ValueError), match=message):
-                kind([{"params": weights(), name: wrong}], lr=0.1)
-            optimizer = kind(weights(), lr=0.1)
+                kind([{"params": given(), name: wrong}], lr=0.1)
+            optimizer = kind(given(), lr=0.1)
             optimizer.groups[0][name] = wrong
             with pytest.raises((TypeError, ValueError), match=message):
                 optimizer.step()
@@ -200,11 +212,11 @@ def test_16_numbers_that_would_divide_by_zero(settings: Any) -> None:
 
 
 @ALL
-def test_16_a_gradient_of_another_shape_is_refused_before_any_step(make: Any) -> None:
+def test_16_a_gradient_of_another_shape_is_refused_before_any_step(make: Any, weights: Any) -> None:
     ps = weights()
     optimizer, before = make(ps), [p.numpy().copy() for p in ps]
     for wrong in (Tensor(np.ones(2)), np.ones((2, 1))):
-        ps[0].grad, ps[1].grad = Tensor(np.ones(2)), wrong  # type: ignore[assignment]
+        ps[0].grad, ps[1].grad = Tensor(np.ones(ps[0].shape)), wrong
         with pytest.raises(
             ValueError, match=r"the gradient of the tensor w1 of shape \(2, 1\) must be a Tensor of that"
         ):
@@ -217,15 +229,17 @@ def test_16_a_gradient_of_another_shape_is_refused_before_any_step(make: Any) ->
 
 
 @ALL
-def test_half_precision_is_updated_in_single(make: Any) -> None:
+def test_half_precision_is_updated_in_single(make: Any, weights: Any) -> None:
     """Gradients whose squares, or their decayed parts, leave the range of float16."""
     for size in (1000.0, 1e-3):
-        half, single = (Tensor(np.array([1.0, -2.0], dtype), requires_grad=True) for dtype in (np.float16, np.float32))
+        half, single = (
+            Tensor(np.array([[1.0, -2.0]], dtype), requires_grad=True) for dtype in (np.float16, np.float32)
+        )
         optimizers = make([half]), make([single])
         for _ in range(5):
             single.assign(half.numpy())
             for p, optimizer in zip((half, single), optimizers, strict=True):
-                p.grad = Tensor(np.array([size, -size], p.dtype))
+                p.grad = Tensor(np.array([[size, -size]], p.dtype))
                 optimizer.step()
             np.testing.assert_array_equal(half.numpy(), single.numpy().astype(np.float16))
         assert half.dtype == np.float16

@@ -1,4 +1,4 @@
-"""Optimizers compared with their formulas in plain NumPy, clipping and schedules."""
+"""Optimizers compared with their formulas in plain NumPy, and clipping."""
 
 from __future__ import annotations
 
@@ -88,12 +88,3 @@ def test_clipping_keeps_float32_and_refuses_a_negative_bound() -> None:
     np.testing.assert_allclose(x.grad.numpy(), [3, 4], rtol=1e-6)
     with pytest.raises(ValueError, match="max_norm must not be negative, and is -1"):
         nn.clip_grad_norm([x], -1.0)
-
-
-def test_warmup_rises_and_the_cosine_falls() -> None:
-    rate = nn.schedules.warmup_cosine(2.0, warmup=10, total=110)
-    assert [rate(0), rate(4), rate(9)] == pytest.approx([0.2, 1.0, 2.0])
-    assert rate(60) == pytest.approx(1.0)
-    assert rate(110) == pytest.approx(0.0)
-    with pytest.raises(ValueError, match="warmup"):
-        nn.schedules.warmup_cosine(1.0, warmup=5, total=5)

@@ -8,7 +8,7 @@ and rounded once.
 The invariant: state belongs to a parameter's position among all parameters of all groups. So an optimizer can be copied
 or pickled together with its parameters, and `state_dict` can be loaded by one that was made anew.
 
-Read next: `nn/optim.py`.
+Read next: `nn/optim/sgd.py`.
 """
 
 from __future__ import annotations

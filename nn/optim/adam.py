@@ -1,6 +1,6 @@
-"""Optimizers: each is its update rule and little more.
+"""Adam and AdamW: steps of about the same size for every value, whatever the size of its gradient.
 
-Read next: `nn/clipping.py`.
+Read next: `nn/optim/muon.py`.
 """
 
 from __future__ import annotations
@@ -13,37 +13,8 @@ import numpy as np
 
 from engine import kernels
 from engine.arrays import Array
-from nn.optimizer import Optimizer, State
+from nn.optim.optimizer import Optimizer, State
 from nn.settings import decay, not_negative, positive
-
-__all__ = ["SGD", "Adam", "AdamW", "Optimizer"]
-
-
-class SGD(Optimizer):
-    """Gradient descent, value -= lr * velocity, with velocity = momentum * velocity + gradient.
-
-    `weight_decay * value` is added to the gradient first.
-    """
-
-    checks: ClassVar = {"lr": not_negative, "momentum": not_negative, "weight_decay": not_negative}
-    keeps = ("velocity",)
-
-    def __init__(
-        self, parameters: Iterable[Any], *, lr: float, momentum: float = 0.0, weight_decay: float = 0.0
-    ) -> None:
-        super().__init__(parameters, lr=lr, momentum=momentum, weight_decay=weight_decay)
-
-    def update(self, value: Array, g: Array, state: State, *, lr: float, momentum: float, weight_decay: float) -> None:
-        if weight_decay:
-            g = g + weight_decay * value
-        if momentum:
-            if not state:
-                state["velocity"] = np.zeros_like(value)
-            velocity = state["velocity"]
-            velocity *= momentum
-            velocity += g
-            g = velocity
-        value -= lr * g
 
 
 def _two_decays(owner: str, name: str, value: Any) -> tuple[float, float]:
