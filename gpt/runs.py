@@ -1,7 +1,7 @@
 """Run folders: save and load a training's model, settings and measurements.
 
     config.json        the model's shape and the training settings
-    tokenizer.json     the alphabet
+    tokenizer.json     the tokens: an alphabet, words or byte pairs
     model.safetensors  the parameters: plain arrays with names, no code in it; with them, as JSON in the metadata, the
                        state of the training's random numbers
     metrics.jsonl      one line per measurement; `gpt/report/metrics.py` lists its fields
@@ -27,7 +27,7 @@ import safetensors.numpy
 
 from gpt.errors import CheckpointError
 from gpt.model import GPT, GPTConfig
-from gpt.tokenizer import CharTokenizer
+from gpt.tokenizers import Tokenizer, from_json
 from gpt.training.worker import State
 
 _RANDOM = "random"  # the key in the metadata
@@ -43,7 +43,7 @@ class Run:
 
     path: Path
     model: GPT
-    tokenizer: CharTokenizer
+    tokenizer: Tokenizer
     config: dict[str, Any]
     random: list[State]
 
@@ -62,9 +62,7 @@ def write_whole(path: Path, data: bytes) -> None:
         raise
 
 
-def save(
-    path: Path, model: GPT, tokenizer: CharTokenizer, settings: dict[str, Any], random: Sequence[State] = ()
-) -> None:
+def save(path: Path, model: GPT, tokenizer: Tokenizer, settings: dict[str, Any], random: Sequence[State] = ()) -> None:
     """Write config, tokenizer, parameters and the state of the random numbers into the folder `path`.
 
     Parameters and random numbers stand in the same file, so that they are always those of the same step.
@@ -73,7 +71,7 @@ def save(
     config = {"model": asdict(model.config), "training": settings}
     metadata = {_RANDOM: json.dumps(list(random))}
     write_whole(path / "config.json", json.dumps(config, indent=2).encode())
-    write_whole(path / "tokenizer.json", json.dumps({"characters": tokenizer.characters}).encode())
+    write_whole(path / "tokenizer.json", json.dumps(tokenizer.to_json()).encode())
     write_whole(path / "model.safetensors", safetensors.numpy.save(model.state_dict(), metadata))
 
 
@@ -108,10 +106,10 @@ def load(path: str | Path) -> Run:
     """Load a run folder. Raises CheckpointError, in one line, if a file is missing, damaged or of another model."""
     run = Path(path)
     config = _read_json(run / "config.json", run)
-    characters = _read_json(run / "tokenizer.json", run)
+    tokens = _read_json(run / "tokenizer.json", run)
     try:
         model = GPT(GPTConfig(**config["model"]))
-        tokenizer = CharTokenizer(characters["characters"])
+        tokenizer = from_json(tokens)
     except (TypeError, KeyError, ValueError) as error:
         raise CheckpointError(f"{run}: config.json or tokenizer.json is not that of a run: {error}") from None
     weights = run / "model.safetensors"

@@ -25,7 +25,7 @@ from gpt.report import metrics, overview
 from gpt.report.embedding import nearest, principal_plane
 from gpt.report.gradients import History, exploding, history, vanishing
 from gpt.report.pictures import inline
-from gpt.tokenizer import CharTokenizer
+from gpt.tokenizers import CharTokenizer
 from gpt.training.trainer import Trainer, TrainingConfig, append_metrics, new_model, stage_of
 from viz import digits, trace
 from viz.charts import short

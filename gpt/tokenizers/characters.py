@@ -1,16 +1,18 @@
-"""Characters to integers and back.
+"""Characters as tokens: the default. The alphabet is what the data holds.
 
-Read next: `gpt/model.py`.
+Read next: `gpt/tokenizers/words.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
 from engine.arrays import Array
 from gpt.errors import TokenError
+from gpt.tokenizers.protocol import Decoder, PlainDecoder, shown, token_of
 
 
 class CharTokenizer:
@@ -20,6 +22,7 @@ class CharTokenizer:
         characters: the alphabet; a character's id is its position here.
     """
 
+    kind = "char"
     characters: str
 
     def __init__(self, characters: Iterable[str]) -> None:
@@ -37,5 +40,16 @@ class CharTokenizer:
         return np.array([self._ids[character] for character in text], dtype=np.int64)
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text that has these ids."""
-        return "".join(self.characters[int(number)] for number in ids)
+        return "".join(token_of(self.characters, int(number)) for number in ids)
+
+    def pieces(self, text: str) -> list[str]:
+        return [self.show(number) for number in self.encode(text)]
+
+    def show(self, id: int) -> str:
+        return shown(self.decode([id]))
+
+    def decoder(self) -> Decoder:
+        return PlainDecoder(self.decode)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": self.kind, "characters": self.characters}
