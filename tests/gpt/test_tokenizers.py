@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from gpt import runs
 from gpt.errors import TokenError
 from gpt.model import GPT, GPTConfig
-from gpt.tokenizers import CharTokenizer, Tokenizer, WordTokenizer, from_json, train_bpe
+from gpt.tokenizers import CharTokenizer, Tokenizer, WordTokenizer, from_json, read, train_bpe
 
 TEXT = "to be, or not to be:\tthat is the question.\n"
 ALL: dict[str, Tokenizer] = {
@@ -52,8 +52,8 @@ def test_an_equal_one_is_read_from_json(kind: str) -> None:
 def test_a_run_keeps_it(kind: str, tmp_path: Path) -> None:
     tokenizer = ALL[kind]
     runs.save(tmp_path / "run", GPT(GPTConfig(len(tokenizer), 8, n_layer=1, n_head=1, n_embd=8)), tokenizer, {})
-    loaded = runs.load(tmp_path / "run").tokenizer
-    assert loaded.to_json() == tokenizer.to_json()
+    for found in runs.load(tmp_path / "run").tokenizer, read(tmp_path / "run"):
+        assert found.to_json() == tokenizer.to_json()
 
 
 @KINDS
