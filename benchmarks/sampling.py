@@ -39,7 +39,7 @@ def ours(kernels: str, tuned: bool) -> Sampler:
     if tuned:
         engine.tune()
     from gpt.sampling import generate
-    from gpt.tokenizer import CharTokenizer
+    from gpt.tokenizers import CharTokenizer
 
     model = W1.model()
     tokenizer = CharTokenizer("".join(map(chr, range(48, 48 + W1.config.vocab_size))))

@@ -17,7 +17,11 @@ class DataError(GPTError):
 
 
 class TokenError(GPTError):
-    """A text holds characters the tokenizer does not know."""
+    """A text holds what the tokenizer does not know, or an id is that of no token."""
+
+
+class VocabularyError(GPTError):
+    """A file of a vocabulary is missing, damaged or of a kind that is not supported."""
 
 
 class CheckpointError(GPTError):

@@ -1,7 +1,7 @@
 """Run folders: save and load a training's model, settings and measurements.
 
     config.json        the model's shape, and the settings of data and training
-    tokenizer.json     how text is cut into tokens
+    tokenizer.json     the tokens: an alphabet, words or byte pairs
     model.safetensors  the best parameters, by the measurements on the validation data
     last.safetensors   where the training stands, for `--resume`: parameters, optimizers, random numbers, the place in
                        the data, and all of the above, so that this file alone is enough to go on
@@ -25,7 +25,7 @@ from gpt.data.config import DataConfig
 from gpt.errors import CheckpointError
 from gpt.files import write_whole
 from gpt.model import GPT, GPTConfig
-from gpt.tokenizer import CharTokenizer
+from gpt.tokenizers import Tokenizer, from_json
 
 CONFIG, TOKENIZER, MODEL, LAST, METRICS = (
     "config.json",
@@ -43,7 +43,7 @@ class Run:
 
     path: Path
     model: GPT
-    tokenizer: CharTokenizer
+    tokenizer: Tokenizer
     config: dict[str, Any]
 
     @property
@@ -53,7 +53,7 @@ class Run:
 
 
 def save(
-    path: Path, model: GPT, tokenizer: CharTokenizer, settings: Mapping[str, Any], arrays: Mapping[str, Array] = {}
+    path: Path, model: GPT, tokenizer: Tokenizer, settings: Mapping[str, Any], arrays: Mapping[str, Array] = {}
 ) -> None:
     """Write config, tokenizer and parameters into the folder `path`.
 
@@ -89,13 +89,14 @@ def load(path: str | Path) -> Run:
     """Load a run folder. Raises CheckpointError, in one line, if a file is missing, damaged or of another model."""
     run = Path(path)
     config = read_json(run / CONFIG, run)
-    alphabet = read_json(run / TOKENIZER, run)
     arrays, facts = checkpoint.read(found(run / MODEL, run))
     try:
         if facts and facts["model"] != config["model"]:
             raise CheckpointError(f"{run}: {CONFIG} and {MODEL} are of different models")
         shape = GPTConfig(**config["model"])
-        tokenizer = CharTokenizer.from_json(alphabet)
+        tokenizer = from_json(read_json(run / TOKENIZER, run))
+        if len(tokenizer) > shape.vocab_size:
+            raise CheckpointError(f"{run}: {TOKENIZER} has more tokens than the model of {CONFIG}")
         loaded = Run(run, model_with(shape, arrays, run / MODEL), tokenizer, config)
         loaded.data  # noqa: B018  (raises for settings that are none)
     except (TypeError, KeyError, ValueError, AttributeError) as error:

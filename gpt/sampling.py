@@ -12,7 +12,7 @@ import numpy as np
 from engine import no_grad
 from engine.arrays import Array
 from gpt.model import GPT
-from gpt.tokenizer import CharTokenizer
+from gpt.tokenizers import Tokenizer
 from nn import Cache
 from nn.settings import not_negative
 
@@ -51,7 +51,7 @@ def log_probabilities(logits: Array, temperature: float = 1.0) -> Array:
 
 def generate(
     model: GPT,
-    tokenizer: CharTokenizer,
+    tokenizer: Tokenizer,
     prompt: str,
     *,
     temperature: float = 0.0,
@@ -78,7 +78,7 @@ def generate(
         else:
             choice = int(rng.choice(len(logits), p=np.exp(log_probabilities(logits, temperature))))
         log_probability += float(log_probabilities(logits)[choice])
-        if tokenizer.characters[choice] == end:
+        if tokenizer.decode([choice]) == end:
             break
         continuation.append(choice)
         ids = np.append(ids, [[choice]], axis=1)

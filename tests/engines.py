@@ -1,4 +1,4 @@
-"""Install PyTorch and JAX for the tests that need them, where that takes no gigabytes; else say why these tests skip.
+"""Install the packages that some tests compare with, where that takes no gigabytes; else say why these tests skip.
 
     python -m tests.engines
 
@@ -12,23 +12,28 @@ import json
 import subprocess
 import sys
 
-ENGINES = ("torch==2.13.0", "jax==0.10.2")  # the versions that the tests were last run with
+PACKAGES = (
+    "torch==2.13.0",
+    "jax==0.10.2",
+    "tokenizers==0.23.3",
+    "regex==2026.11.19",
+)  # the versions that the tests were last run with
 FOR_GRAPHICS_CARDS = ("nvidia", "cuda", "triton")
 PIP = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
 
 
 def main() -> None:
-    """Install each engine, or print in one line why not."""
-    for engine in ENGINES:
-        plan = subprocess.run([*PIP, "--dry-run", "--report", "-", engine], capture_output=True, text=True)
+    """Install each package, or print in one line why not."""
+    for package in PACKAGES:
+        plan = subprocess.run([*PIP, "--dry-run", "--report", "-", package], capture_output=True, text=True)
         if plan.returncode:
-            print(f"{engine}: cannot be had here, so its tests skip")
+            print(f"{package}: cannot be had here, so its tests skip")
             continue
         names = [str(one["metadata"]["name"]) for one in json.loads(plan.stdout)["install"]]
         if any(name.startswith(FOR_GRAPHICS_CARDS) for name in names):
-            print(f"{engine}: only as a build for graphics cards, of gigabytes, so its tests skip")
-        elif names and subprocess.run([*PIP, engine], stdout=subprocess.DEVNULL).returncode:
-            print(f"{engine}: the installation failed, so its tests skip")
+            print(f"{package}: only as a build for graphics cards, of gigabytes, so its tests skip")
+        elif names and subprocess.run([*PIP, package], stdout=subprocess.DEVNULL).returncode:
+            print(f"{package}: the installation failed, so its tests skip")
 
 
 if __name__ == "__main__":

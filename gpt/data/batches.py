@@ -19,7 +19,7 @@ from gpt.data.config import DataConfig
 from gpt.data.objective import OBJECTIVES, Lines, Piece
 from gpt.data.order import Order, State
 from gpt.model import GPT, IGNORED
-from gpt.tokenizer import CharTokenizer
+from gpt.tokenizers import Tokenizer
 
 Measures = dict[str, float]  # by name: "loss" in nats, "accuracy" as a fraction
 
@@ -36,7 +36,7 @@ class Data(Protocol):
     """
 
     config: DataConfig
-    tokenizer: CharTokenizer
+    tokenizer: Tokenizer
     digest: str
     about: str
     prompt: str

@@ -7,7 +7,7 @@ All sums, differences and products of the numbers zero to ninety nine whose resu
 10,772 problems. A fixed tenth is held out: exact answers there show that the model generalises instead of recalling the
 training problems. The loss counts the answer only, because the question cannot be predicted.
 
-Read next: `gpt/tokenizer.py`.
+Read next: `gpt/tokenizers/__init__.py`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from engine import no_grad
 from engine.arrays import Array
 from gpt.model import GPT, IGNORED
-from gpt.tokenizer import CharTokenizer
+from gpt.tokenizers import CharTokenizer, Tokenizer
 
 _SMALL = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
 seventeen eighteen nineteen""".split()
@@ -72,7 +72,7 @@ def tokenizer() -> CharTokenizer:
     return CharTokenizer("\n" + "".join(problem.question + problem.answer for problem in all_problems()))
 
 
-def encode(problems: list[Problem], tokenizer: CharTokenizer) -> Encoded:
+def encode(problems: list[Problem], tokenizer: Tokenizer) -> Encoded:
     """Each problem as one row: question and answer to read; the answer and the line end as labels."""
     lines = [(tokenizer.encode(p.question), tokenizer.encode(p.answer + "\n")) for p in problems]
     lengths = np.array([len(question) + len(answer) - 1 for question, answer in lines])

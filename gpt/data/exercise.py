@@ -21,7 +21,7 @@ from gpt.data.config import DataConfig
 from gpt.data.objective import OBJECTIVES, Lines
 from gpt.data.order import Epochs
 from gpt.model import GPT
-from gpt.tokenizer import CharTokenizer
+from gpt.tokenizers import Tokenizer
 
 VALIDATION = 400  # problems
 REPEAT_TIMES = 3  # how often a product, of which there are few, occurs in an epoch; the others once
@@ -54,7 +54,7 @@ class Exercise:
 
     prompt = "two plus three equals "
 
-    def __init__(self, config: DataConfig, tokenizer: CharTokenizer, parts: Parts | None = None) -> None:
+    def __init__(self, config: DataConfig, tokenizer: Tokenizer, parts: Parts | None = None) -> None:
         self.config, self.tokenizer = config, tokenizer
         self.learned, self.validation, self.held_out = parts or divided()
         self.about = (
@@ -98,7 +98,7 @@ def text(problems: list[Problem]) -> str:
     return "".join(f"{problem.question}{problem.answer}\n" for problem in problems)
 
 
-def _lines(problems: list[Problem], tokenizer: CharTokenizer) -> Lines:
+def _lines(problems: list[Problem], tokenizer: Tokenizer) -> Lines:
     """Problems as rows of tokens; the model is asked for the answer and the line end."""
     rows = [(tokenizer.encode(p.question), tokenizer.encode(p.answer + "\n")) for p in problems]
     longest = max(len(question) + len(answer) for question, answer in rows)

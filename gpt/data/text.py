@@ -25,7 +25,7 @@ from gpt.data.order import Draws
 from gpt.errors import DataError
 from gpt.files import written
 from gpt.model import GPT
-from gpt.tokenizer import CharTokenizer
+from gpt.tokenizers import Tokenizer
 
 LARGE = 1 << 26  # bytes of tokens, beyond which they are kept in a file
 VALIDATION = 10  # one in so many characters
@@ -44,25 +44,21 @@ class Source:
 
     Fields:
         characters: how many it has.
-        alphabet: which.
     """
 
     def __init__(self, name: str, read: Iterable[str], digest: str) -> None:
         self.name, self.read, self.digest = name, read, digest
-        self.characters, self.alphabet = 0, set[str]()
-        for piece in read:
-            self.characters += len(piece)
-            self.alphabet.update(piece)
+        self.characters = sum(map(len, read))
         if not self.characters:
             raise DataError(f"{name}: the text is empty")
 
     def parts(self) -> tuple[Iterator[str], Iterator[str]]:
         """The part to learn from, and the part for validation."""
         end = self.characters - self.characters // VALIDATION
-        return _between(self.read, 0, end), _between(self.read, end, self.characters)
+        return between(self.read, 0, end), between(self.read, end, self.characters)
 
 
-def _between(read: Iterable[str], start: int, end: int) -> Iterator[str]:
+def between(read: Iterable[str], start: int, end: int) -> Iterator[str]:
     """The characters from `start` to `end` of a text in pieces."""
     at = 0
     for piece in read:
@@ -84,7 +80,7 @@ class Text:
     Raises DataError if one of the parts has no more tokens than the model reads at once.
     """
 
-    def __init__(self, config: DataConfig, tokenizer: CharTokenizer, source: Source, block: int) -> None:
+    def __init__(self, config: DataConfig, tokenizer: Tokenizer, source: Source, block: int) -> None:
         self.config, self.tokenizer, self.digest = config, tokenizer, source.digest
         self._block, self._objective = block, OBJECTIVES[config.objective]
         self._length = block + self._objective.ahead
@@ -134,7 +130,7 @@ def _lines(tokens: Array, starts: Array, length: int) -> Lines:
     return Lines(ids, everywhere, everywhere)
 
 
-def _tokens(text: Iterator[str], tokenizer: CharTokenizer, name: str) -> Array:
+def _tokens(text: Iterator[str], tokenizer: Tokenizer, name: str) -> Array:
     """The tokens of a text, in memory or, if there are many, in a file of the cache."""
     dtype = np.min_scalar_type(len(tokenizer))
     pieces: list[Array] = []
@@ -147,7 +143,7 @@ def _tokens(text: Iterator[str], tokenizer: CharTokenizer, name: str) -> Array:
     return np.concatenate(pieces) if pieces else np.zeros(0, dtype)
 
 
-def _mapped(pieces: Iterable[Array], tokenizer: CharTokenizer, name: str) -> Array:
+def _mapped(pieces: Iterable[Array], tokenizer: Tokenizer, name: str) -> Array:
     """Tokens in a file, mapped into memory; a file that an earlier training made is used again."""
     kind = hashlib.sha256(json.dumps(tokenizer.to_json(), sort_keys=True).encode()).hexdigest()
     path: Path = cache() / f"{hashlib.sha256(f'{name}-{kind}'.encode()).hexdigest()[:32]}.tokens"

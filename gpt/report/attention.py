@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine.arrays import Array
-from gpt.report.markup import Section, code, figure, paragraph, place, shown
+from gpt.report.markup import Section, code, figure, paragraph, place
 from gpt.runs import Run
 from viz.charts import LinearScale, Ticks, heatmap, legend
 from viz.digits import percent
@@ -25,7 +25,7 @@ def section(run: Run, prompt: str) -> Section:
     if not all(np.isfinite(layer).all() for layer in weights):
         said = "The attention weights are not finite numbers, so there is nothing to draw."
         return Section("attention", _TITLE, paragraph(said, "missing"))
-    characters = [shown(character) for character in prompt]
+    characters = run.tokenizer.pieces(prompt)
     body = [
         paragraph(
             f"The prompt is {code(prompt)}; ␣ is a space. A row is a character that looks, a column one that it "

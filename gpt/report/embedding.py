@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine.arrays import Array
-from gpt.report.markup import Section, figure, paragraph, shown
+from gpt.report.markup import Section, figure, paragraph
 from gpt.runs import Run
 from viz.charts import plane, short
 
@@ -46,7 +46,7 @@ def section(run: Run) -> Section:
         return Section("embedding", title, paragraph("The embedding holds numbers that are not finite.", "missing"))
     places, explained = principal_plane(points)
     neighbours = nearest(points)
-    names = [shown(character) for character in run.tokenizer.characters]
+    names = [run.tokenizer.show(number) for number in range(len(run.tokenizer))]
     tips = [
         f"{name}: nearest in direction is {names[other]}, cosine {short(cosine)}"
         for name, (other, cosine) in zip(names, neighbours, strict=False)

@@ -50,11 +50,6 @@ def code(text: str) -> str:
     return f"<code>{escaped(text)}</code>"
 
 
-def shown(character: str) -> str:
-    """A character by itself; white space as a visible sign."""
-    return {" ": "␣", "\n": "⏎"}.get(character, character)
-
-
 def place(number: int) -> str:
     """An ordinal, counted from 1: 1st, 2nd, 3rd, 11th."""
     ending = "th" if 10 < number % 100 < 14 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")

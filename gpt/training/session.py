@@ -29,7 +29,7 @@ from gpt.data.text import Text
 from gpt.errors import CheckpointError
 from gpt.model import GPT, GPTConfig
 from gpt.runs import LAST, METRICS, MODEL
-from gpt.tokenizer import CharTokenizer
+from gpt.tokenizers import Tokenizer, from_json
 from gpt.training import metrics
 from gpt.training.config import TrainingConfig
 from gpt.training.trainer import Trainer, new_model
@@ -57,7 +57,7 @@ class Session:
     warnings: tuple[str, ...] = ()
 
     @property
-    def tokenizer(self) -> CharTokenizer:
+    def tokenizer(self) -> Tokenizer:
         return self.data.tokenizer
 
     def sections(self) -> Sections:
@@ -135,7 +135,7 @@ def resumed(out: Path, place: Path, data: str | None, steps: int | None) -> Sess
         sections: Sections = facts["settings"]
         sections["data"]["data"] = data or sections["data"]["data"]
         sections["training"]["steps"] = steps or sections["training"]["steps"]
-        opened_data = _data(sections, CharTokenizer.from_json(facts["tokenizer"]), facts["digest"])
+        opened_data = _data(sections, from_json(facts["tokenizer"]), facts["digest"])
         trainer = _trainer(sections, opened_data, place)
         trainer.restore(facts, arrays)
         if trainer.steps != facts["step"]:
@@ -157,7 +157,7 @@ def _computed_by() -> dict[str, str]:
     return {"kernels": kernels.active(), "NumPy": np.__version__}
 
 
-def _data(sections: Sections, tokenizer: CharTokenizer | None = None, digest: str | None = None) -> Exercise | Text:
+def _data(sections: Sections, tokenizer: Tokenizer | None = None, digest: str | None = None) -> Exercise | Text:
     return opened(DataConfig(**sections["data"]), sections["model"]["block_size"], tokenizer, digest)
 
 

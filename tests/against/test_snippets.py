@@ -11,7 +11,7 @@ import pytest
 
 from tests.test_docs import PAGES, run_snippets
 
-FRAMEWORKS = {"torch": "PyTorch", "jax": "JAX", "numba": "Numba"}
+FRAMEWORKS = {"torch": "PyTorch", "jax": "JAX", "numba": "Numba", "tokenizers": "tokenizers"}
 FENCES = {page: set(re.findall(r"^```python (\w+)$", page.read_text(encoding="utf-8"), re.MULTILINE)) for page in PAGES}
 
 
@@ -54,6 +54,12 @@ def test_pytorch(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_jax(page: Path, jax: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     run_snippets(page, "python jax")
+
+
+@pages("tokenizers")
+def test_tokenizers(page: Path) -> None:
+    installed("tokenizers")
+    run_snippets(page, "python tokenizers")
 
 
 def test_no_framework_is_forgotten() -> None:

@@ -27,7 +27,7 @@ from gpt.report import metrics, overview
 from gpt.report.embedding import nearest, principal_plane
 from gpt.report.gradients import History, exploding, history, vanishing
 from gpt.report.pictures import inline
-from gpt.tokenizer import CharTokenizer
+from gpt.tokenizers import CharTokenizer
 from gpt.training.config import TrainingConfig
 from gpt.training.metrics import append
 from gpt.training.stages import stage_of

@@ -1,6 +1,6 @@
-"""Characters to integers and back.
+"""Characters as tokens: the default. The alphabet is what the data holds.
 
-Read next: `gpt/model.py`.
+Read next: `gpt/tokenizers/words.py`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import numpy as np
 
 from engine.arrays import Array
 from gpt.errors import TokenError
+from gpt.tokenizers.protocol import Decoder, PlainDecoder, shown, token_of
 
 
 class CharTokenizer:
@@ -21,6 +22,7 @@ class CharTokenizer:
         characters: the alphabet; a character's id is its position here.
     """
 
+    kind = "char"
     characters: str
 
     def __init__(self, characters: Iterable[str]) -> None:
@@ -37,14 +39,17 @@ class CharTokenizer:
             raise TokenError(f"unknown characters {', '.join(map(repr, unknown))}; the model knows {self.characters!r}")
         return np.array([self._ids[character] for character in text], dtype=np.int64)
 
-    def to_json(self) -> dict[str, Any]:
-        """What a run's tokenizer.json holds."""
-        return {"characters": self.characters}
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> CharTokenizer:
-        return cls(data["characters"])
-
     def decode(self, ids: Iterable[int]) -> str:
-        """The text that has these ids."""
-        return "".join(self.characters[int(number)] for number in ids)
+        return "".join(token_of(self.characters, int(number)) for number in ids)
+
+    def pieces(self, text: str) -> list[str]:
+        return [self.show(number) for number in self.encode(text)]
+
+    def show(self, id: int) -> str:
+        return shown(self.decode([id]))
+
+    def decoder(self) -> Decoder:
+        return PlainDecoder(self.decode)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": self.kind, "characters": self.characters}
