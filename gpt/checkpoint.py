@@ -25,6 +25,8 @@ from gpt.files import write_whole
 
 _ENTRY = "blameflow"  # of the metadata
 _UNREADABLE = (safetensors.SafetensorError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
+# what safetensors, JSON and the lines that look into them raise for damage
+_UNREADABLE = (safetensors.SafetensorError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 _HEADER = 1 << 26  # bytes; a longer one is no header of a file that anyone wrote
 
 
@@ -49,15 +51,7 @@ def read(path: Path) -> tuple[dict[str, Array], Any]:
         metadata = json.loads(data[8 : 8 + length]).get("__metadata__", {})
         said = json.loads(metadata.get(_ENTRY, "{}"))
         facts, expected = said.get("facts", {}), said.get("sha256")
-    except (
-        safetensors.SafetensorError,
-        ValueError,
-        TypeError,
-        KeyError,
-        AttributeError,
-        RecursionError,
-        MemoryError,
-    ) as error:
+    except _UNREADABLE as error:
         raise CheckpointError(f"{path}: not a safetensors file: {_line(error)}") from None
     if said and expected != _checksum(arrays, facts):
         raise CheckpointError(f"{path}: damaged: its content is not what was written; use a copy of it")
