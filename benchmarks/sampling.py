@@ -38,14 +38,14 @@ def ours(kernels: str, tuned: bool) -> Sampler:
     engine.kernels.use(kernels)
     if tuned:
         engine.tune()
-    from gpt.sampling import generate
+    from gpt.generation.generate import generate
     from gpt.tokenizer import CharTokenizer
 
     model = W1.model()
     tokenizer = CharTokenizer("".join(map(chr, range(48, 48 + W1.config.vocab_size))))
 
     def text(count: int) -> float:
-        return math.log(generate(model, tokenizer, tokenizer.characters[0], limit=count, end="")[1])
+        return math.log(generate(model, tokenizer, tokenizer.characters[0], limit=count, stop=()).probability)
 
     return partial(texts, text)
 

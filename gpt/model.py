@@ -1,6 +1,6 @@
 """GPT: embedding, blocks, head. Reads characters (batch, time) and predicts the next one at each position.
 
-Read next: `gpt/sampling.py`.
+Read next: `gpt/generation/__init__.py`.
 """
 
 from __future__ import annotations

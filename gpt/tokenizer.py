@@ -6,11 +6,38 @@ Read next: `gpt/model.py`.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Protocol
 
 import numpy as np
 
 from engine.arrays import Array
 from gpt.errors import TokenError
+
+
+class Decoder(Protocol):
+    """Turns ids into text one at a time, never giving out a part of a character."""
+
+    def push(self, id: int, /) -> str:
+        """The whole characters that are certain with this id; "" if the next one has to complete them."""
+        ...
+
+    def end(self) -> str:
+        """What is left when no id follows."""
+        ...
+
+
+class Tokenizer(Protocol):
+    """Text to ids and back: what generation needs of a tokenizer."""
+
+    def __len__(self) -> int: ...
+
+    def encode(self, text: str, /) -> Array: ...
+
+    def decode(self, ids: Iterable[int], /) -> str: ...
+
+    def show(self, id: int, /) -> str: ...
+
+    def decoder(self) -> Decoder: ...
 
 
 class CharTokenizer:
@@ -39,3 +66,23 @@ class CharTokenizer:
     def decode(self, ids: Iterable[int]) -> str:
         """The text that has these ids."""
         return "".join(self.characters[int(number)] for number in ids)
+
+    def show(self, id: int) -> str:
+        """One character as it is shown by itself: white space as a visible sign."""
+        character = self.characters[id]
+        return {" ": "␣", "\n": "⏎"}.get(character, character)
+
+    def decoder(self) -> Decoder:
+        """Every id is a whole character, so each is given out at once."""
+        return _Characters(self.characters)
+
+
+class _Characters:
+    def __init__(self, characters: str) -> None:
+        self._characters = characters
+
+    def push(self, id: int) -> str:
+        return self._characters[id]
+
+    def end(self) -> str:
+        return ""

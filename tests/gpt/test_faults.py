@@ -14,8 +14,9 @@ import gpt
 from engine import Tensor
 from gpt.__main__ import main
 from gpt.data import calculator
+from gpt.generation.generate import generate
+from gpt.generation.scores import log_probabilities, next_logits
 from gpt.model import GPT
-from gpt.sampling import generate, log_probabilities, next_logits
 from gpt.training.trainer import Trainer, TrainingConfig, new_model
 from tests.gpt.test_cli import blameflow
 from tests.gpt.test_model import TOKENIZER, small

@@ -13,8 +13,8 @@ from engine.backward import gradients
 from engine.primitive import registry
 from gpt.data import calculator
 from gpt.data.calculator import Problem, exactly_right
+from gpt.generation.generate import generate
 from gpt.model import GPT, GPTConfig
-from gpt.sampling import generate
 from gpt.training.trainer import Trainer, TrainingConfig, new_model
 
 TOKENIZER = calculator.tokenizer()
