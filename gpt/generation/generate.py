@@ -6,7 +6,7 @@ All three take the same settings: those of `Sampling`; `limit`, the most tokens 
 several that end a text and are not part of it; and `rng`, which every draw comes from. A prompt that is longer than the
 model's block is read from a later beginning, and so is a text that grows beyond it.
 
-Read next: `gpt/training/__init__.py`.
+Read next: `gpt/generation/why.py`.
 """
 
 from __future__ import annotations

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import codecs
 import math
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -15,13 +14,13 @@ from hypothesis import strategies as st
 
 import engine
 import gpt
-from gpt import runs
-from gpt.__main__ import main
 from gpt.errors import TokenError
 from gpt.generation.generate import generate, generate_batch, stream
 from gpt.generation.sampling import Sampling
 from gpt.generation.scores import log_probabilities, next_logits
+from gpt.generation.steps import steps
 from gpt.generation.stops import UntilStop
+from gpt.generation.why import OTHERS, STRONGEST, Why, explained
 from gpt.model import GPT, GPTConfig
 from gpt.tokenizer import CharTokenizer, Tokenizer
 
@@ -315,72 +314,50 @@ def test_it_is_a_public_name() -> None:
     assert gpt.generate is generate
 
 
-# ---- blameflow sample ------------------------------------------------------------------------------------------------
+# ---- why -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("run")
-    runs.save(folder, MODEL, CharTokenizer(ALPHABET.characters), {})
-    return folder
+def whys(prompt: str, sampling: Sampling = Sampling(1.0), limit: int = 6, stop: str = "never") -> list[Why]:  # noqa: B008
+    found = steps(MODEL, ALPHABET, prompt, sampling, [np.random.default_rng(2)], limit=limit, stop=stop)
+    return list(explained(MODEL, ALPHABET, prompt, (step for (step,) in found if step)))
 
 
-@pytest.fixture
-def sample(
-    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str]]:
-    """Runs the command in this process, whose settings it leaves alone: its status, and what it printed."""
-    monkeypatch.setattr("gpt.__main__.prepare", lambda: None)
-
-    def command(*options: str) -> tuple[int, str]:
-        try:
-            status = main(["sample", str(run), *options])
-        except SystemExit as ended:  # the parser refuses an option
-            status = int(str(ended.code))
-        return status, "".join(capsys.readouterr())
-
-    return command
-
-
-DRAWN = ("--prompt", "ab", "--temperature", "1.5", "--limit", "12", "--stop", "cd", "--stop", "\n", "--seed", "5")
-
-
-def test_a_continuation_is_the_same_whatever_the_count_and_when_it_is_streamed(
-    sample: Callable[..., tuple[int, str]],
-) -> None:
-    def texts(*options: str) -> list[str]:
-        status, printed = sample(*DRAWN, "--top-k", "4", "--top-p", "0.9", *options)
-        assert status == 0
-        return [line.partition("  (")[0] for line in printed.splitlines()]
-
-    several = texts("--count", "4")
-    assert len(set(several)) > 1
-    assert texts("--count", "4", "--stream") == several
-    assert texts() == several[:1]
+@pytest.mark.parametrize("prompt", ["", "ab", "abcdabcdab"])
+def test_why_shows_what_each_token_was_chosen_from(prompt: str) -> None:
+    found = whys(prompt)
+    text, probability = generate(
+        MODEL, ALPHABET, prompt, temperature=1.0, limit=6, stop="never", rng=np.random.default_rng(2)
+    )
+    assert "".join(why.text for why in found) == text
+    assert math.prod(why.chosen.probability for why in found) == pytest.approx(probability)
+    before = prompt or "\n"
+    for why, token in zip(found, text, strict=True):
+        scores = log_probabilities(next_logits(MODEL, ALPHABET.encode(before)[None]))[0]
+        rest = sorted(((-score, id) for id, score in enumerate(scores) if ALPHABET.characters[id] != token))[:OTHERS]
+        assert [other.token for other in why.others] == [ALPHABET.show(id) for _, id in rest]
+        assert [other.probability for other in why.others] == pytest.approx(
+            [math.exp(-score) for score, _ in rest], 1e-4
+        )
+        assert why.chosen.token == ALPHABET.show(int(ALPHABET.encode(token)[0]))
+        before += token
 
 
-def test_a_stop_of_nothing_goes_on_up_to_the_limit(sample: Callable[..., tuple[int, str]]) -> None:
-    _, printed = sample("--prompt", "ab", "--stop", "", "--limit", "30", "--temperature", "3", "--stream")
-    assert len(printed) == len("ab") + 30 + len("\n")
+@pytest.mark.parametrize("prompt", ["ab", "abcdabcdab"])
+def test_why_shows_where_the_last_position_looked(prompt: str) -> None:
+    first = whys(prompt)[0]
+    start = max(0, len(prompt) - BLOCK)
+    weights = [
+        found.numpy()[0].mean(axis=0)[-1] for found in MODEL.attention_weights(ALPHABET.encode(prompt)[None, start:])
+    ]
+    assert len(first.looked_at) == len(weights) == MODEL.config.n_layer
+    for of_block, expected_weights in zip(first.looked_at, weights, strict=True):
+        assert len(of_block) == min(STRONGEST, len(prompt))
+        assert [one.weight for one in of_block] == sorted(expected_weights.tolist(), reverse=True)[:STRONGEST]
+        for position, token, weight in of_block:
+            assert token == prompt[position - 1]
+            assert weight == expected_weights[position - 1 - start]
 
 
-@pytest.mark.parametrize(
-    "wrong", [("--top-k", "0"), ("--top-p", "0"), ("--top-p", "1.5"), ("--limit", "-1"), ("--prompt", "xyz")]
-)
-def test_a_wrong_option_is_one_line(wrong: tuple[str, str], sample: Callable[..., tuple[int, str]]) -> None:
-    for way in ((), ("--stream",)):
-        status, printed = sample(*wrong, *way)
-        assert status == 2
-        assert printed.startswith("blameflow: ")
-        assert printed.count("\n") == 1
-
-
-def test_an_interrupted_stream_keeps_its_line_and_is_status_130(
-    sample: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupted(*_: Any, **__: Any) -> Iterator[str]:
-        yield "cd"
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("gpt.commands.sample.stream", interrupted)
-    assert sample("--prompt", "ab", "--stream") == (130, "abcd\n")
+def test_why_shows_the_stop_string_too() -> None:
+    (only,) = whys("ab", Sampling(0.0), stop="b")
+    assert (only.chosen.token, only.text) == ("b", "")
