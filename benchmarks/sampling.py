@@ -38,7 +38,7 @@ def ours(kernels: str, tuned: bool) -> Sampler:
     engine.kernels.use(kernels)
     if tuned:
         engine.tune()
-    from gpt.sampling import generate
+    from gpt.generation.generate import generate
     from gpt.tokenizers import CharTokenizer
 
     model = W1.model()

@@ -1,4 +1,4 @@
-"""A character model on the engine: `gpt.load(run)`, `GPT`, `GPTConfig`, and the command line `blameflow`.
+"""A character model on the engine: `GPT`, `GPTConfig`, `gpt.load`, `gpt.generate`, and the command line `blameflow`.
 
 Names are imported when first used, because the command line must choose BLAS kernels before anything imports NumPy.
 
@@ -11,12 +11,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gpt.generation.generate import generate
     from gpt.model import GPT, GPTConfig
     from gpt.runs import Run, load
 
-__all__ = ["GPT", "GPTConfig", "Run", "load"]
+__all__ = ["GPT", "GPTConfig", "Run", "generate", "load"]
 
-_MODULES = {"GPT": "gpt.model", "GPTConfig": "gpt.model", "Run": "gpt.runs", "load": "gpt.runs"}
+_MODULES = {
+    "GPT": "gpt.model",
+    "GPTConfig": "gpt.model",
+    "Run": "gpt.runs",
+    "generate": "gpt.generation.generate",
+    "load": "gpt.runs",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -13,9 +13,9 @@ import numpy as np
 import engine
 import viz
 from gpt.errors import DataError
+from gpt.generation.generate import generate
 from gpt.model import IGNORED
 from gpt.runs import Run
-from gpt.sampling import generate
 
 
 @dataclass(frozen=True)

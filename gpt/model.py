@@ -3,7 +3,7 @@
 With `causal` attention each position sees itself and those before it, so it can predict the next character. Without, it
 sees the whole text, as in BERT (Devlin et al. 2019), and can predict characters that are hidden in its input.
 
-Read next: `gpt/sampling.py`.
+Read next: `gpt/generation/__init__.py`.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from gpt import runs
 from gpt.commands.flags import whole
 from gpt.data import calculator
 from gpt.data.calculator import accuracy_by, exactly_right
-from gpt.sampling import generate
+from gpt.generation.generate import generate
 
 
 def options(parser: ArgumentParser) -> None:

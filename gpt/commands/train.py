@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -18,8 +19,8 @@ from gpt.commands.evaluate import print_accuracy
 from gpt.commands.progress import Line, stoppable
 from gpt.data.exercise import Exercise
 from gpt.errors import DataError
+from gpt.generation.generate import generate
 from gpt.runs import CONFIG, LAST, METRICS, MODEL, TOKENIZER
-from gpt.sampling import generate
 from gpt.training import session
 from gpt.training.metrics import append
 from gpt.training.session import Session
@@ -121,10 +122,9 @@ def _sample(training: Session) -> str:
     model.eval()
     try:
         if isinstance(training.data, Exercise):
-            return generate(model, training.tokenizer, training.data.prompt)[0]
-        return generate(
-            model, training.tokenizer, training.data.prompt, temperature=0.8, limit=_SAMPLE, end="", rng=rng
-        )[0]
+            return generate(model, training.tokenizer, training.data.prompt).text
+        settings: dict[str, Any] = {"temperature": 0.8, "limit": _SAMPLE, "stop": (), "rng": rng}
+        return generate(model, training.tokenizer, training.data.prompt, **settings).text
     finally:
         model.train()
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from gpt.blame import TracedAnswer, blame
 from gpt.data import calculator
 from gpt.data.calculator import Problem, exactly_right
+from gpt.generation.generate import generate
 from gpt.report.markup import Section, code, figure, paragraph, place
 from gpt.report.pictures import inline
 from gpt.runs import Run
-from gpt.sampling import generate
 from gpt.tokenizers.protocol import shown
 from viz import BlameFlow, NoGraphviz, digits
 from viz.charts import Bar, bars, short, strip

@@ -13,8 +13,9 @@ import pytest
 import gpt
 from engine import Tensor
 from gpt.__main__ import main
+from gpt.generation.generate import generate
+from gpt.generation.scores import log_probabilities, next_logits
 from gpt.model import GPT
-from gpt.sampling import generate, log_probabilities, next_logits
 from gpt.training.config import TrainingConfig
 from gpt.training.trainer import Trainer, new_model
 from nn import LayerNorm

@@ -18,8 +18,8 @@ from gpt.data import calculator
 from gpt.data.calculator import Problem, exactly_right
 from gpt.data.config import DataConfig
 from gpt.data.exercise import Exercise, Parts
+from gpt.generation.generate import generate
 from gpt.model import GPT, GPTConfig
-from gpt.sampling import generate
 from gpt.training.config import TrainingConfig
 from gpt.training.trainer import Trainer, new_model
 from nn import Cache

@@ -11,7 +11,7 @@ import engine
 import nn
 from engine import Tensor
 from gpt import GPT, GPTConfig
-from gpt.sampling import next_logits
+from gpt.generation.scores import next_logits
 
 IDS = np.random.default_rng(0).integers(0, 7, (2, 12))
 
