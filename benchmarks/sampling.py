@@ -45,7 +45,7 @@ def ours(kernels: str, tuned: bool) -> Sampler:
     tokenizer = CharTokenizer("".join(map(chr, range(48, 48 + W1.config.vocab_size))))
 
     def text(count: int) -> float:
-        return math.log(generate(model, tokenizer, tokenizer.characters[0], limit=count, end="")[1])
+        return math.log(generate(model, tokenizer, tokenizer.characters[0], limit=count, stop=())[1])
 
     return partial(texts, text)
 

@@ -17,6 +17,7 @@ PACKAGES = (
     "jax==0.10.2",
     "tokenizers==0.23.3",
     "regex==2026.11.19",
+    "tensorboardX==2.6.5",
 )  # the versions that the tests were last run with
 FOR_GRAPHICS_CARDS = ("nvidia", "cuda", "triton")
 PIP = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]

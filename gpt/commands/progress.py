@@ -1,6 +1,6 @@
 """How a training shows itself: a live line in a terminal, and lines in a log; and how it is stopped.
 
-Read next: `gpt/commands/train.py`.
+Read next: `gpt/commands/events.py`.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ def options(parser: ArgumentParser) -> None:
         "--stop",
         metavar="TEXT",
         action="append",
-        help="a text ends before this; may be given again; '' for no end but the limit (default: the line end, of a text none)",
+        help="a text ends before this; may be given again (default: the line end; for a model of a text none)",
     )
     parser.add_argument("--stream", action="store_true", help="show each piece of a text as soon as it is certain")
     parser.add_argument(

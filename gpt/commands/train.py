@@ -6,6 +6,7 @@ Read next: `gpt/commands/sample.py`.
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from contextlib import closing, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ import numpy as np
 from rich.console import Console
 
 from gpt import report
+from gpt.blame import blame
 from gpt.commands import settings
 from gpt.commands.blame import ask_and_blame
 from gpt.commands.evaluate import print_accuracy
+from gpt.commands.events import EVENTS, Events
 from gpt.commands.progress import Line, stoppable
 from gpt.data.exercise import Exercise
 from gpt.errors import DataError
@@ -26,12 +29,14 @@ from gpt.training.metrics import append
 from gpt.training.session import Session
 from viz import NoGraphviz
 
+PICTURE = "blame.svg"
 _SAMPLE = 100  # tokens of a sample
 
 
 def options(parser: ArgumentParser) -> None:
     parser.add_argument("--out", default=None, help="folder for the run (default: runs/ and the name of the data)")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in the folder, if any")
+    parser.add_argument("--tensorboard", action="store_true", help=f"also write the measurements to RUN/{EVENTS}")
     settings.options(parser)
 
 
@@ -51,7 +56,10 @@ def run(args: Namespace, console: Console) -> int:
         f"{training.data.about}; {sum(p.size for p in training.trainer.model.parameters()):,} parameters",
         highlight=False,
     )
-    status = _train(training, console)
+    with (
+        closing(Events(training.out / EVENTS, training.trainer.steps)) if args.tensorboard else nullcontext() as events
+    ):
+        status = _train(training, console, events)
     return _finish(training, console) if status is None else status
 
 
@@ -72,7 +80,7 @@ def _resumed(out: Path, own: settings.Given, console: Console) -> Session | None
     return training
 
 
-def _train(training: Session, console: Console) -> int | None:
+def _train(training: Session, console: Console, events: Events | None) -> int | None:
     """Train to the end, with checkpoints on the way; the exit status if it ended early."""
     trainer, every = training.trainer, training.trainer.config.checkpoint_every
     line = Line(console, trainer.config.steps)
@@ -80,6 +88,8 @@ def _train(training: Session, console: Console) -> int | None:
         with stoppable() as stop, line.live():
             for progress in trainer.all_steps():
                 line.show(progress)
+                if events is not None:
+                    events.add(progress)
                 if progress.validation is not None:
                     _look(training, console)
                 if progress.step % every == 0 or progress.step == progress.steps or trainer.tired or stop.asked:
@@ -114,6 +124,11 @@ def _look(training: Session, console: Console) -> None:
     append(training.place / METRICS, {"step": trainer.steps, "sample": said})
     shown = f"{data.prompt}{said}".replace("\n", "⏎")
     console.print(f"step {trainer.steps:,}: {shown}", markup=False, highlight=False)
+    picture = training.place / PICTURE
+    if isinstance(data, Exercise) and not picture.exists():
+        with suppress(NoGraphviz):
+            blame(training.run(), data.prompt).flow.fold(2, repeats=False).svg(picture)
+            console.print(f"a first picture of the blame for this answer: {picture}", markup=False, highlight=False)
 
 
 def _sample(training: Session) -> str:
@@ -150,9 +165,9 @@ def _finish(training: Session, console: Console) -> int:
     outputs = [CONFIG, TOKENIZER, MODEL, LAST, METRICS, report.write(training.out).name]
     if data.config.objective == "next" and isinstance(data, Exercise):
         try:
-            ask_and_blame(training.out, data.prompt, None, training.out / "blame.svg", console)
-            outputs.append("blame.svg")
+            ask_and_blame(training.out, data.prompt, None, training.out / PICTURE, console)
+            outputs.append(PICTURE)
         except NoGraphviz as missing:
-            console.print(f"no blame.svg: {missing}")
+            console.print(f"no {PICTURE}: {missing}")
     console.print(f"run folder: {training.out} ({', '.join(outputs)})", markup=False)
     return 0

@@ -28,7 +28,7 @@ from gpt.data.opening import opened
 from gpt.data.text import Text
 from gpt.errors import CheckpointError
 from gpt.model import GPT, GPTConfig
-from gpt.runs import LAST, METRICS, MODEL
+from gpt.runs import LAST, METRICS, MODEL, Run
 from gpt.tokenizers import Tokenizer, from_json
 from gpt.training import metrics
 from gpt.training.config import TrainingConfig
@@ -67,6 +67,10 @@ class Session:
             "training": asdict(self.trainer.config),
             "data": asdict(self.data.config),
         }
+
+    def run(self) -> Run:
+        """The run as it is now, which need not have been saved."""
+        return Run(self.place, self.trainer.model, self.tokenizer, self.sections())
 
     def save(self) -> None:
         """Write the checkpoint, and the best parameters so far. Raises FloatingPointError if the training is broken."""
