@@ -26,7 +26,7 @@ COMMANDS = {
     "train": Command("train on the calculator, then ask it a question and trace the blame", train.options, train.run),
     "sample": Command("continue a prompt", sample.options, sample.run),
     "tokenize": Command("show the tokens of a text, and their ids", tokenize.options, tokenize.run),
-    "eval": Command("measure exact answers on all held-out problems", evaluate.options, evaluate.run),
+    "eval": Command("measure a run on data that it was not trained on", evaluate.options, evaluate.run),
     "blame": Command("show which stages are to blame for an answer", blame.options, blame.run),
     "report": Command("write report.html into a run's folder again", report.options, report.run),
     "doctor": Command("measure this machine, and say what to do if it is slow", doctor.options, doctor.run),

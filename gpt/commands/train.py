@@ -17,7 +17,7 @@ from gpt import report
 from gpt.blame import blame
 from gpt.commands import settings
 from gpt.commands.blame import ask_and_blame
-from gpt.commands.evaluate import print_accuracy
+from gpt.commands.evaluate import print_accuracy, print_loss
 from gpt.commands.events import EVENTS, Events
 from gpt.commands.progress import Line, stoppable
 from gpt.data.exercise import Exercise
@@ -160,7 +160,7 @@ def _finish(training: Session, console: Console) -> int:
     else:
         loss = data.validate(trainer.model, whole=True)["loss"]
         append(path, {"step": trainer.steps, "final": {"loss": loss}})
-        console.print(f"validation loss {loss:.4f}", highlight=False)
+        print_loss(loss, console)
     training.move()
     outputs = [CONFIG, TOKENIZER, MODEL, LAST, METRICS, report.write(training.out).name]
     if data.config.objective == "next" and isinstance(data, Exercise):

@@ -12,7 +12,8 @@ Read next: `gpt/tokenizers/__init__.py`.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,6 +28,7 @@ _TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 WORDS = (*_SMALL, *(tens + unit for tens in _TENS for unit in ["", *(f" {digit}" for digit in _SMALL[1:10])]))
 
 OPERATIONS = ("plus", "minus", "times")
+TWINS = "with its twin held out"
 _SPLIT_SEED = 1729
 
 
@@ -109,7 +111,23 @@ def exactly_right(model: GPT, data: Encoded, batch: int = 256) -> Array:
     return right
 
 
-def accuracy_by(right: Array, groups: list[str]) -> dict[str, float]:
-    """The fraction of right answers, of all problems and in each group."""
-    names: dict[str, Any] = {name: np.array([g == name for g in groups]) for name in dict.fromkeys(groups)}
-    return {"all": float(right.mean()), **{name: float(right[mask].mean()) for name, mask in names.items()}}
+def accuracy(right: Array, problems: Sequence[Problem]) -> dict[str, float]:
+    """The fraction of right answers: of all problems, by operation, and of the problems whose twin is among them.
+
+    The twin of a sum or a product is the same with the numbers in the other order. A model that has learned one of two
+    twins may know the other from it; where both are held out, it may not.
+    """
+    questions = {problem.question for problem in problems}
+    groups = {"all": [True] * len(problems)}
+    for operation in OPERATIONS:
+        groups[operation] = [problem.operation == operation for problem in problems]
+    groups[TWINS] = [twin(problem) in questions - {problem.question} for problem in problems]
+    return {name: float(right[members].mean()) for name, members in groups.items() if any(members)}
+
+
+def twin(problem: Problem) -> str | None:
+    """The question with the numbers in the other order; None for a difference, which has another answer then."""
+    if problem.operation == "minus":
+        return None
+    first, second = problem.question.removesuffix(" equals ").split(f" {problem.operation} ")
+    return f"{second} {problem.operation} {first} equals "

@@ -16,7 +16,7 @@ import numpy as np
 from engine.arrays import Array
 from gpt.data import calculator
 from gpt.data.batches import Measures, mean_loss
-from gpt.data.calculator import Problem, accuracy_by, exactly_right
+from gpt.data.calculator import Problem, accuracy, exactly_right
 from gpt.data.config import DataConfig
 from gpt.data.objective import OBJECTIVES, Lines
 from gpt.data.order import Epochs
@@ -88,9 +88,8 @@ class Exercise:
         return measures.get("accuracy", 0.0), -measures["loss"]
 
     def final(self, model: GPT) -> dict[str, float]:
-        """The fraction of held-out problems answered exactly by greedy decoding, of all and by operation."""
-        right = exactly_right(model, calculator.encode(self.held_out, self.tokenizer))
-        return accuracy_by(right, [problem.operation for problem in self.held_out])
+        """The fraction of held-out problems answered exactly by greedy decoding, of all and in groups."""
+        return accuracy(exactly_right(model, calculator.encode(self.held_out, self.tokenizer)), self.held_out)
 
 
 def text(problems: list[Problem]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from gpt.data.calculator import TWINS
 from gpt.report.markup import figure, paragraph, table
 from gpt.report.metrics import Metrics
 from gpt.runs import Run
@@ -59,7 +60,7 @@ def _outcome(metrics: Metrics) -> str:
     if not metrics.held_out:
         why = ": the training did not come to its end" if metrics.steps or metrics.stopped else ""
         return paragraph(f"There is no final accuracy{why}.", "missing")
-    names = {"all": "all", "plus": "sums", "minus": "differences", "times": "products"}
+    names = {"all": "all", "plus": "sums", "minus": "differences", "times": "products", TWINS: "both twins held out"}
     rows = [Bar(names.get(name, name), share, f"{share:.1%}") for name, share in metrics.held_out.items()]
     right = metrics.held_out.get("all", math.nan)
     said = f"of {metrics.problems:,} problems it never saw are answered exactly"

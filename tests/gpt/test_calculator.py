@@ -51,3 +51,19 @@ def test_the_tokenizer_decodes_what_it_encodes_and_names_unknown_characters() ->
     assert tokenizer.decode(tokenizer.encode("two plus")) == "two plus"
     with pytest.raises(TokenError, match="'!', '2'"):
         tokenizer.encode("2 plus two!")
+
+
+def test_twins_have_the_numbers_in_the_other_order() -> None:
+    questions = {problem.question: problem.answer for problem in calculator.all_problems()}
+    for problem in calculator.all_problems():
+        other = calculator.twin(problem)
+        assert (other is None) == (problem.operation == "minus")
+        if other is not None:
+            assert questions[other] == problem.answer
+
+
+def test_accuracy_counts_each_group() -> None:
+    names = ["two plus three", "three plus two", "four plus four", "nine minus two", "two times nine"]
+    problems = [calculator.Problem(f"{name} equals ", "", name.split()[1]) for name in names]
+    found = calculator.accuracy(np.array([True, False, True, True, False]), problems)
+    assert found == {"all": 0.6, "plus": 2 / 3, "minus": 1.0, "times": 0.0, calculator.TWINS: 0.5}

@@ -74,7 +74,7 @@ def test_train_leaves_a_whole_run(run: Path) -> None:
     assert names == kept | {"blame.svg", "report.html"}
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert lines[0]["step"] == 1
-    assert set(lines[-1]["held_out"]) == {"all", "plus", "minus", "times"}
+    assert set(lines[-1]["held_out"]) == {"all", "plus", "minus", "times", "with its twin held out"}
     assert ET.parse(run / "blame.svg").getroot().tag.endswith("svg")
 
 
