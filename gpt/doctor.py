@@ -2,7 +2,7 @@
 
 Everything is measured for about a second, best of several tries, because other programs only ever make things slower.
 
-Read next: `gpt/runs.py`.
+Read next: `gpt/files.py`.
 """
 
 from __future__ import annotations

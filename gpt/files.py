@@ -3,7 +3,7 @@
 A file is written under a temporary name and then renamed, so under its own name there is always the old file or the new
 one, complete.
 
-Read next: `gpt/data/__init__.py`, what a model is trained on.
+Read next: `gpt/checkpoint.py`.
 """
 
 from __future__ import annotations

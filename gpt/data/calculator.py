@@ -7,7 +7,7 @@ All sums, differences and products of the numbers zero to ninety nine whose resu
 10,772 problems. A fixed tenth is held out: exact answers there show that the model generalises instead of recalling the
 training problems. The loss counts the answer only, because the question cannot be predicted.
 
-Read next: `gpt/tokenizers/__init__.py`.
+Read next: `gpt/data/exercise.py`.
 """
 
 from __future__ import annotations
