@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 
 def whole(least: int) -> Callable[[str], int]:
@@ -54,6 +55,12 @@ def one_of(names: Iterable[str]) -> Callable[[str], str]:
         return text
 
     return read
+
+
+def name_or_path(names: Iterable[str]) -> Callable[[str], str]:
+    """Reads one of some names, or a path, which is made absolute, so that it stays right in another folder."""
+    known = set(names)
+    return lambda text: text if text in known else str(Path(text).absolute())
 
 
 def yes_or_no(text: str) -> bool:

@@ -15,8 +15,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gpt.commands.flags import above_zero, number, one_of, whole, yes_or_no
-from gpt.data.config import DataConfig
+from gpt.commands.flags import above_zero, name_or_path, number, one_of, whole, yes_or_no
+from gpt.data.config import TOKENIZERS, DataConfig
+from gpt.data.downloads import DOWNLOADS
 from gpt.data.objective import OBJECTIVES
 from gpt.errors import ConfigError
 from gpt.model import POSITIONS
@@ -25,6 +26,8 @@ from gpt.training.session import Sections
 from nn.feed_forward import ACTIVATIONS
 from nn.norms import NORMS
 from nn.schedules import SCHEDULES
+
+DATA = ("calculator", *DOWNLOADS)  # that have a name; all other data is a path
 
 Given = dict[str, Any]  # settings by the name of their flag, "learning-rate"
 
@@ -39,8 +42,13 @@ class Setting(NamedTuple):
 
 
 SETTINGS = {
-    "data": Setting("data", "data", str, "calculator, shakespeare, names, or a text file or folder"),
-    "tokenizer": Setting("data", "tokenizer", str, "char, word or bpe; or a tokenizer.json, or a folder with GPT-2's"),
+    "data": Setting("data", "data", name_or_path(DATA), "calculator, shakespeare, names, or a text file or folder"),
+    "tokenizer": Setting(
+        "data",
+        "tokenizer",
+        name_or_path(TOKENIZERS),
+        "char, word or bpe; or a tokenizer.json, or a folder with GPT-2's",
+    ),
     "vocabulary": Setting("data", "vocabulary", whole(1), "tokens that byte-pair encoding makes"),
     "objective": Setting("data", "objective", one_of(OBJECTIVES), "predict the next token, or masked ones"),
     "layers": Setting("model", "n_layer", whole(1), "blocks"),
