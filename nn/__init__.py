@@ -10,6 +10,7 @@ from nn.containers import ModuleList, Sequential
 from nn.layers import GELU, Dropout, Embedding, LayerNorm, Linear, ReLU, RMSNorm, SiLU
 from nn.module import Module
 from nn.positions import LearnedPositions, RotaryPositions, SinusoidalPositions
+from nn.reader import reader
 from nn.transformer import FeedForward, MultiHeadAttention, TransformerBlock
 
 __all__ = [
@@ -35,5 +36,6 @@ __all__ = [
     "init",
     "losses",
     "optim",
+    "reader",
     "schedules",
 ]

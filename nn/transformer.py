@@ -76,7 +76,7 @@ class MultiHeadAttention(Module):
             key, value = cache.extended(self, key, value)
         mask = np.tri(x.shape[1], start + x.shape[1], start, dtype=bool) if start and x.shape[1] > 1 else None
         causal = self.causal and not start
-        averages = engine.scaled_dot_product_attention(query, key, value, mask=mask, causal=causal)
+        averages = engine.scaled_dot_product_attention(query, key, value, mask=mask, causal=causal, scale=None)
         averages = averages.swapaxes(1, 2).reshape(x.shape)  # from (batch, heads, time, channels / heads)
         out = self.output(averages)
         return out if self.dropout is None else self.dropout(out)
