@@ -27,7 +27,8 @@ class TorchBlock(torch.nn.Module):
         )
         self.activation = c.activation
 
-    def forward(self, x: Any, cos: Any, sin: Any) -> Any:
+    def forward(self, x: Any, cos: Any, sin: Any, kept: list[Any] | None = None) -> Any:
+        """With a list, x is what follows on the positions whose keys and values are in it; it gets those of x too."""
         batch, time, channels = x.shape
 
         def heads(projection: Any, y: Any) -> Any:
@@ -36,8 +37,12 @@ class TorchBlock(torch.nn.Module):
         y = self.attention_norm(x)
         q, k, v = (heads(self.attention[name], y) for name in ("query", "key", "value"))
         if cos is not None:
-            q, k = rotate(q, cos[:time], sin[:time]), rotate(k, cos[:time], sin[:time])
-        y = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+            q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+        if kept is not None:
+            if kept:
+                k, v = torch.cat((kept[0], k), 2), torch.cat((kept[1], v), 2)
+            kept[:] = k, v
+        y = functional.scaled_dot_product_attention(q, k, v, is_causal=time > 1)
         x = x + self.attention["output"](y.transpose(1, 2).reshape(batch, time, channels))
         y = self.feed_forward["expand"](self.feed_forward_norm(x))
         y = functional.relu(y).square() if self.activation == "relu2" else functional.gelu(y, approximate="tanh")
@@ -68,12 +73,16 @@ class TorchGPT(torch.nn.Module):
             angles = torch.arange(c.block_size)[:, None] * rates
             self.cos, self.sin = angles.cos(), angles.sin()
 
-    def logits(self, ids: Any) -> Any:
+    def logits(self, ids: Any, kept: list[list[Any]] | None = None) -> Any:
+        """With a list of one list a block, empty at first, ids follow on those that were read: one text, or one id."""
+        start = kept[0][0].shape[2] if kept and kept[0] else 0
+        here = slice(start, start + ids.shape[1])
         x = self.embedding(ids)
         if self.positions is not None:
-            x = x + self.positions.weight[: ids.shape[1]]
-        for block in self.blocks:
-            x = block(x, self.cos, self.sin)
+            x = x + self.positions.weight[here]
+        cos, sin = (None if angles is None else angles[here] for angles in (self.cos, self.sin))
+        for number, block in enumerate(self.blocks):
+            x = block(x, cos, sin, None if kept is None else kept[number])
         return self.head(self.norm(x))
 
     def loss(self, ids: Any, labels: Any) -> Any:

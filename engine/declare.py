@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.plan import Joint
 from engine.primitive import Primitive, registry
-from engine.shortcuts import Binary, Unary
+from engine.shortcuts import Binary, Quick, Unary
 from engine.signature import Names
 
 
@@ -32,9 +32,9 @@ def primitive(**knowledge: Any) -> Callable[[Callable[..., Any]], Primitive]:
 
 
 def _kind(forward: Callable[..., Any], knowledge: dict[str, Any]) -> type[Primitive]:
-    """The class with the shortest call for this function: a shortcut if it takes one or two arrays and nothing else."""
+    """The class with the shortest call: for ops of one or two arrays and nothing else, or for any others."""
     names = Names.of(forward)
     others = "residuals" in knowledge or names.optional or names.keywords or names.variable
     if others or isinstance(knowledge["vjp"], Joint) or None in knowledge["vjp"]:
-        return Primitive
-    return {1: Unary, 2: Binary}.get(len(names.positional), Primitive)
+        return Quick
+    return {1: Unary, 2: Binary}.get(len(names.positional), Quick)

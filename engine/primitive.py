@@ -51,7 +51,7 @@ registry: dict[str, Primitive] = {}  # every op made with `@primitive`, by name
 
 REFUSALS = (TypeError, ValueError, IndexError, AttributeError)  # what a function raises that does not know its op
 
-_PLAIN = {float, int, bool, type(None)}  # arguments that need no promotion: NumPy gives them the other one's dtype
+PLAIN = {float, int, bool, type(None)}  # arguments that need no promotion: NumPy gives them the other one's dtype
 
 
 class Primitive(Op):
@@ -65,7 +65,7 @@ class Primitive(Op):
         if len(args) != self.arity or len(metadata) != self.metadata_count:
             args, metadata = self.signature.bind(args, metadata)
         for name, value in metadata.items():
-            if type(value) not in _PLAIN:
+            if type(value) not in PLAIN:
                 metadata[name] = setting(self.name, name, value)
         arrays: list[Any] = []
         parents: list[Node | None] = []
@@ -83,7 +83,7 @@ class Primitive(Op):
                     half = half or dtype is HALF
             else:
                 array, node = argument, None
-                if type(array) not in _PLAIN:
+                if type(array) not in PLAIN:
                     array = operand(self.name, self.signature.name_of(len(arrays)), argument)
                     bare, half = True, half or getattr(array, "dtype", None) is HALF
                 elif array is None and self.signature.name_of(len(arrays)) not in self.signature.optional:
@@ -100,9 +100,7 @@ class Primitive(Op):
             raise self.explained(error, arrays, metadata) from error
         residuals: Sequence[Any] = ()
         if self.residuals:
-            if not isinstance(out, tuple) or len(out) != 1 + len(self.residuals):
-                raise TypeError(f"{self.name}: must return its result and {', '.join(self.residuals)}, as a tuple")
-            out, *residuals = out
+            out, *residuals = self.parted(out)
         exact = out  # in half precision, not rounded yet: the rules that read the result read this
         if half:
             out = narrowed(out)
@@ -131,6 +129,12 @@ class Primitive(Op):
         if now.lines and result.node is not None:
             result.node.note().origin = origin()
         return result
+
+    def parted(self, returned: Any) -> tuple[Any, ...]:
+        """The result and the residuals, as the function returned them. TypeError if it did not."""
+        if not isinstance(returned, tuple) or len(returned) != 1 + len(self.residuals):
+            raise TypeError(f"{self.name}: must return its result and {', '.join(self.residuals)}, as a tuple")
+        return returned
 
     def explained(self, error: Exception, arrays: Sequence[Any], metadata: dict[str, Any]) -> Exception:
         """The same error naming the op, and what NumPy speaks of: the shapes, or where a type is wrong the settings."""

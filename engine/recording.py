@@ -42,6 +42,7 @@ class Recording:
         frame: the generator that made this entry, or None; the entry holds only while the generator runs.
         left: whether its `with` block has ended although another entry was on top.
         plain: whether ops only have to record for a reverse sweep, as in nearly every call.
+        idle: whether ops only have to compute: nothing is recorded, and no result is checked.
     """
 
     __slots__ = (
@@ -50,6 +51,7 @@ class Recording:
         "enabled",
         "forward",
         "frame",
+        "idle",
         "keeping",
         "left",
         "lines",
@@ -81,6 +83,7 @@ class Recording:
         self.frame = frame
         self.left = False
         self.plain = enabled and not (forward or anomaly or keeping or lines) and frame is None
+        self.idle = not (enabled or anomaly) and frame is None
 
 
 stack: ContextVar[Recording] = ContextVar("recording", default=Recording())  # noqa: B039 (never written but `left`)
@@ -147,7 +150,7 @@ class changed:  # noqa: N801 (reads as a statement: with changed(enabled=False))
             entry = entry.outer
         ended = [one for maker in (frame, None) for one in mine if one.frame is maker][:1]
         for one in ended:  # none where a generator ends in another thread than it began in
-            one.left, one.plain = True, False
+            one.left, one.plain, one.idle = True, False, False
 
     def __call__(self, function: F) -> F:
         suspends = (inspect.isgeneratorfunction, inspect.iscoroutinefunction, inspect.isasyncgenfunction)

@@ -13,6 +13,7 @@ from nn.layers import GELU, Dropout, Embedding, Linear, ReLU, SiLU
 from nn.module import Module
 from nn.norms import LayerNorm, RMSNorm
 from nn.positions import LearnedPositions, RotaryPositions, SinusoidalPositions
+from nn.reader import reader
 from nn.transformer import TransformerBlock
 
 __all__ = [
@@ -38,5 +39,6 @@ __all__ = [
     "init",
     "losses",
     "optim",
+    "reader",
     "schedules",
 ]

@@ -119,7 +119,7 @@ def _averages(query: Any, key: Any, value: Any, *, mask: Any, causal: bool) -> A
         groups = query.reshape(batch, shared, heads // shared, channels)
         return engine.scaled_dot_product_attention(groups, key, value).reshape(query.shape)
     key, value = _repeated(key, heads), _repeated(value, heads)
-    return engine.scaled_dot_product_attention(query, key, value, mask=mask, causal=causal)
+    return engine.scaled_dot_product_attention(query, key, value, mask=mask, causal=causal, scale=None)
 
 
 def _repeated(x: Any, heads: int) -> Any:

@@ -9,7 +9,7 @@ For each attention module it holds the keys and values of all positions read. A 
 position, so what was computed for it stays right. Who uses a cache says when a piece has been read (`advance`), because
 all modules of a model must agree on where it begins.
 
-Read next: `nn/attention.py`.
+Read next: `nn/reader.py`.
 """
 
 from __future__ import annotations

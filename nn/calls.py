@@ -24,13 +24,8 @@ _running: ContextVar[Running | None] = ContextVar("running", default=None)
 
 
 def call(module: Any, name: str, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-    """`module.forward(*args, **keywords)` in the scope of the module; of `name` if no module above it is running.
-
-    Where no node is recorded, nobody asks for a scope, and none is made.
-    """
+    """`module.forward(*args, **keywords)` in the scope of the module; of `name` if no module above it is running."""
     now = current()
-    if not (now.enabled or now.anomaly):
-        return module.forward(*args, **keywords)
     running, scope = _running.get(), now.scope
     if running is None or id(module) not in running[0].path:
         running = walk(module, name), (), scope

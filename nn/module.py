@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from engine import Tensor
+from engine.recording import stack
 from nn.calls import call
 from nn.paths import dotted, named_tensors, walk
 from nn.state import checked
@@ -41,6 +42,8 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if stack.get().idle:  # no node is recorded, so nobody asks for a scope
+            return self.forward(*args, **kwargs)
         return call(self, self._name, args, kwargs)
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from engine import no_grad
 from engine.arrays import Array
+from engine.operands import as_operand
 from gpt.model import GPT
 from nn import Cache
 
@@ -26,10 +27,12 @@ def next_logits(model: GPT, ids: Array, cache: Cache | None = None) -> Array:
         ids, cache = ids[:, -block:], None
     elif cache is not None:
         ids = ids[:, cache.length :]
-    last = np.zeros(ids.shape, bool)
-    last[:, -1] = True
+    last = None
+    if ids.shape[1] > 1:
+        last = np.zeros(ids.shape, bool)
+        last[:, -1] = True
     with no_grad(), np.errstate(all="ignore"):
-        logits = model(ids, last, cache).numpy().astype(np.float64)
+        logits = as_operand(model(ids, last, cache)).astype(np.float64).reshape(len(ids), -1)
     if not np.isfinite(logits.max(axis=-1)).all():
         raise FloatingPointError("the model's scores are not finite, so its training diverged; use another run")
     return logits

@@ -20,7 +20,7 @@ from gpt.generation.scores import log_probabilities, next_logits
 from gpt.generation.stops import UntilStop, checked_stops
 from gpt.model import GPT
 from gpt.tokenizers import Tokenizer
-from nn import Cache
+from nn import Cache, reader
 from nn.settings import size
 
 
@@ -81,7 +81,7 @@ def _steps(
     rngs: Sequence[np.random.Generator],
     limit: int,
 ) -> Iterator[list[Step | None]]:
-    cache = Cache()
+    model, cache = reader(model), Cache()
     for left in reversed(range(limit)):
         logits = next_logits(model, ids, cache)
         chosen = [sampling.choose(row, rng) for row, rng in zip(logits, rngs, strict=True)]

@@ -13,7 +13,7 @@ from engine import Tensor
 from engine.declare import primitive
 from engine.examples import REAL, elementwise
 from engine.primitive import Primitive, registry
-from engine.shortcuts import Binary
+from engine.shortcuts import Binary, Quick
 from engine.testing import GradientError, check_op, gradcheck
 from engine.testing.claims import Case
 from engine.testing.laws.calls import shortcut_is_the_general_call
@@ -98,6 +98,21 @@ def test_a_rule_of_any_number_of_arrays_may_read_them_all_also_when_recorded() -
         return g * math.prod([x for k, x in enumerate(xs) if k != position])
 
     gradcheck(Primitive(product, vjp=(others,), jvp=(others,)), 2.0, 3.0, 5.0, order=2)
+
+
+@pytest.mark.parametrize("wrong", ["value", "kind of result"])
+def test_a_quick_call_that_gives_something_else_is_found(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    case, right = Case(engine.linear, [np.ones((1, 2)), np.ones((3, 2)), None], {}, 0), Quick.__call__
+
+    def call(op: Any, *arguments: Any) -> Any:
+        result = right(op, *arguments)
+        if not isinstance(result, Tensor) or result.requires_grad:
+            return result
+        return Tensor(2 * result.numpy()) if wrong == "value" else result.numpy()
+
+    monkeypatch.setattr(Quick, "__call__", call)
+    with pytest.raises(GradientError, match=f"linear: called with .* the shortcut gives another.*{wrong}"):
+        shortcut_is_the_general_call(case)
 
 
 @pytest.mark.parametrize("forgotten", ["scope", "saved", "dtype"])

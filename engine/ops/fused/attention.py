@@ -262,12 +262,15 @@ def scaled_dot_product_attention(
             "they are (..., queries, channels), (..., keys, channels), (..., keys, values)"
         )
     queries, keys = query.shape[-2], key.shape[-2]
-    shape = (*np.broadcast_shapes(query.shape[:-2], key.shape[:-2], np.shape(mask)[:-2]), queries, 1)
+    outer = query.shape[:-2]
+    if mask is not None or key.shape[:-2] != outer:
+        outer = np.broadcast_shapes(outer, key.shape[:-2], np.shape(mask)[:-2])
+    shape = (*outer, queries, 1)
     with np.errstate(over="ignore", invalid="ignore"):  # which may come from what is masked
         if are_kept(shape, keys):
             scores = scores_of(query, key, scale)
             return _averages(scores, bias_of(slice(0, queries), keys, mask, causal, scores.dtype), value)
-        outer = np.broadcast_shapes(shape[:-2], value.shape[:-2])
+        outer = np.broadcast_shapes(outer, value.shape[:-2])
         out = np.empty((*outer, queries, value.shape[-1]), query.dtype)
         shift, inverse = np.empty(shape, query.dtype), np.empty(shape, query.dtype)
         for rows, end in slices(shape, keys, causal):

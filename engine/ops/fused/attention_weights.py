@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -63,15 +64,14 @@ def exponentials(scores: Array, bias: Any) -> tuple[Array, Array, Array]:
     largest of each short row, so it is tried first. If it makes a row sum too small, or is not finite, each row is
     shifted by its own largest score.
     """
-    bias = np.zeros((), scores.dtype) if bias is None else bias
     largest = scores.max(initial=-np.inf)
-    if np.isfinite(largest):
-        weights = scores + (bias - largest)
+    if math.isfinite(largest):
+        weights = scores - largest if bias is None else scores + (bias - largest)
         np.exp(weights, out=weights)
         total = row_sums(weights)
         if total.min(initial=1) > _VANISHING:
-            return weights, np.full_like(total, largest), 1 / total
-    weights = scores + bias
+            return weights, np.full(total.shape, largest), 1 / total
+    weights = scores.copy() if bias is None else scores + bias
     shift = weights.max(axis=-1, keepdims=True, initial=-np.inf)
     shift[np.isinf(shift)] = 0
     weights -= shift
@@ -117,8 +117,15 @@ def weights_of(
 
 def row_sums(x: Array) -> Array:
     """The sum of each row, with its axis kept; as a product, because NumPy's sum is slow for short rows."""
-    return (x @ np.ones(x.shape[-1], x.dtype))[..., None]
+    return (x @ _ones(x.shape[-1], x.dtype))[..., None]
+
+
+@lru_cache(maxsize=16)
+def _ones(count: int, dtype: Any) -> Array:
+    ones = np.ones(count, dtype)
+    ones.flags.writeable = False
+    return ones
 
 
 def transposed(x: Array) -> Array:
-    return np.swapaxes(x, -1, -2)
+    return x.swapaxes(-1, -2)

@@ -95,6 +95,7 @@ def rms_norm(x: Any, weight: Any = None, *, eps: float = 1e-5) -> Any:
         shape = None if weight is None else weight.shape
         raise ValueError(f"rms_norm: weight of shape {shape} does not fit the last axis of x of {x.shape}")
     x = as_floating(x)
-    inverse = inverse_root_mean_square(x, float(eps))
+    with np.errstate(over="ignore"):
+        inverse = inverse_root_mean_square(x, float(eps))
     normalized = x * inverse
     return (normalized if weight is None else normalized * weight), normalized, inverse

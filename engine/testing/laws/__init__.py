@@ -19,7 +19,7 @@ Laws of the same rules on tensors (`recorded.py`):
 
 Law of the call (`calls.py`):
 
-    shortcut = call          the short call of an op of one or two arrays records what the general call does
+    shortcut = call          the short call of an op gives and records what the general call does
 
 Laws of narrow dtypes (`precision.py`):
 
