@@ -196,8 +196,9 @@ def test_a_new_training_leaves_the_run_in_the_folder_until_it_is_done(path: Path
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_the_training_and_it_goes_on(number: int, path: Path, tmp_path: Path) -> None:
     whole, out = tmp_path / "whole", tmp_path / "run"
-    assert main(flags(path, whole, steps=3000, dropout=0.1)) == 0
-    command = [sys.executable, "-m", "gpt", *flags(path, out, steps=3000, dropout=0.1)]
+    many = {"steps": 600, "dropout": 0.1, "evaluate-every": 100, "checkpoint-every": 20}
+    assert main(flags(path, whole, **many)) == 0
+    command = [sys.executable, "-m", "gpt", *flags(path, out, **many)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as training:
         wait_for(lambda: (out / LAST).exists())
         training.send_signal(number)
