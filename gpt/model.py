@@ -49,6 +49,7 @@ class GPTConfig:
         positions: "learned" or "sinusoidal" (added), or "rotary" (queries and keys are rotated).
         rotary_base: the slowest rotation takes about this many positions per radian.
         norm: "pre" or "post".
+        n_hidden: channels between the two maps of the feed-forward; None for 4 * n_embd, or 8/3 * n_embd with "swiglu".
         activation: of the feed-forward, "gelu", "relu", "relu2" (relu squared) or "swiglu" (Shazeer 2020).
         tie: whether the head uses the embedding's weight.
         kv_heads: heads of keys and values, each for a group of the n_head heads of queries (Ainslie et al. 2023); a
@@ -70,6 +71,7 @@ class GPTConfig:
     activation: str = "gelu"
     tie: bool = True
     kv_heads: int | None = None
+    n_hidden: int | None = None
     norm_kind: str = "layer"
     causal: bool = True
 
@@ -80,6 +82,8 @@ class GPTConfig:
             raise ValueError(f"GPTConfig: n_embd {self.n_embd} does not divide into n_head {self.n_head}")
         if self.kv_heads is not None and self.n_head % size("GPTConfig", "kv_heads", self.kv_heads):
             raise ValueError(f"GPTConfig: kv_heads must divide n_head {self.n_head}, and is {self.kv_heads}")
+        if self.n_hidden is not None:
+            size("GPTConfig", "n_hidden", self.n_hidden)
         for name in ("bias", "tie", "causal"):
             flag("GPTConfig", name, getattr(self, name))
         probability("GPTConfig", "dropout", self.dropout)
@@ -124,6 +128,7 @@ class GPT(Module):
             dropout=c.dropout,
             norm=c.norm,
             norm_kind=c.norm_kind,
+            hidden=c.n_hidden,
             activation=c.activation,
             rotary=rotary,
         )

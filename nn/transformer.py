@@ -28,7 +28,7 @@ class TransformerBlock(Module):
     Fields:
         attention_norm, feed_forward_norm: LayerNorm, or RMSNorm with `norm_kind="rms"`.
         attention: of `heads` heads, with keys and values for `kv_heads` of them, and `causal` or not.
-        feed_forward: with an `activation` of `nn/feed_forward.py`.
+        feed_forward: with an `activation` and so many `hidden` channels, as `nn/feed_forward.py` says.
         norm: whether the norms stand before attention and feed-forward ("pre"), or after the additions ("post").
     """
 
@@ -43,6 +43,7 @@ class TransformerBlock(Module):
         dropout: float = 0.0,
         norm: str = "pre",
         norm_kind: str = "layer",
+        hidden: int | None = None,
         activation: str = "gelu",
         rotary: RotaryPositions | None = None,
     ) -> None:
@@ -53,7 +54,7 @@ class TransformerBlock(Module):
             channels, heads, kv_heads=kv_heads, bias=bias, causal=causal, dropout=dropout, rotary=rotary
         )
         self.feed_forward_norm = new_norm(channels, bias)
-        self.feed_forward = FeedForward(channels, bias=bias, dropout=dropout, activation=activation)
+        self.feed_forward = FeedForward(channels, hidden, bias=bias, dropout=dropout, activation=activation)
 
     def attention_weights(self, x: Any) -> Any:
         """The attention weights of `forward`, (batch, heads, time, time); no graph is recorded."""

@@ -61,6 +61,7 @@ SETTINGS = {
     "rotary-base": Setting("model", "rotary_base", above_zero, "of rotary positions"),
     "norm": Setting("model", "norm", one_of(("pre", "post")), "before or after attention and feed-forward"),
     "norm-kind": Setting("model", "norm_kind", one_of(NORMS), "layer norm, or root mean square"),
+    "hidden": Setting("model", "n_hidden", whole(1), "channels inside the feed-forward"),
     "activation": Setting("model", "activation", one_of(ACTIVATIONS), "of the feed-forward"),
     "bias": Setting("model", "bias", yes_or_no, "whether affine maps and norms have one"),
     "tie": Setting("model", "tie", yes_or_no, "whether the head uses the embedding's weight"),

@@ -169,6 +169,7 @@ def test_25_settings_of_a_training_are_checked_when_given(name: str, wrong: list
         ("rotary_base", [0, math.nan]),
         ("positions", ["none"]),
         ("norm", ["middle"]),
+        ("n_hidden", [0, True]),
         ("activation", ["elu"]),
         ("kv_heads", [0, 3, True, 1.0]),
         ("norm_kind", ["batch", None]),

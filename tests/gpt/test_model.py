@@ -154,6 +154,7 @@ def configs(draw: st.DrawFn) -> GPTConfig:
         "positions": ["learned", "sinusoidal", "rotary"],
         "norm": ["pre", "post"],
         "norm_kind": ["layer", "rms"],
+        "n_hidden": [None, 5],
         "activation": ["gelu", "relu", "relu2", "swiglu"],
         "kv_heads": [None, *(k for k in (1, 2, 4) if heads % k == 0)],
         "dropout": [0.0, 0.2],

@@ -264,6 +264,7 @@ def test_20_a_size_is_checked_when_a_layer_is_made(make: Callable[[Any], Any], b
         (lambda v: nn.TransformerBlock(4, 2, norm=v), ["middle", 0]),
         (lambda v: nn.TransformerBlock(4, 2, norm_kind=v), ["batch", None]),
         (lambda v: nn.TransformerBlock(4, 2, causal=v), [None, TENSOR]),
+        (lambda v: nn.TransformerBlock(4, 2, hidden=v), [0, True, TENSOR]),
         (lambda v: nn.TransformerBlock(4, 2, kv_heads=v), [3, 0, True, TENSOR]),
         (lambda v: nn.Sequential(v), [engine.relu, [nn.ReLU()], nn.ReLU, None]),
         (lambda v: nn.ModuleList([v]), [engine.relu, None]),
