@@ -45,13 +45,6 @@ def warmup_stable_decay(peak: float, *, warmup: int, total: int, decay: int, flo
     return _warmup(owner, peak, warmup, total, floor, lambda progress: min((1 - progress) / falling, 1.0))
 
 
-SCHEDULES: dict[str, Callable[..., Schedule]] = {  # called with peak, warmup and total
-    "cosine": warmup_cosine,
-    "linear": warmup_linear,
-    "constant": warmup_constant,
-}
-
-
 def _warmup(
     owner: str, peak: float, warmup: int, total: int, floor: float, share: Callable[[float], float]
 ) -> Schedule:

@@ -21,11 +21,10 @@ from gpt.data.downloads import DOWNLOADS
 from gpt.data.objective import OBJECTIVES
 from gpt.errors import ConfigError
 from gpt.model import POSITIONS
-from gpt.training.config import OPTIMIZERS, TrainingConfig
+from gpt.training.config import OPTIMIZERS, SCHEDULES, TrainingConfig
 from gpt.training.session import Sections
 from nn.feed_forward import ACTIVATIONS
 from nn.norms import NORMS
-from nn.schedules import SCHEDULES
 
 DATA = ("calculator", *DOWNLOADS)  # that have a name; all other data is a path
 
@@ -72,6 +71,7 @@ SETTINGS = {
     "learning-rate": Setting("training", "learning_rate", above_zero, "at its peak"),
     "matrix-rate": Setting("training", "matrix_rate", above_zero, "Muon's learning rate at its peak"),
     "schedule": Setting("training", "schedule", one_of(SCHEDULES), "of the learning rate after the warm-up"),
+    "decay": Setting("training", "decay", number, "share of the steps in which a stable learning rate falls"),
     "floor": Setting("training", "floor", number, "last learning rate, as a share of the peak"),
     "warmup": Setting("training", "warmup", whole(0), "steps in which the learning rate rises"),
     "weight-decay": Setting("training", "weight_decay", number, "on matrices"),
@@ -100,14 +100,19 @@ _TEXT: Given = {
 }
 PRESETS: dict[str, Given] = {
     "calculator": {
-        "layers": 2,
-        "heads": 8,
-        "width": 64,
+        "layers": 3,
+        "heads": 7,
+        "width": 56,
+        "hidden": 160,
         "block": 64,
         "positions": "rotary",
         "rotary-base": 100.0,
         "activation": "relu2",
         "tie": False,
+        "steps": 9000,
+        "learning-rate": 2.5e-3,
+        "schedule": "stable",
+        "beta2": 0.98,
     },
     "tiny": {**_TEXT, "layers": 2, "heads": 2, "width": 64, "block": 64, "batch-size": 16, "steps": 1000},
     "small": {  # nanoGPT's recipe for a CPU

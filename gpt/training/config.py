@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nn.schedules import SCHEDULES
 from nn.settings import choice, decay, not_negative, positive, probability, size
 
+SCHEDULES = ("cosine", "linear", "stable", "constant")
 OPTIMIZERS = ("adamw", "adam", "sgd", "muon")
 
 
@@ -24,7 +24,8 @@ class TrainingConfig:
             other parameters.
         learning_rate: the peak; reached after `warmup` steps.
         matrix_rate: the peak for the matrices that Muon updates.
-        schedule: "cosine" or "linear", down to `floor` times the peak at the last step, or "constant".
+        schedule: "cosine" or "linear", down to `floor` times the peak at the last step; "stable", which stays at the
+            peak until the last share `decay` of the steps, and then falls linearly; or "constant".
         weight_decay: on matrices only, not on biases and norms.
         beta1, beta2: of the averages that Adam and AdamW keep of the gradient and of its square; beta1 is also the
             momentum of SGD and Muon.
@@ -44,6 +45,7 @@ class TrainingConfig:
     learning_rate: float = 2.5e-3
     matrix_rate: float = 0.02
     schedule: str = "cosine"
+    decay: float = 0.4
     floor: float = 0.0
     warmup: int = 100
     weight_decay: float = 0.3
@@ -67,6 +69,7 @@ class TrainingConfig:
         for name in ("beta1", "beta2"):
             decay(owner, name, getattr(self, name))
         not_negative(owner, "weight_decay", self.weight_decay)
-        probability(owner, "floor", self.floor)
+        for name in ("decay", "floor"):
+            probability(owner, name, getattr(self, name))
         choice(owner, "optimizer", self.optimizer, OPTIMIZERS)
-        choice(owner, "schedule", self.schedule, tuple(SCHEDULES))
+        choice(owner, "schedule", self.schedule, SCHEDULES)

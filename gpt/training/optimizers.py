@@ -13,7 +13,7 @@ from engine.arrays import Array
 from gpt.model import GPT
 from gpt.training.config import TrainingConfig
 from nn.optim import SGD, Adam, AdamW, Muon, Optimizer
-from nn.schedules import SCHEDULES
+from nn.schedules import Schedule, warmup_constant, warmup_cosine, warmup_linear, warmup_stable_decay
 
 
 class Optimizers:
@@ -22,9 +22,7 @@ class Optimizers:
     def __init__(self, model: GPT, config: TrainingConfig) -> None:
         self._each = _made(model, config)
         self._peaks = [optimizer.lr for optimizer in self._each]
-        warmup = min(config.warmup, config.steps - 1)
-        floor = {} if config.schedule == "constant" else {"floor": config.floor}
-        self.share = SCHEDULES[config.schedule](1.0, warmup=warmup, total=config.steps, **floor)
+        self.share = _schedule(config)
 
     @property
     def steps(self) -> int:
@@ -64,6 +62,18 @@ class Optimizers:
             states[int(k)].setdefault(int(position), {})[kept] = array
         for optimizer, state, kept_arrays in zip(self._each, plain, states, strict=True):
             optimizer.load_state_dict({**state, "state": kept_arrays})
+
+
+def _schedule(c: TrainingConfig) -> Schedule:
+    """The learning rate of each step as a share of the peak; the warm-up of a short training is shorter."""
+    warmup, total = min(c.warmup, c.steps - 1), c.steps
+    if c.schedule == "constant":
+        return warmup_constant(1.0, warmup=warmup, total=total)
+    if c.schedule == "stable":
+        decay = max(1, min(round(c.decay * total), total - warmup))
+        return warmup_stable_decay(1.0, warmup=warmup, total=total, decay=decay, floor=c.floor)
+    falling = warmup_cosine if c.schedule == "cosine" else warmup_linear
+    return falling(1.0, warmup=warmup, total=total, floor=c.floor)
 
 
 def _made(model: GPT, c: TrainingConfig) -> list[Optimizer]:

@@ -70,6 +70,7 @@ KINDS: list[dict[str, Any]] = [
     {"optimizer": "muon"},
     {"objective": "masked"},
     {"schedule": "linear", "warmup": 3},
+    {"schedule": "stable", "decay": 0.5},
     {"patience": 1, "learning-rate": 1.0},
     {"data": "calculator", "block": 64},
 ]

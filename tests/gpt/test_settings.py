@@ -95,7 +95,7 @@ def test_what_fits_the_data_is_taken_where_nothing_is_given() -> None:
             {"learning-rate": 0.5},
             r"learning-rate is 0\.0025 in the run, and 0\.5 is given; leave it out, or",
         ),
-        ({"layers": 3}, r"layers is 2 in the run, and 3 is given"),
+        ({"layers": 4}, r"layers is 3 in the run, and 4 is given"),
         ({"bias": False}, r"bias is yes in the run, and no is given"),
         ({"seed": 1}, r"seed is 0 in the run, and 1 is given"),
     ],
@@ -104,5 +104,5 @@ def test_a_training_that_goes_on_keeps_its_settings(changed: dict[str, Any], sai
     kept = complete({"steps": 200, "bias": True})
     with pytest.raises(ConfigError, match=rf"^--resume: {said}"):
         refuse_changes(changed, kept)
-    refuse_changes({"steps": 300, "seed": 0, "layers": 2, "data": "elsewhere"}, kept)
+    refuse_changes({"steps": 300, "seed": 0, "layers": 3, "data": "elsewhere"}, kept)
     refuse_changes({}, kept)
