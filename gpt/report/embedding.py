@@ -7,35 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.arrays import Array
+from gpt.inspection.vectors import nearest, principal_plane
 from gpt.report.markup import Section, figure, paragraph
 from gpt.runs import Run
 from viz.charts import plane, short
-
-
-def principal_plane(points: Array) -> tuple[Array, float]:
-    """The plane with most of the points' variance: coordinates (points, 2) in it, and its share of the variance.
-
-    The singular value decomposition leaves the sign of each axis open; it is chosen so that the coordinate of largest
-    size is positive.
-    """
-    centred = points - points.mean(axis=0)
-    u, sizes, _ = np.linalg.svd(np.pad(centred, ((0, 1), (0, 1))), full_matrices=False)  # two axes, however few points
-    found = u[:-1, :2] * sizes[:2]
-    signs = np.sign(found[np.abs(found).argmax(axis=0), range(2)])
-    total = float((sizes**2).sum())
-    return found * np.where(signs == 0, 1, signs), float((sizes[:2] ** 2).sum()) / total if total else 1.0
-
-
-def nearest(points: Array) -> list[tuple[int, float]]:
-    """For each point the number of the one nearest in direction, and the cosine; empty if there is only one point."""
-    if len(points) < 2:
-        return []
-    lengths = np.linalg.norm(points, axis=1, keepdims=True)
-    directions = points / np.where(lengths > 0, lengths, 1.0)
-    cosines = directions @ directions.T
-    np.fill_diagonal(cosines, -np.inf)
-    return [(int(row.argmax()), float(row.max())) for row in cosines]
 
 
 def section(run: Run) -> Section:
