@@ -188,12 +188,12 @@ def test_the_heat_maps_say_the_rms_and_the_share_of_each_stage(run: Path, page: 
 def test_the_curves_and_the_head_say_what_was_measured(run: Path, page: Page) -> None:
     *measured, last = lines(run)
     for line in measured:
-        assert f"{line['step']}: loss {short(line['loss'])}" in page.titles
+        measured_too = f", validation {short(line['validation']['loss'])}" if line["validation"] else ""
+        assert f"{line['step']}: loss {short(line['loss'])}{measured_too}" in page.titles
         assert f"{line['step']}: norm {short(line['norm'])}" in page.titles
     assert f"{last['held_out']['all']:.1%} of 200 problems it never saw" in page.said
     for line in measured:
         if line["validation"]:
-            assert f"{line['step']}: validation {short(line['validation']['loss'])}" in page.titles
             assert f"{line['step']}: right, % {short(100 * line['validation']['accuracy'])}" in page.titles
     assert "It took 120 steps of 8 problems." in page.said
 
