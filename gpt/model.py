@@ -172,6 +172,16 @@ class GPT(Module):
                 x = block(x)
         return found
 
+    def states(self, ids: Any) -> list[Any]:
+        """The residual stream after each block, (batch, time, channels). No graph is recorded."""
+        found = []
+        with engine.no_grad():
+            x = self._embedded(ids)
+            for block in self.blocks:
+                x = block(x)
+                found.append(x)
+        return found
+
     def loss(self, ids: Any, labels: Any) -> Any:
         """Mean cross-entropy, in nats, at the positions whose label is not -100; ids and labels are (batch, time)."""
         labels = np.asarray(labels)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from rich.console import Console
 
-from gpt.commands import blame, doctor, evaluate, report, sample, tokenize, train
+from gpt.commands import blame, doctor, evaluate, inspect, report, sample, tokenize, train
 
 
 class Command(NamedTuple):
@@ -29,5 +29,6 @@ COMMANDS = {
     "eval": Command("measure a run on data that it was not trained on", evaluate.options, evaluate.run),
     "blame": Command("show which stages are to blame for an answer", blame.options, blame.run),
     "report": Command("write report.html into a run's folder again", report.options, report.run),
+    "inspect": Command("show what a model is made of, costs and knows", inspect.options, inspect.run),
     "doctor": Command("measure this machine, and say what to do if it is slow", doctor.options, doctor.run),
 }

@@ -1,6 +1,6 @@
 """`blameflow report`: write the report of a run again.
 
-Read next: `gpt/commands/doctor.py`.
+Read next: `gpt/commands/inspect.py`.
 """
 
 from __future__ import annotations

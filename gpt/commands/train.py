@@ -121,7 +121,7 @@ def _look(training: Session, console: Console) -> None:
     if data.config.objective != "next":
         return
     said = _sample(training)
-    append(training.place / METRICS, {"step": trainer.steps, "sample": said})
+    append(training.place / METRICS, {"step": trainer.steps, "prompt": data.prompt, "sample": said})
     shown = f"{data.prompt}{said}".replace("\n", "⏎")
     console.print(f"step {trainer.steps:,}: {shown}", markup=False, highlight=False)
     picture = training.place / PICTURE
@@ -159,7 +159,8 @@ def _finish(training: Session, console: Console) -> int:
         print_accuracy(accuracy, len(data.held_out), console)
     else:
         loss = data.validate(trainer.model, whole=True)["loss"]
-        append(path, {"step": trainer.steps, "final": {"loss": loss}})
+        measured = {} if isinstance(data, Exercise) else {"tokens": data.measured}
+        append(path, {"step": trainer.steps, "final": {"loss": loss, **measured}})
         print_loss(loss, console)
     training.move()
     outputs = [CONFIG, TOKENIZER, MODEL, LAST, METRICS, report.write(training.out).name]

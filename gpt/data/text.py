@@ -31,6 +31,7 @@ LARGE = 1 << 26  # bytes of tokens, beyond which they are kept in a file
 VALIDATION = 10  # one in so many characters
 _QUICK = 16_384  # tokens of a quick look
 _ROWS = 64  # texts at once in a measurement
+_PASSAGE = 32  # tokens of a passage
 _SEED = 4104  # of the tokens that a measurement of the masked objective hides
 
 
@@ -100,6 +101,19 @@ class Text:
         )
         self.prompt = tokenizer.decode(self.validation[: min(block // 4, 24)])
 
+    @property
+    def passages(self) -> list[str]:
+        """Two passages of the part for validation, from its beginning and from its middle, which a run keeps."""
+        length = min(self._block, _PASSAGE)
+        starts = (0, (len(self.validation) - length) // 2)
+        texts = (self.tokenizer.decode(self.validation[start : start + length]) for start in starts)
+        return [text.strip("\ufffd") for text in texts]  # at both ends a character of several tokens may be cut
+
+    @property
+    def measured(self) -> int:
+        """How many tokens a whole measurement reads."""
+        return len(self._starts()) * self._block
+
     def order(self, size: int, rng: np.random.Generator) -> Draws:
         return Draws(len(self.learned) - self._length + 1, size, rng)
 
@@ -108,10 +122,13 @@ class Text:
 
     def validate(self, model: GPT, *, whole: bool = False) -> Measures:
         """The mean loss over texts of one block that follow one another; of a quick look, over some of them."""
-        starts = np.arange(0, len(self.validation) - self._length + 1, self._block)
+        starts = self._starts()
         if not whole:
             starts = starts[:: max(1, len(starts) * self._block // _QUICK)]
         return {"loss": mean_loss(model, self._pieces(starts))}
+
+    def _starts(self) -> Array:
+        return np.arange(0, len(self.validation) - self._length + 1, self._block)
 
     def _pieces(self, starts: Array) -> Iterator[Piece]:
         rng = np.random.default_rng(_SEED)

@@ -17,8 +17,19 @@ import numpy as np
 
 from gpt import runs
 from gpt.files import write_whole
-from gpt.report import attention, embedding, examples, gradients, metrics, overview, parameters, training
-from gpt.report.markup import Section
+from gpt.report import (
+    attention,
+    embedding,
+    examples,
+    gradients,
+    metrics,
+    overview,
+    parameters,
+    passages,
+    samples,
+    training,
+)
+from gpt.report.markup import Section, unit_of
 from gpt.report.metrics import Metrics
 from gpt.runs import Run
 from viz.charts import STYLE
@@ -43,27 +54,42 @@ def report(path: str | Path) -> str:
             "</main>",
         ]
     )
-    return page("How a calculator was trained", body, styles=[STYLE, style])
+    return page(overview.title(run), body, styles=[STYLE, style])
 
 
 def _sections(run: Run, measurements: Metrics) -> list[Section]:
-    if run.data.data != "calculator":
-        return [
-            training.curves(measurements, run.config.get("training", {})),
-            training.by_stage(measurements, gradients.history(run.model, measurements.measured)),
-            embedding.section(run),
-            parameters.section(run),
-        ]
-    chosen = examples.choose(run)
     return [
-        training.curves(measurements, run.config.get("training", {})),
+        training.curves(measurements, run.config.get("training", {}), overview.rows_of(run)),
         training.by_stage(measurements, gradients.history(run.model, measurements.measured)),
-        examples.flows(chosen),
-        attention.section(run, chosen[0].problem.question),
-        examples.positions(chosen),
-        embedding.section(run),
+        *(_of_answers(run) if overview.answers(run) else _of_text(run, measurements)),
         parameters.section(run),
     ]
+
+
+def _of_answers(run: Run) -> list[Section]:
+    """What only a calculator's page has."""
+    chosen = examples.choose(run)
+    return [
+        examples.flows(chosen),
+        attention.section(run, chosen[0].problem.question),
+        examples.positions(run, chosen),
+        embedding.section(run, [example.problem.question for example in chosen]),
+    ]
+
+
+def _of_text(run: Run, measurements: Metrics) -> list[Section]:
+    """What only the page of a text has; a model that fills gaps continues nothing, and is not asked to."""
+    texts = [*measurements.passages, *(one.prompt + one.said for one in measurements.samples)]
+    body = []
+    if run.data.objective == "next":
+        chosen = passages.choose(run, measurements.passages)
+        body = [
+            samples.section(measurements),
+            passages.flows(chosen, unit_of(run.tokenizer)),
+            *(attention.of_passage(run, one.ids[: one.start]) for one in chosen[:1]),
+            passages.positions(run, chosen),
+        ]
+    return [*body, embedding.section(run, texts)]
 
 
 def write(path: str | Path) -> Path:

@@ -1,14 +1,16 @@
-"""Attention maps for one prompt: which characters each head looks at.
+"""Attention maps for one text: which tokens each head looks at.
 
 Read next: `gpt/report/embedding.py`, the characters as vectors.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from engine.arrays import Array
-from gpt.report.markup import Section, code, figure, paragraph, place
+from gpt.report.markup import Section, code, figure, paragraph, place, unit_of
 from gpt.runs import Run
 from viz.charts import LinearScale, Ticks, heatmap, legend
 from viz.digits import percent
@@ -16,15 +18,18 @@ from viz.digits import percent
 _TITLE = "Where the heads look"
 _SCALE = LinearScale(1.0)
 _BLANK = 0.005  # cells below half a percent stay empty, which halves the page
+_NOTHING = Section(
+    "attention",
+    _TITLE,
+    paragraph("The attention weights are not finite numbers, so there is nothing to draw.", "missing"),
+)
 
 
 def section(run: Run, prompt: str) -> Section:
     """For every block: the weights of the last character, by head, and the whole map of each head."""
-    ids = run.tokenizer.encode(prompt)[None]
-    weights = [layer.numpy()[0] for layer in run.model.attention_weights(ids)]  # (heads, time, time) each
-    if not all(np.isfinite(layer).all() for layer in weights):
-        said = "The attention weights are not finite numbers, so there is nothing to draw."
-        return Section("attention", _TITLE, paragraph(said, "missing"))
+    weights = _weights(run, run.tokenizer.encode(prompt))
+    if weights is None:
+        return _NOTHING
     characters = run.tokenizer.pieces(prompt)
     body = [
         paragraph(
@@ -40,6 +45,53 @@ def section(run: Run, prompt: str) -> Section:
         maps = [f"<figure>{_head(layer[head], characters, head)}</figure>" for head in range(len(layer))]
         body.append(f'<div class="maps">{"".join(maps)}</div>')
     return Section("attention", _TITLE, "\n".join(body))
+
+
+def of_passage(run: Run, passage: Sequence[int]) -> Section:
+    """For every block: what the last token of a passage, given as ids, looks at, by head."""
+    unit, weights = unit_of(run.tokenizer), _weights(run, np.array(passage))
+    if weights is None:
+        return _NOTHING
+    tokens = [run.tokenizer.show(id) for id in passage]
+    body = [
+        paragraph(
+            f"Rows are the {unit}s of a passage that the model was not trained on, from top to bottom; columns are "
+            f"heads. Shown is what the last {unit}, {code(tokens[-1])}, looks at, where the next one is predicted. The "
+            "weights in a column, with which the head averages what it reads, add up to 100%."
+        ),
+        legend(_SCALE, f"attention weight; below {_BLANK:.1%} left blank", percent=True),
+    ]
+    maps = [_columns(layer[:, -1], tokens, number) for number, layer in enumerate(weights)]
+    body.append(f'<div class="maps">{"".join(f"<figure>{one}</figure>" for one in maps)}</div>')
+    return Section("attention", _TITLE, "\n".join(body))
+
+
+def _weights(run: Run, ids: Array) -> list[Array] | None:
+    """The attention weights of each block, (heads, time, time); None if there is one that is not finite."""
+    weights = [layer.numpy()[0] for layer in run.model.attention_weights(ids[None])]
+    return weights if all(np.isfinite(layer).all() for layer in weights) else None
+
+
+def _columns(rows: Array, tokens: list[str], number: int) -> str:
+    """The weights of the last token in one block, (heads, time), a column for each head."""
+    values = rows.T.tolist()
+
+    def describe(row: int, column: int) -> str:
+        return f"head {column + 1} looks at {_named(tokens, row)}: {percent(values[row][column])}"
+
+    heads = len(rows)
+    return heatmap(
+        values,
+        rows=tokens,
+        ticks=Ticks([(head + 0.5, str(head + 1)) for head in range(heads)], "head"),
+        scale=_SCALE,
+        describe=describe,
+        about=f"what the last token attends to in block {number + 1}, by head",
+        cell=(min(26, 150 / heads), 12),
+        left=14 + 7.5 * max(map(len, tokens)),
+        blank=_BLANK,
+        heading=f"block {number + 1}",
+    )
 
 
 def _last_row(layer: Array, characters: list[str], number: int) -> str:

@@ -1,4 +1,4 @@
-"""The flow of blame for up to three held-out problems, by stage and by character.
+"""The flow of blame for up to three held-out problems of the calculator, by stage and by token.
 
 Read next: `gpt/report/pictures.py`, pictures inside a page.
 """
@@ -6,21 +6,21 @@ Read next: `gpt/report/pictures.py`, pictures inside a page.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gpt.blame import TracedAnswer, blame
 from gpt.data import calculator
 from gpt.data.calculator import Problem, exactly_right
 from gpt.generation.generate import generate
-from gpt.report.markup import Section, code, figure, paragraph, place
-from gpt.report.pictures import inline
+from gpt.report.markup import Section, code, figure, paragraph, place, unit_of
+from gpt.report.pictures import flow_of_blame
 from gpt.runs import Run
-from gpt.tokenizers.protocol import shown
-from viz import BlameFlow, NoGraphviz, digits
-from viz.charts import Bar, bars, short, strip
+from viz import BlameFlow, digits
+from viz.charts import short, strip
 from viz.charts.marks import escaped
 
-_NOT_FINITE = paragraph("The loss of this answer is not a finite number, so no blame can be traced.", "missing")
+NOT_FINITE = paragraph("The loss of this answer is not a finite number, so no blame can be traced.", "missing")
 
 
 @dataclass(frozen=True)
@@ -84,18 +84,9 @@ def flows(chosen: list[Example]) -> Section:
     for number, example in enumerate(chosen):
         body.append(_heading(example))
         if not math.isfinite(example.verdict.flow.loss):
-            body.append(_NOT_FINITE)
+            body.append(NOT_FINITE)
             continue
-        stages = example.verdict.flow.stages(2)
-        texts = digits.percents([stage.share for stage in stages])
-        rows = [
-            Bar(stage.name, stage.share, text, f"{stage.name}: gradient norm {digits.short(stage.norm)}")
-            for stage, text in zip(stages, texts, strict=True)
-        ]
-        body += [
-            figure(bars(rows, about=f"share of each stage in the blame for {example.problem.answer}")),
-            _picture(example.verdict.flow, opened=number == 0),
-        ]
+        body.append(flow_of_blame(example.verdict.flow, example.problem.answer, opened=number == 0))
     return Section("flow", "The flow of blame", "\n".join(body))
 
 
@@ -111,45 +102,40 @@ def _heading(example: Example) -> str:
     )
 
 
-def _picture(flow: BlameFlow, opened: bool) -> str:
-    """The folded flow as Graphviz draws it, on a white ground; without Graphviz, a line that says what to install."""
-    try:
-        drawn = inline(flow.fold(2, repeats=False).svg())
-    except NoGraphviz as missing:
-        return paragraph(f"The picture of the flow is missing: {escaped(str(missing))}.", "missing")
-    state = " open" if opened else ""
-    return f'<details{state}><summary>The picture of this flow</summary><div class="paper">{drawn}</div></details>'
-
-
-def positions(chosen: list[Example]) -> Section:
-    """The norm of the gradient at each character of each example."""
+def positions(run: Run, chosen: list[Example]) -> Section:
+    """The norm of the gradient at each token of each example."""
+    unit = unit_of(run.tokenizer)
     body = [
         paragraph(
-            "The gradient of the loss with respect to the embedded input has a vector for each character. Its norm "
-            "says how much the loss would change if this character were embedded a little differently. Bars and "
-            "shades show it, on a scale for each text; the characters of the right answer, which the model reads one "
+            f"The gradient of the loss with respect to the embedded input has a vector for each {unit}. Its norm "
+            f"says how much the loss would change if this {unit} were embedded a little differently. Bars and "
+            f"shades show it, on a scale for each text; the {unit}s of the right answer, which the model reads one "
             "by one, are underlined."
         )
     ]
     for example in chosen:
         if not math.isfinite(example.verdict.flow.loss):
-            body.append(_NOT_FINITE)
+            body.append(NOT_FINITE)
             continue
+        question, answer = (run.tokenizer.pieces(text) for text in (example.problem.question, example.problem.answer))
         text = example.problem.question + example.problem.answer
-        (norms,) = example.verdict.flow.positions
-        most = max(range(len(norms)), key=lambda k: norms[k])
-        characters = [shown(character) for character in text]
-        body.append(
-            figure(
-                strip(
-                    characters,
-                    norms,
-                    name="gradient norm",
-                    about=f"how much each character of {text!r} is blamed",
-                    marked=len(example.problem.question),
-                ),
-                f"{escaped(example.kind)}: most blamed is {code(characters[most])}, the {place(most + 1)} character, "
-                f"with {short(norms[most])}.",
-            )
-        )
-    return Section("positions", "The characters the loss blames", "\n".join(body))
+        body.append(blamed(example.verdict.flow, example.kind, text, [*question, *answer], len(question), unit))
+    return Section("positions", f"The {unit}s the loss blames", "\n".join(body))
+
+
+def blamed(flow: BlameFlow, kind: str, text: str, tokens: Sequence[str], marked: int, unit: str) -> str:
+    """The norm of the gradient at each of a text's tokens; those after the first `marked` ones are underlined."""
+    (norms,) = flow.positions
+    most = max(range(len(norms)), key=lambda k: norms[k])
+    return figure(
+        strip(
+            tokens,
+            norms,
+            name="gradient norm",
+            about=f"how much each {unit} of {text!r} is blamed",
+            marked=marked,
+            unit=unit,
+        ),
+        f"{escaped(kind)}: most blamed is {code(tokens[most])}, the {place(most + 1)} {unit}, "
+        f"with {short(norms[most])}.",
+    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from gpt.tokenizers import Tokenizer
 from viz.charts.marks import escaped
 
 
@@ -48,6 +49,11 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], last: Sequence[str
 def code(text: str) -> str:
     """A name, or a text of the model, unchanged."""
     return f"<code>{escaped(text)}</code>"
+
+
+def unit_of(tokenizer: Tokenizer) -> str:
+    """What a token is called."""
+    return "character" if tokenizer.kind == "char" else "token"
 
 
 def place(number: int) -> str:

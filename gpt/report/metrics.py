@@ -10,9 +10,11 @@ Each line is one measurement, a JSON object:
                             "accuracy": exact answers}; null at most steps
     tokens_per_second, seconds
 
-A line with `sample` has what the model said at a step. The last line of a training that came to its end has, for the
-calculator, `held_out`, the accuracy by operation, and `problems`, the number of problems; for other data `final`, what
-was measured on all of the validation data. The last line of one that ended early has `stopped`, the reason.
+A line with `sample` has what the model said at a step, and the `prompt` that it continued. One with `passages` has
+passages of the validation data, as texts. The last line of a training that came to its end has, for the calculator,
+`held_out`, the accuracy by operation, and `problems`, the number of problems; for other data `final`, what was measured
+on all of the validation data: {"loss": nats, "tokens": how many were read}. The last line of one that ended early has
+`stopped`, the reason.
 
 Read next: `gpt/report/gradients.py`, what they say of each stage.
 """
@@ -23,7 +25,7 @@ import json
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,14 @@ class Measured:
     squared: dict[str, float] | None
 
 
+class Sample(NamedTuple):
+    """What the model said at a step, and the prompt that it continued; the prompt is empty if it is unknown."""
+
+    step: int
+    prompt: str
+    said: str
+
+
 @dataclass(frozen=True)
 class Metrics:
     """A whole file.
@@ -48,7 +58,9 @@ class Metrics:
         held_out: final accuracy by operation and of "all"; None if the training did not come to its end.
         problems: the number of problems behind `held_out`.
         final: the loss on all validation data at the end; nan if it was not measured.
-        samples: what the model said, and at which step.
+        tokens: how many tokens that is the mean of; 0 if it is unknown.
+        samples: what the model said, in the order of the steps.
+        passages: of the validation data; none for the calculator.
         stopped: why the training ended early, "interrupted" if a user stopped it; empty if it did not or the reason
             is unknown.
         steps: how many steps are known to have been made.
@@ -59,7 +71,9 @@ class Metrics:
     held_out: dict[str, float] | None = None
     problems: int = 0
     final: float = math.nan
-    samples: tuple[tuple[int, str], ...] = ()
+    tokens: int = 0
+    samples: tuple[Sample, ...] = ()
+    passages: tuple[str, ...] = ()
     stopped: str = ""
     steps: int = 0
     unreadable: int = 0
@@ -69,7 +83,10 @@ def read(path: Path) -> Metrics:
     """All that can be read of a file; empty if there is no file."""
     if not path.is_file():
         return Metrics()
-    measured, samples, last, unreadable = [], [], Metrics(), 0
+    measured: list[Measured] = []
+    samples: list[Sample] = []
+    passages: list[str] = []
+    last, unreadable = Metrics(), 0
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         record = _record(line)
         if record is None:
@@ -78,15 +95,28 @@ def read(path: Path) -> Metrics:
             shares = {str(name): _number(share) for name, share in dict(record["held_out"]).items()}
             last = Metrics(held_out=shares, problems=record.get("problems", 0), steps=record["step"])
         elif "final" in record:
-            last = Metrics(final=_number(dict(record["final"]).get("loss")), steps=record["step"])
+            final = dict(record["final"])
+            tokens = final.get("tokens")
+            last = Metrics(
+                final=_number(final.get("loss")), tokens=tokens if isinstance(tokens, int) else 0, steps=record["step"]
+            )
         elif "sample" in record:
-            samples.append((record["step"], str(record["sample"])))
+            samples.append(Sample(record["step"], str(record.get("prompt", "")), str(record["sample"])))
+        elif "passages" in record:
+            passages += map(str, record["passages"])
         elif "stopped" in record:
             last = Metrics(stopped=str(record["stopped"]), steps=record["step"])
         else:
             measured.append(_measured(record))
     steps = max([last.steps, *(one.step for one in measured)])
-    return replace(last, measured=tuple(measured), samples=tuple(samples), steps=steps, unreadable=unreadable)
+    return replace(
+        last,
+        measured=tuple(measured),
+        samples=tuple(samples),
+        passages=tuple(passages),
+        steps=steps,
+        unreadable=unreadable,
+    )
 
 
 def _record(line: str) -> dict[str, Any] | None:
@@ -98,6 +128,7 @@ def _record(line: str) -> dict[str, Any] | None:
     if not isinstance(record, dict) or not isinstance(record.get("step"), int):
         return None
     fits = all(isinstance(record.get(name, {}), dict) for name in ("held_out", "final"))
+    fits = fits and isinstance(record.get("passages", []), list)
     return record if fits and isinstance(record.get("problems", 0), int) else None
 
 

@@ -1,6 +1,6 @@
 """The table of parameters: how many there are, and how large they are at the end.
 
-Read next: `CONTRIBUTING.md`.
+Read next: `gpt/inspection/__init__.py`.
 """
 
 from __future__ import annotations

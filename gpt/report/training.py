@@ -1,6 +1,6 @@
 """The training: its curves, and the gradient of each stage over time.
 
-Read next: `gpt/report/examples.py`, the blame for single problems.
+Read next: `gpt/report/samples.py`, what the model said on its way.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _MAP, _LEFT, _ROW = 600, 178, 22
 _NOTHING = "metrics.jsonl holds no measurement, so there is nothing to draw here."
 
 
-def curves(metrics: Metrics, training: dict[str, Any]) -> Section:
-    """Loss, gradient norm, learning rate and accuracy over the steps."""
+def curves(metrics: Metrics, training: dict[str, Any], rows: str) -> Section:
+    """Loss, gradient norm, learning rate and accuracy over the steps; a batch is of so many `rows`, a plural."""
     measured = metrics.measured
     if not measured:
         return Section("curves", "The training", paragraph(_NOTHING, "missing"))
@@ -37,7 +37,7 @@ def curves(metrics: Metrics, training: dict[str, Any]) -> Section:
     clip = training.get("clip")
     levels = [(clip, "clipped above this")] if isinstance(clip, float) and max(y for _, y in norm) > clip / 4 else []
     parts = [
-        _how_measured(len(measured), training.get("batch_size")),
+        _how_measured(len(measured), training.get("batch_size"), rows),
         figure(
             line([*_with_mean("loss", loss), *_validation(metrics)], y="loss, nats per token", log=True, reach=ends),
             "The loss is the mean of -log(probability) over the tokens that the model has to predict, on a logarithmic "
@@ -51,7 +51,7 @@ def curves(metrics: Metrics, training: dict[str, Any]) -> Section:
         ),
         figure(
             line([Series("learning rate", rate)], y="learning rate", height=150, reach=ends, hold=[0.0]),
-            "The learning rate warms up and then falls along a cosine to 0.",
+            _rate(training),
         ),
     ]
     if metrics.held_out or any(not math.isnan(one.accuracy) for one in measured):
@@ -61,10 +61,22 @@ def curves(metrics: Metrics, training: dict[str, Any]) -> Section:
     return Section("curves", "The training", "\n".join(parts))
 
 
-def _how_measured(count: int, batch_size: Any) -> str:
+def _rate(training: dict[str, Any]) -> str:
+    """How the learning rate goes, in words."""
+    schedule, floor = training.get("schedule", "cosine"), training.get("floor", 0.0)
+    down = f"to {f'{short(floor)} times its peak' if isinstance(floor, float) and floor else '0'}"
+    ways = {
+        "cosine": f"then falls along a cosine {down}",
+        "linear": f"then falls in a straight line {down}",
+        "constant": "then stays",
+    }
+    return f"The learning rate warms up and {ways.get(schedule, f'then follows {code(str(schedule))}')}."
+
+
+def _how_measured(count: int, batch_size: Any, rows: str) -> str:
     """What a point of a curve is; and the thick curve, if there is one."""
     said = f"{count:,} measurements, each" if count > 1 else "One measurement,"
-    said += " on the batch of a single step" + (f", {batch_size:,} problems. " if isinstance(batch_size, int) else ". ")
+    said += " on the batch of a single step" + (f", {batch_size:,} {rows}. " if isinstance(batch_size, int) else ". ")
     if count // _SMOOTH:
         said += "The thin curve is noisy; the thick one is its mean over neighbouring points. "
     return paragraph(said + "Rest the pointer on a chart to read its numbers.")

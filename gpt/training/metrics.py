@@ -30,4 +30,5 @@ def _belongs(line: str, step: int) -> bool:
         record = json.loads(line)
     except ValueError:
         return False  # the last line of a training that was killed while it wrote
-    return isinstance(record, dict) and record.get("step", step + 1) <= step and "loss" in record
+    kept = isinstance(record, dict) and bool(record.keys() & {"loss", "sample", "passages"})
+    return kept and record.get("step", step + 1) <= step

@@ -110,6 +110,8 @@ def begun(out: Path, sections: Sections) -> Session:
     place.mkdir(parents=True, exist_ok=True)
     for name in (LAST, METRICS):
         (place / name).unlink(missing_ok=True)
+    if isinstance(data, Text):
+        metrics.append(place / METRICS, {"step": 0, "passages": data.passages})
     return Session(out, place, trainer, data)
 
 

@@ -109,7 +109,10 @@ def test_measurements_after_the_checkpoint_are_cut(path: Path, tmp_path: Path) -
     out = tmp_path / "run"
     training = train(begun(out, complete({**SMALL, "data": str(path)})), 4)
     training.save()
+    with (out / METRICS).open("a") as file:
+        file.write('{"step": 4, "prompt": "a", "sample": "b"}\n')
     before = (out / METRICS).read_text()
+    assert '"passages"' in before
     for _ in training.trainer.all_steps():
         pass
     with (out / METRICS).open("a") as file:

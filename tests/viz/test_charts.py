@@ -23,6 +23,7 @@ from viz.charts import (
     legend,
     line,
     plane,
+    sheet,
     short,
     strip,
 )
@@ -227,3 +228,19 @@ def test_every_class_of_a_chart_has_a_look_on_both_papers() -> None:
     assert "INK" not in STYLE
     for name in ("curve", "dot", "bar", "missing", "outline", "band"):
         assert f".{name}" in STYLE
+
+
+def test_a_sheet_is_a_file_with_each_chart_below_the_last() -> None:
+    charts = [("first & <b>", bars([Bar("a", 1.0)], about="")), ("", plane([(0, 0)], ["x"], tips=["x"], about=""))]
+    drawn = sheet(charts)
+    root = ET.fromstring(drawn)
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    assert "var(" not in drawn, "not every program that shows SVG knows variables"
+    assert "@media" not in drawn
+    groups = root.findall("{http://www.w3.org/2000/svg}g")
+    places = [float(re.findall(r"[\d.]+", group.get("transform", ""))[1]) for group in groups]
+    inner = [group[0].attrib for group in groups]
+    assert places[1] >= places[0] + float(inner[0]["height"])
+    assert float(root.get("height", "")) >= places[1] + float(inner[1]["height"])
+    assert float(root.get("width", "")) >= max(float(one["width"]) for one in inner)
+    assert "first & <b>" in [text.text for text in root.iter("{http://www.w3.org/2000/svg}text")]

@@ -13,6 +13,7 @@ from viz.charts.line import Series, line
 from viz.charts.marks import short
 from viz.charts.plane import plane
 from viz.charts.scale import LinearScale, legend
+from viz.charts.sheet import sheet
 from viz.charts.strip import strip
 from viz.charts.style import STYLE
 
@@ -27,6 +28,7 @@ __all__ = [
     "legend",
     "line",
     "plane",
+    "sheet",
     "short",
     "strip",
 ]

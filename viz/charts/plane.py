@@ -1,4 +1,4 @@
-"""Points on a plane with a letter each, both axes on one scale, and lines between some of them.
+"""Points on a plane with a letter or a word each, both axes on one scale, and lines between some of them.
 
 Letters that would cover each other are moved apart; a dot then marks the point itself.
 
@@ -34,14 +34,23 @@ def plane(
     marks = [_link(seen[a], seen[b], "link") for a, b in links if a in seen and b in seen]
     marks += [_link(true[n], seen[n], "lead") + _dot(true[n]) for n in shown if math.dist(true[n], seen[n]) > 1]
     for number, (x, y) in seen.items():
-        circle = tag("circle", class_="point", cx=x, cy=y, r=_RADIUS)
-        marks.append(tag("g", tip(tips[number]), circle, words(labels[number], x, y + 4.5, "letter", "middle")))
+        marks.append(tag("g", tip(tips[number]), _labelled(labels[number], x, y)))
     height = max((y for _, y in seen.values()), default=0.0) + _MARGIN
     if len(shown) < len(points):
         height += 20
         said = f"{len(points) - len(shown)} of {len(points)} points are not drawn: not finite"
         marks.append(words(said, 0, height - 6, "name"))
     return picture(_SIZE, height, about, *marks)
+
+
+def _labelled(label: str, x: float, y: float) -> str:
+    """A letter in a circle; a word, which would not fit into it, beside a point."""
+    if len(label) <= 2:
+        circle = tag("circle", class_="point", cx=x, cy=y, r=_RADIUS)
+        return circle + words(label, x, y + 4.5, "letter", "middle")
+    left = x > _SIZE / 2
+    point = tag("circle", class_="point", cx=x, cy=y, r=3)
+    return point + words(label, x - 6 if left else x + 6, y + 4, "tick", "end" if left else "start")
 
 
 def _link(start: Place, end: Place, kind: str) -> str:

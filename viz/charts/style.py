@@ -2,7 +2,7 @@
 
 Print is always on light paper.
 
-Read next: `gpt/__init__.py`, a model to look at.
+Read next: `viz/charts/sheet.py`, charts as a file.
 """
 
 from __future__ import annotations
