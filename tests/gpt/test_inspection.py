@@ -79,8 +79,10 @@ def test_the_flops_are_those_of_the_products_that_a_forward_pass_makes(
         out = product(np.asarray(x.numpy()), weight.numpy().T)
         return engine.Tensor(out if bias is None else out + bias.numpy())
 
-    def attention(query: Any, key: Any, value: Any, *, mask: Any = None, causal: bool = False) -> Any:
-        scores = product(query.numpy(), key.numpy().swapaxes(-1, -2)) / math.sqrt(query.shape[-1])
+    def attention(
+        query: Any, key: Any, value: Any, *, mask: Any = None, causal: bool = False, scale: Any = None
+    ) -> Any:
+        scores = product(query.numpy(), key.numpy().swapaxes(-1, -2)) * (scale or 1 / math.sqrt(query.shape[-1]))
         if causal:
             scores = np.where(np.tri(scores.shape[-1], dtype=bool), scores, -np.inf)
         weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
