@@ -173,5 +173,5 @@ def test_blame_for_a_text_is_for_the_target_alone(folder: Path) -> None:
     assert len(own.flow.positions[0]) == 4 + 16 - 1, "words next to each other, which are no text of the tokenizer"
     with pytest.raises(DataError, match="the target is empty"):
         blame(run, "the cat ", "")
-    with pytest.raises(DataError, match="prompt and target have 25 tokens, the model reads at most 24"):
+    with pytest.raises(DataError, match="prompt and target have 26 tokens, the model reads at most 24"):
         blame(run, "the cat " * 6, "the cat")
