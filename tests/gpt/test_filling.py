@@ -145,7 +145,7 @@ def test_a_model_of_words_fills_one_and_one_of_byte_pairs_takes_the_space_before
 def test_what_cannot_be_filled_is_refused(certain: Path) -> None:
     run = runs.load(certain)
     with pytest.raises(
-        DataError, match="RUN learned to continue a text; train .* with `blameflow train --objective masked`"
+        DataError, match=r"RUN learned to continue a text; train .* with `blameflow train --objective masked`"
     ):
         fill(run_of(run.tokenizer, run.model, DataConfig()), "two [MASK]")
     with pytest.raises(DataError, match=r"there is no \[MASK\] in the text"):
