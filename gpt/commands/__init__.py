@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from rich.console import Console
 
-from gpt.commands import blame, doctor, evaluate, inspect, report, sample, tokenize, train
+from gpt.commands import blame, doctor, evaluate, fill, inspect, report, sample, tokenize, train
 
 
 class Command(NamedTuple):
@@ -25,6 +25,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "train": Command("train on the calculator, then ask it a question and trace the blame", train.options, train.run),
     "sample": Command("continue a prompt", sample.options, sample.run),
+    "fill": Command("fill the gaps of a text, each written [MASK]", fill.options, fill.run),
     "tokenize": Command("show the tokens of a text, and their ids", tokenize.options, tokenize.run),
     "eval": Command("measure a run on data that it was not trained on", evaluate.options, evaluate.run),
     "blame": Command("show which stages are to blame for an answer", blame.options, blame.run),

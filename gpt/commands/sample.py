@@ -1,6 +1,6 @@
 """`blameflow sample`: continue a prompt.
 
-Read next: `gpt/commands/tokenize.py`.
+Read next: `gpt/commands/fill.py`.
 """
 
 from __future__ import annotations

@@ -21,7 +21,10 @@ from gpt.commands.evaluate import print_accuracy, print_loss
 from gpt.commands.events import EVENTS, Events
 from gpt.commands.progress import Line, stoppable
 from gpt.data.exercise import Exercise
+from gpt.data.objective import MASK
+from gpt.data.text import Text
 from gpt.errors import DataError
+from gpt.filling import fill
 from gpt.generation.generate import generate
 from gpt.runs import CONFIG, LAST, METRICS, MODEL, TOKENIZER
 from gpt.training import session
@@ -31,6 +34,7 @@ from viz import NoGraphviz
 
 PICTURE = "blame.svg"
 _SAMPLE = 100  # tokens of a sample
+_GAP = 3  # tokens that are hidden of one
 
 
 def options(parser: ArgumentParser) -> None:
@@ -116,32 +120,43 @@ def _ended(training: Session, why: str, console: Console) -> int:
 
 
 def _look(training: Session, console: Console) -> None:
-    """Show what the model does by now: the continuation of a prompt; at the first measurement also the blame for it."""
+    """Show what the model does by now: what it says to a prompt; at the first measurement also the blame for it."""
     trainer, data = training.trainer, training.data
-    if data.config.objective != "next":
-        return
-    said = _sample(training)
-    append(training.place / METRICS, {"step": trainer.steps, "prompt": data.prompt, "sample": said})
-    shown = f"{data.prompt}{said}".replace("\n", "⏎")
+    prompt, said = _sample(training)
+    append(training.place / METRICS, {"step": trainer.steps, "prompt": prompt, "sample": said})
+    continues = data.config.objective == "next"
+    shown = f"{prompt if continues else ''}{said}".replace("\n", "⏎")
     console.print(f"step {trainer.steps:,}: {shown}", markup=False, highlight=False)
     picture = training.place / PICTURE
-    if isinstance(data, Exercise) and not picture.exists():
+    if isinstance(data, Exercise) and continues and not picture.exists():
         with suppress(NoGraphviz):
             blame(training.run(), data.prompt).flow.fold(2, repeats=False).svg(picture)
             console.print(f"a first picture of the blame for this answer: {picture}", markup=False, highlight=False)
 
 
-def _sample(training: Session) -> str:
-    """A continuation of the data's prompt, the same for the same parameters."""
-    model, rng = training.trainer.model, np.random.default_rng(0)
+def _sample(training: Session) -> tuple[str, str]:
+    """A prompt and what the model makes of it, the same for the same parameters."""
+    model, data, rng = training.trainer.model, training.data, np.random.default_rng(0)
     model.eval()
     try:
-        if isinstance(training.data, Exercise):
-            return generate(model, training.tokenizer, training.data.prompt).text
+        if data.config.objective == "masked":
+            prompt = _with_a_gap(data)
+            return prompt, fill(training.run(), prompt)[0].text
+        if isinstance(data, Exercise):
+            return data.prompt, generate(model, training.tokenizer, data.prompt).text
         settings: dict[str, Any] = {"temperature": 0.8, "limit": _SAMPLE, "stop": (), "rng": rng}
-        return generate(model, training.tokenizer, training.data.prompt, **settings).text
+        return data.prompt, generate(model, training.tokenizer, data.prompt, **settings).text
     finally:
         model.train()
+
+
+def _with_a_gap(data: Exercise | Text) -> str:
+    """A text that is not trained on, its middle hidden."""
+    text = data.prompt if isinstance(data, Text) else data.validation[0].question + data.validation[0].answer
+    ids = data.tokenizer.encode(text)
+    start = len(ids) // 2
+    before, after = ids[:start], ids[start + _GAP :]
+    return data.tokenizer.decode(before) + MASK * len(ids[start : start + _GAP]) + data.tokenizer.decode(after)
 
 
 def _finish(training: Session, console: Console) -> int:

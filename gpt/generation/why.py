@@ -4,7 +4,7 @@ Attention weights say from which positions the heads of a block took values. Tha
 blocks, the value at a position already holds what earlier blocks brought there from others. What the parts of the model
 contribute to a loss is found by `gpt/blame.py`.
 
-Read next: `gpt/training/__init__.py`.
+Read next: `gpt/filling.py`.
 """
 
 from __future__ import annotations

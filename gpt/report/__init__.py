@@ -79,12 +79,11 @@ def _of_answers(run: Run) -> list[Section]:
 
 def _of_text(run: Run, measurements: Metrics) -> list[Section]:
     """What only the page of a text has; a model that fills gaps continues nothing, and is not asked to."""
-    texts = [*measurements.passages, *(one.prompt + one.said for one in measurements.samples)]
-    body = []
+    texts = [*measurements.passages, *(one.said for one in measurements.samples)]
+    body = [samples.section(measurements, run.data.objective)]
     if run.data.objective == "next":
         chosen = passages.choose(run, measurements.passages)
-        body = [
-            samples.section(measurements),
+        body += [
             passages.flows(chosen, unit_of(run.tokenizer)),
             *(attention.of_passage(run, one.ids[: one.start]) for one in chosen[:1]),
             passages.positions(run, chosen),

@@ -10,11 +10,11 @@ Each line is one measurement, a JSON object:
                             "accuracy": exact answers}; null at most steps
     tokens_per_second, seconds
 
-A line with `sample` has what the model said at a step, and the `prompt` that it continued. One with `passages` has
-passages of the validation data, as texts. The last line of a training that came to its end has, for the calculator,
-`held_out`, the accuracy by operation, and `problems`, the number of problems; for other data `final`, what was measured
-on all of the validation data: {"loss": nats, "tokens": how many were read}. The last line of one that ended early has
-`stopped`, the reason.
+A line with `sample` has what the model said at a step, and the `prompt` that it continued or whose gaps it filled. One
+with `passages` has passages of the validation data, as texts. The last line of a training that came to its end has, for
+the calculator, `held_out`, the accuracy by operation, and `problems`, the number of problems; for other data `final`,
+what was measured on all of the validation data: {"loss": nats, "tokens": how many were read}. The last line of one that
+ended early has `stopped`, the reason.
 
 Read next: `gpt/report/gradients.py`, what they say of each stage.
 """
@@ -42,7 +42,10 @@ class Measured:
 
 
 class Sample(NamedTuple):
-    """What the model said at a step, and the prompt that it continued; the prompt is empty if it is unknown."""
+    """What the model said at a step to a prompt, which is empty if it is unknown.
+
+    A model that continues texts said what follows the prompt; one that fills gaps, the whole text without them.
+    """
 
     step: int
     prompt: str

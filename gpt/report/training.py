@@ -68,6 +68,7 @@ def _rate(training: dict[str, Any]) -> str:
     ways = {
         "cosine": f"then falls along a cosine {down}",
         "linear": f"then falls in a straight line {down}",
+        "stable": f"stays, and at the end falls in a straight line {down}",
         "constant": "then stays",
     }
     return f"The learning rate warms up and {ways.get(schedule, f'then follows {code(str(schedule))}')}."

@@ -117,6 +117,12 @@ def test_a_model_that_fills_gaps_has_a_page_too(folder: Path) -> None:
     assert "learned to fill gaps in the text cat.txt from both sides" in " ".join(page.said.split())
     assert "validation loss on " in page.said
     assert "The flow of blame" not in page.said
+    samples = [line for line in lines(run) if "sample" in line]
+    assert [line["step"] for line in samples] == [4, 8]
+    for line in samples:
+        assert line["prompt"].count("[MASK]") == 3
+        assert line["prompt"] in page.said
+        assert "[MASK]" not in line["sample"]
     with pytest.raises(DataError, match="learned to fill gaps"):
         blame(gpt.load(run), "the ")
 
