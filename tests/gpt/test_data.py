@@ -15,7 +15,7 @@ from gpt.data import text as texts
 from gpt.data.batches import Batches, split
 from gpt.data.calculator import tokenizer
 from gpt.data.config import DataConfig
-from gpt.data.exercise import Exercise, divided
+from gpt.data.exercise import REPEAT_TIMES, Exercise, divided
 from gpt.data.objective import HIDDEN, Lines, masked
 from gpt.data.opening import opened
 from gpt.data.order import Draws, Epochs
@@ -89,15 +89,15 @@ def test_a_problem_asks_for_its_answer() -> None:
             assert any(p.question == question and p.answer + "\n" == answer for p in data.learned)
 
 
-def test_an_epoch_has_every_problem_once_and_each_product_three_times() -> None:
+def test_an_epoch_has_every_problem_once_and_each_product_more_often() -> None:
     data = Exercise(DataConfig(), tokenizer())
     order = data.order(32, np.random.default_rng(0))
     products = sum(problem.operation == "times" for problem in data.learned)
     rows: list[int] = []
-    while len(rows) < len(data.learned) + 2 * products:
+    while len(rows) < len(data.learned) + (REPEAT_TIMES - 1) * products:
         rows += order.next().tolist()
     counts = np.bincount(rows)
-    assert [counts[k] for k, p in enumerate(data.learned) if p.operation == "times"] == [3] * products
+    assert [counts[k] for k, p in enumerate(data.learned) if p.operation == "times"] == [REPEAT_TIMES] * products
     assert (counts[[p.operation != "times" for p in data.learned]] == 1).all()
 
 
