@@ -85,10 +85,10 @@ def test_sample_eval_and_blame_read_it_back(run: Path, tmp_path: Path) -> None:
     printed = blameflow("blame", run, "--prompt", "two plus three equals ", "--target", "five", "--out", picture)
     assert "two plus three equals five  (probability " in printed
     stages = {name: float(share) for name, share in re.findall(r"^(\S+) +(\d+\.\d\d)%", printed, re.MULTILINE)}
-    assert list(stages) == ["embedding", "blocks.0", "blocks.1", "norm", "head", "all"]
+    assert list(stages) == ["embedding", "blocks.0", "blocks.1", "blocks.2", "norm", "head", "all"]
     assert stages.pop("all") == 100
     assert sum(stages.values()) == pytest.approx(100, abs=0.1)
-    assert len(re.findall(r"^[├└]─ (?:attention|feed_forward)(?:_norm)? +\d+\.\d\d%", printed, re.MULTILINE)) == 8
+    assert len(re.findall(r"^[├└]─ (?:attention|feed_forward)(?:_norm)? +\d+\.\d\d%", printed, re.MULTILINE)) == 12
     assert picture.read_text().startswith("digraph")
     page = tmp_path / "blame.html"
     blameflow("blame", run, "--prompt", "two plus three equals ", "--out", page)
@@ -184,5 +184,5 @@ def test_an_interrupted_training_saves_what_it_has(tmp_path: Path) -> None:
         printed, _ = training.communicate(timeout=120)
     assert training.returncode == 130
     (steps,) = re.findall(r"interrupted after (\d+) steps; saved in", printed)
-    assert f"The training was stopped by its user after {steps} of 18,000 steps." in (out / "report.html").read_text()
+    assert f"The training was stopped by its user after {steps} of 9,000 steps." in (out / "report.html").read_text()
     assert "of 1,077" in blameflow("eval", out)
