@@ -108,6 +108,7 @@ def finite(folder: Path) -> bool:
         return bool(np.isfinite(loaded.model(loaded.tokenizer.encode("two plus ")[None]).numpy()).all())
 
 
+@pytest.mark.deep
 def test_25_a_good_training_takes_the_place_of_the_run(run: Path, tmp_path: Path) -> None:
     again = tmp_path / "again"
     again.mkdir()

@@ -81,7 +81,7 @@ def test_a_training_goes_on_to_the_same_bits(kind: dict[str, Any], path: Path, t
     own = {**SMALL, "data": str(path), **kind}
     sections = complete(own)
     whole = train(begun(tmp_path / "whole", sections))
-    for stop in (1, 4, 7) if own["parts"] == 1 else (4,):
+    for stop in (1, 4, 7) if kind == {"dropout": 0.2} else (4,):
         out = tmp_path / str(stop)
         stopped = train(begun(out, sections), stop)
         stopped.save()
@@ -197,15 +197,14 @@ def test_a_new_training_leaves_the_run_in_the_folder_until_it_is_done(path: Path
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends signals")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_saves_the_training_and_it_goes_on(number: int, path: Path, tmp_path: Path) -> None:
+def test_a_signal_saves_the_training_and_it_goes_on(path: Path, tmp_path: Path) -> None:
     whole, out = tmp_path / "whole", tmp_path / "run"
     many = {"steps": 600, "dropout": 0.1, "evaluate-every": 100, "checkpoint-every": 20}
     assert main(flags(path, whole, **many)) == 0
     command = [sys.executable, "-m", "gpt", *flags(path, out, **many)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as training:
         wait_for(lambda: (out / LAST).exists())
-        training.send_signal(number)
+        training.send_signal(signal.SIGTERM)  # tests/gpt/test_cli.py sends SIGINT
         said, _ = training.communicate(timeout=120)
     assert training.returncode == 130
     assert "; --resume goes on from there" in said
@@ -215,7 +214,7 @@ def test_a_signal_saves_the_training_and_it_goes_on(number: int, path: Path, tmp
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGKILL")
 def test_killed_at_random_moments_it_ends_with_the_same_bits(path: Path, tmp_path: Path) -> None:
-    kills = 200 if os.environ.get("HYPOTHESIS_PROFILE") == "deep" else 4
+    kills = 200 if os.environ.get("HYPOTHESIS_PROFILE") == "deep" else 1
     chance = random.Random(0)
     whole = tmp_path / "whole"
     assert main(flags(path, whole, steps=60, dropout=0.1)) == 0

@@ -14,7 +14,7 @@ from tests.test_docs import ROOT
 
 DATA = ROOT.parent / "shared" / "data"
 SHORT = {"--steps": "4", "--width": "16", "--heads": "2", "--layers": "1", "--evaluate-every": "2", "--batch-size": "2"}
-PAGES = ["README.md", "docs/training.md"]
+PAGES = ["README.md", pytest.param("docs/training.md", marks=pytest.mark.deep)]  # it trains five models
 
 
 def blocks(kind: str, page: str) -> list[str]:

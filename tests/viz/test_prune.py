@@ -108,7 +108,7 @@ def test_32_pruning_keeps_a_path_from_the_loss_to_all_that_it_keeps(
     assert cut_off(traced.fold(depth, repeats).prune(keep)) == set()
 
 
-@pytest.mark.parametrize("layers", [12, 24])
+@pytest.mark.parametrize("layers", [12, pytest.param(24, marks=pytest.mark.deep)])
 @pytest.mark.parametrize("keep", [0.95, 0.9, 0.8, 0.5])
 def test_32_every_pruning_of_a_deep_transformer_is_drawn(layers: int, keep: float) -> None:
     flow = a_gpt(layers).prune(keep)
