@@ -180,6 +180,7 @@ def test_every_block_is_a_checkpoint_and_the_losses_stay(monkeypatch: pytest.Mon
     assert len(wrapped) == TINY.config.n_layer
 
 
+@pytest.mark.deep
 def test_the_functional_model_is_ours() -> None:
     for workload in (WORKLOADS["calculator"], Workload({**WORKLOADS["w1"].shape, "bias": True}, 2)):
         model, (ids, labels) = workload.model(), workload.text()
