@@ -8,7 +8,6 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from contextlib import closing, nullcontext, suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -144,8 +143,8 @@ def _sample(training: Session) -> tuple[str, str]:
             return prompt, fill(training.run(), prompt)[0].text
         if isinstance(data, Exercise):
             return data.prompt, generate(model, training.tokenizer, data.prompt).text
-        settings: dict[str, Any] = {"temperature": 0.8, "limit": _SAMPLE, "stop": (), "rng": rng}
-        return data.prompt, generate(model, training.tokenizer, data.prompt, **settings).text
+        text, _ = generate(model, training.tokenizer, data.prompt, temperature=0.8, limit=_SAMPLE, stop=(), rng=rng)
+        return data.prompt, text
     finally:
         model.train()
 

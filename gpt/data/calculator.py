@@ -19,6 +19,7 @@ import numpy as np
 
 from engine import no_grad
 from engine.arrays import Array
+from gpt.data.objective import Lines, next_token
 from gpt.model import GPT, IGNORED
 from gpt.tokenizers import CharTokenizer, Tokenizer
 
@@ -74,17 +75,24 @@ def tokenizer() -> CharTokenizer:
     return CharTokenizer("\n" + "".join(problem.question + problem.answer for problem in all_problems()))
 
 
+def lines_of(problems: list[Problem], tokenizer: Tokenizer) -> Lines:
+    """Problems as rows of tokens; the model is asked for the answer and the line end."""
+    rows = [(tokenizer.encode(p.question), tokenizer.encode(p.answer + "\n")) for p in problems]
+    longest = max(len(question) + len(answer) for question, answer in rows)
+    ids = np.full((len(rows), longest), tokenizer.encode("\n")[0])
+    real, asked = np.zeros(ids.shape, bool), np.zeros(ids.shape, bool)
+    for row, (question, answer) in enumerate(rows):
+        start, end = len(question), len(question) + len(answer)
+        ids[row, :end] = np.concatenate([question, answer])
+        real[row, :end] = True
+        asked[row, start:end] = True
+    return Lines(ids, real, asked)
+
+
 def encode(problems: list[Problem], tokenizer: Tokenizer) -> Encoded:
     """Each problem as one row: question and answer to read; the answer and the line end as labels."""
-    lines = [(tokenizer.encode(p.question), tokenizer.encode(p.answer + "\n")) for p in problems]
-    lengths = np.array([len(question) + len(answer) - 1 for question, answer in lines])
-    ids = np.full((len(problems), lengths.max()), tokenizer.encode("\n")[0])
-    labels = np.full_like(ids, IGNORED)
-    for row, (question, answer) in enumerate(lines):
-        start, end = len(question) - 1, lengths[row]  # at the question's last token, the label is the answer's first
-        ids[row, :end] = [*question, *answer[:-1]]
-        labels[row, start:end] = answer
-    return Encoded(ids, labels, lengths)
+    lines = lines_of(problems, tokenizer)
+    return Encoded(*next_token(lines), lines.real.sum(axis=1) - 1)
 
 
 def take(data: Encoded, rows: Array) -> tuple[Array, Array]:

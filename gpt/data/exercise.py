@@ -16,7 +16,7 @@ import numpy as np
 from engine.arrays import Array
 from gpt.data import calculator
 from gpt.data.batches import Measures, mean_loss
-from gpt.data.calculator import Problem, accuracy, exactly_right
+from gpt.data.calculator import Problem, accuracy, exactly_right, lines_of
 from gpt.data.config import DataConfig
 from gpt.data.objective import OBJECTIVES, Lines
 from gpt.data.order import Epochs
@@ -25,7 +25,6 @@ from gpt.tokenizers import Tokenizer
 
 VALIDATION = 400  # problems
 REPEAT_TIMES = 3  # how often a product, of which there are few, occurs in an epoch; the others once
-BLOCK_SIZE = 64
 _SPLIT_SEED = 4104
 
 
@@ -62,7 +61,7 @@ class Exercise:
             f"{len(self.held_out):,} held out"
         )
         self.digest = hashlib.sha256(text(self.learned).encode()).hexdigest()
-        self._lines = _lines(self.learned, tokenizer)
+        self._lines = lines_of(self.learned, tokenizer)
         self._validation = calculator.encode(self.validation, tokenizer)
 
     def order(self, size: int, rng: np.random.Generator) -> Epochs:
@@ -79,7 +78,7 @@ class Exercise:
             ids, labels, _ = self._validation
             right = exactly_right(model, self._validation)
             return {"loss": mean_loss(model, [(ids, labels)]), "accuracy": float(right.mean())}
-        lines = _lines(self.validation, self.tokenizer)
+        lines = lines_of(self.validation, self.tokenizer)
         objective = OBJECTIVES[self.config.objective]
         piece = objective.piece(lines, len(self.tokenizer), np.random.default_rng(_SPLIT_SEED))
         return {"loss": mean_loss(model, [piece])}
@@ -95,17 +94,3 @@ class Exercise:
 def text(problems: list[Problem]) -> str:
     """Problems as lines of text."""
     return "".join(f"{problem.question}{problem.answer}\n" for problem in problems)
-
-
-def _lines(problems: list[Problem], tokenizer: Tokenizer) -> Lines:
-    """Problems as rows of tokens; the model is asked for the answer and the line end."""
-    rows = [(tokenizer.encode(p.question), tokenizer.encode(p.answer + "\n")) for p in problems]
-    longest = max(len(question) + len(answer) for question, answer in rows)
-    ids = np.full((len(rows), longest), tokenizer.encode("\n")[0])
-    real, asked = np.zeros(ids.shape, bool), np.zeros(ids.shape, bool)
-    for row, (question, answer) in enumerate(rows):
-        start, end = len(question), len(question) + len(answer)
-        ids[row, :end] = np.concatenate([question, answer])
-        real[row, :end] = True
-        asked[row, start:end] = True
-    return Lines(ids, real, asked)

@@ -59,8 +59,8 @@ class Objective(NamedTuple):
     piece: Callable[[Lines, int, np.random.Generator], Piece]
 
 
-def next_token(lines: Lines, tokens: int, rng: np.random.Generator) -> Piece:
-    """At each position the token that follows, where it is asked for."""
+def next_token(lines: Lines, tokens: int = 0, rng: np.random.Generator | None = None) -> Piece:
+    """At each position the token that follows, where it is asked for; nothing is drawn."""
     labels = np.where(lines.asked[:, 1:], lines.ids[:, 1:], IGNORED)
     return lines.ids[:, :-1], labels
 

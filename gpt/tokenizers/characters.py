@@ -12,10 +12,10 @@ import numpy as np
 
 from engine.arrays import Array
 from gpt.errors import TokenError
-from gpt.tokenizers.protocol import Decoder, PlainDecoder, shown, token_of
+from gpt.tokenizers.protocol import WholeCharacters, token_of
 
 
-class CharTokenizer:
+class CharTokenizer(WholeCharacters):
     """One id per character, in sorted order.
 
     Fields:
@@ -41,15 +41,6 @@ class CharTokenizer:
 
     def decode(self, ids: Iterable[int]) -> str:
         return "".join(token_of(self.characters, int(number)) for number in ids)
-
-    def pieces(self, text: str) -> list[str]:
-        return [self.show(number) for number in self.encode(text)]
-
-    def show(self, id: int) -> str:
-        return shown(self.decode([id]))
-
-    def decoder(self) -> Decoder:
-        return PlainDecoder(self.decode)
 
     def to_json(self) -> dict[str, Any]:
         return {"kind": self.kind, "characters": self.characters}

@@ -8,6 +8,7 @@ Read next: `gpt/tokenizers/characters.py`, the simplest one.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -76,6 +77,25 @@ class PlainDecoder:
 
     def end(self) -> str:
         return ""
+
+
+class WholeCharacters(ABC):
+    """What tokenizers share whose tokens are whole characters each."""
+
+    @abstractmethod
+    def encode(self, text: str) -> Array: ...
+
+    @abstractmethod
+    def decode(self, ids: Iterable[int]) -> str: ...
+
+    def pieces(self, text: str) -> list[str]:
+        return [self.show(number) for number in self.encode(text)]
+
+    def show(self, id: int) -> str:
+        return shown(self.decode([id]))
+
+    def decoder(self) -> Decoder:
+        return PlainDecoder(self.decode)
 
 
 def token_of(tokens: Sequence[_Token], id: int) -> _Token:

@@ -18,13 +18,13 @@ import numpy as np
 
 from engine.arrays import Array
 from gpt.errors import TokenError
-from gpt.tokenizers.protocol import Decoder, PlainDecoder, listed, shown, token_of
+from gpt.tokenizers.protocol import WholeCharacters, listed, token_of
 
 _WORD = re.compile(r"\w+|\W")
 _NAMED = 10  # unknown words that an error message names
 
 
-class WordTokenizer:
+class WordTokenizer(WholeCharacters):
     """One id per word, in sorted order.
 
     Fields:
@@ -62,15 +62,6 @@ class WordTokenizer:
 
     def decode(self, ids: Iterable[int]) -> str:
         return "".join(token_of(self.words, int(number)) for number in ids)
-
-    def pieces(self, text: str) -> list[str]:
-        return [self.show(number) for number in self.encode(text)]
-
-    def show(self, id: int) -> str:
-        return shown(self.decode([id]))
-
-    def decoder(self) -> Decoder:
-        return PlainDecoder(self.decode)
 
     def to_json(self) -> dict[str, Any]:
         return {"kind": self.kind, "words": self.words}
